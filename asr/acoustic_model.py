@@ -1,0 +1,269 @@
+"""The dual-mode acoustic model: log-mel frames in, log-probabilities of phones and letters out.
+
+Four frames make one step of 40 ms, seen with two frames of context on either side. Then equal
+blocks:
+
+      x --+-- forward LSTM -----------------------+
+          +-- backward LSTM (full mode alone) ----+-- projection -- dropout -- + x -- LayerNorm -->
+
+In full mode both directions read the whole recording. In streaming mode the backward half is left
+out, and h and c of the forward half are carried from chunk to chunk. The weights are the same;
+training runs both (dual-mode training: Yu et al. 2021, arXiv 2010.06030). The projection of a step
+also sees the forward LSTM's next `lookahead` steps (a row convolution: Deep Speech 2, arXiv
+1512.02595), which costs a fixed delay, `AcousticModel.latency_ms`.
+
+`forward` reads whole recordings; `step` reads the next piece. They agree, which
+tests/asr/test_acoustic_model.py checks for random cuts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from asr.audio import SAMPLE_RATE
+from asr.features import HOP_SAMPLES, MEL_BANDS, WINDOW_SAMPLES
+from asr.text import LETTER_TOKENS, PHONE_TOKENS
+
+Mode = Literal["full", "streaming"]
+
+
+@dataclass(frozen=True)
+class AcousticConfig:
+    """The shape of the network."""
+
+    blocks: int = 4
+    hidden: int = 512  # width of a block and of its forward LSTM
+    backward_hidden: int = 256  # width of the backward LSTM
+    lookahead: int = 1  # steps of the future that each block's projection sees
+    frames_per_step: int = 4
+    context_frames: int = 2  # frames that a step sees before its first and after its last
+    dropout: float = 0.15
+
+
+class Emission(NamedTuple):
+    """Log-probabilities of the tokens at every step."""
+
+    phones: Tensor  # [batch, steps, phone tokens]
+    letters: Tensor  # [batch, steps, letter tokens]
+
+
+class BlockState(NamedTuple):
+    """What one block carries: the LSTM's memory, and steps that wait for their look-ahead."""
+
+    hidden: Tensor  # [batch, hidden]
+    cell: Tensor  # [batch, hidden]
+    waiting_input: Tensor  # [batch, at most lookahead steps, hidden]
+    waiting_output: Tensor  # [batch, at most lookahead steps, hidden]
+
+
+class AcousticState(NamedTuple):
+    """All that the network carries between two pieces of sound."""
+
+    frames: Tensor  # [batch, frames, mels]: those that a coming step still sees
+    blocks: tuple[BlockState, ...]
+
+
+class AcousticModel(nn.Module):
+    """Frames to emissions, whole or in pieces. See the module's text for the structure."""
+
+    feature_mean: Tensor
+    feature_deviation: Tensor
+
+    def __init__(self, config: AcousticConfig = AcousticConfig()) -> None:
+        super().__init__()
+        self.config = config
+        self.register_buffer("feature_mean", torch.zeros(MEL_BANDS))
+        self.register_buffer("feature_deviation", torch.ones(MEL_BANDS))
+        seen_frames = config.frames_per_step + 2 * config.context_frames
+        self.input = nn.Linear(seen_frames * MEL_BANDS, config.hidden)
+        self.input_norm = nn.LayerNorm(config.hidden)
+        self.blocks = nn.ModuleList(Block(config) for _ in range(config.blocks))
+        self.phone_head = nn.Linear(config.hidden, len(PHONE_TOKENS))
+        self.letter_head = nn.Linear(config.hidden, len(LETTER_TOKENS))
+
+    @property
+    def step_samples(self) -> int:
+        """Samples by which one step moves on."""
+        return self.config.frames_per_step * HOP_SAMPLES
+
+    @property
+    def step_ms(self) -> float:
+        """Duration of one step in milliseconds."""
+        return 1000 * self.step_samples / SAMPLE_RATE
+
+    @property
+    def latency_ms(self) -> float:
+        """Algorithmic latency: from the first sample of a step until all is heard that it needs."""
+        config = self.config
+        steps = 1 + config.blocks * config.lookahead
+        frames = steps * config.frames_per_step + config.context_frames
+        return 1000 * ((frames - 1) * HOP_SAMPLES + WINDOW_SAMPLES) / SAMPLE_RATE
+
+    def forward(
+        self, frames: Tensor, lengths: Tensor | None = None, mode: Mode = "full"
+    ) -> tuple[Emission, Tensor]:
+        """Emissions of whole recordings.
+
+        Args:
+            frames: [batch, frames, mels] as `log_mel` gives them, padded at the end.
+            lengths: [batch] true number of frames; None when all are as long as the tensor.
+            mode: "full" reads in both directions, "streaming" forward only.
+
+        Returns:
+            The emission, [batch, steps, tokens] each, and [batch] the true number of steps.
+        """
+        hidden, step_lengths = self.encode(frames, lengths, mode)
+        return self.emit(hidden), step_lengths
+
+    def encode(self, frames: Tensor, lengths: Tensor | None, mode: Mode) -> tuple[Tensor, Tensor]:
+        """The last block's output [batch, steps, hidden], and the true number of steps [batch]."""
+        if lengths is None:
+            lengths = torch.full((len(frames),), frames.shape[1], device=frames.device)
+        per_step, context = self.config.frames_per_step, self.config.context_frames
+        step_lengths = (lengths + per_step - 1) // per_step
+        steps = (frames.shape[1] + per_step - 1) // per_step
+        normalised = self.normalise(frames)
+        frame_mask = torch.arange(frames.shape[1], device=frames.device) < lengths[:, None]
+        normalised = normalised * frame_mask[:, :, None]
+        missing = steps * per_step - frames.shape[1]
+        x = self._embed(F.pad(normalised, (0, 0, context, context + missing)))
+        mask = torch.arange(steps, device=frames.device) < step_lengths[:, None]
+        for block in self.blocks:
+            x = block(x, mask[:, :, None], step_lengths, mode)
+        return x, step_lengths
+
+    def emit(self, hidden: Tensor) -> Emission:
+        """Log-probabilities [batch, steps, tokens] from the last block's output."""
+        return Emission(
+            self.phone_head(hidden).float().log_softmax(-1),
+            self.letter_head(hidden).float().log_softmax(-1),
+        )
+
+    def normalise(self, frames: Tensor) -> Tensor:
+        """Frames with the training data's mean and deviation taken out."""
+        return (frames - self.feature_mean) / self.feature_deviation
+
+    def initial_state(self, batch: int = 1) -> AcousticState:
+        """The state before the first frame."""
+        config, like = self.config, self.input.weight
+        before = like.new_zeros(batch, config.context_frames, MEL_BANDS)
+        zeros = like.new_zeros(batch, config.hidden)
+        nothing = like.new_zeros(batch, 0, config.hidden)
+        block = BlockState(zeros, zeros, nothing, nothing)
+        return AcousticState(before, (block,) * config.blocks)
+
+    def step(self, state: AcousticState, frames: Tensor) -> tuple[AcousticState, Emission]:
+        """Emissions of the next frames in streaming mode.
+
+        Args:
+            state: what the call before returned; `initial_state` at the start.
+            frames: [batch, frames, mels], any number of frames.
+
+        Returns:
+            The state to carry on, and the steps that are now complete, [batch, steps, tokens].
+        """
+        return self._advance(state, self.normalise(frames), last=False)
+
+    def finish(self, state: AcousticState) -> Emission:
+        """The steps that still waited for their look-ahead when the recording ended."""
+        per_step, context = self.config.frames_per_step, self.config.context_frames
+        # The first `context` carried frames belong to the step before the waiting ones.
+        waiting_frames = max(0, state.frames.shape[1] - context)
+        steps = -(-waiting_frames // per_step)
+        missing = steps * per_step + 2 * context - state.frames.shape[1]
+        padding = state.frames.new_zeros(state.frames.shape[0], max(0, missing), MEL_BANDS)
+        return self._advance(state, padding, last=True)[1]
+
+    def _advance(
+        self, state: AcousticState, normalised: Tensor, last: bool
+    ) -> tuple[AcousticState, Emission]:
+        frames = torch.cat([state.frames, normalised], dim=1)
+        per_step, context = self.config.frames_per_step, self.config.context_frames
+        steps = max(0, (frames.shape[1] - 2 * context) // per_step)
+        x = self._embed(frames[:, : steps * per_step + 2 * context])
+        block_states = []
+        for block, block_state in zip(self.blocks, state.blocks):
+            block_state, x = cast(Block, block).step(block_state, x, last)
+            block_states.append(block_state)
+        carried = AcousticState(frames[:, steps * per_step :], tuple(block_states))
+        return carried, self.emit(x)
+
+    def _embed(self, frames: Tensor) -> Tensor:
+        """[batch, steps * 4 + 2 * context, mels] normalised frames to [batch, steps, hidden]."""
+        per_step, context = self.config.frames_per_step, self.config.context_frames
+        seen = per_step + 2 * context
+        if frames.shape[1] < seen:
+            return frames.new_zeros(frames.shape[0], 0, self.config.hidden)
+        windows = frames.unfold(1, seen, per_step).transpose(2, 3).flatten(2)
+        return self.input_norm(self.input(windows))
+
+
+class Block(nn.Module):
+    """LSTM, projection with look-ahead, residual, LayerNorm."""
+
+    def __init__(self, config: AcousticConfig) -> None:
+        super().__init__()
+        self.lookahead = config.lookahead
+        self.forward_lstm = nn.LSTM(config.hidden, config.hidden, batch_first=True)
+        self.backward_lstm = nn.LSTM(config.hidden, config.backward_hidden, batch_first=True)
+        self.forward_projection = nn.Linear(config.hidden * (1 + config.lookahead), config.hidden)
+        self.backward_projection = nn.Linear(config.backward_hidden, config.hidden, bias=False)
+        self.dropout = nn.Dropout(config.dropout)
+        self.norm = nn.LayerNorm(config.hidden)
+
+    def forward(self, x: Tensor, mask: Tensor, lengths: Tensor, mode: Mode) -> Tensor:
+        """All steps of whole recordings: [batch, steps, hidden] to the same.
+
+        `mask` [batch, steps, 1] is false beyond each recording's own end, `lengths` [batch].
+        """
+        if not x.shape[1]:
+            return x  # torch's LSTM takes no empty sequence
+        heard, _ = self.forward_lstm(x)
+        projected = self.forward_projection(
+            self._with_lookahead(F.pad(heard * mask, (0, 0, 0, self.lookahead)))
+        )
+        if mode == "full":
+            reverse = _reversed_steps(lengths, x.shape[1])[:, :, None]
+            backwards, _ = self.backward_lstm(x.gather(1, reverse.expand_as(x)))
+            backwards = backwards.gather(1, reverse.expand_as(backwards))
+            projected = projected + self.backward_projection(backwards)
+        return self.norm(x + self.dropout(projected))
+
+    def step(self, state: BlockState, x: Tensor, last: bool) -> tuple[BlockState, Tensor]:
+        """The next steps of a stream; at the `last` call the look-ahead is zeros."""
+        hidden, cell = state.hidden, state.cell
+        heard = x
+        if x.shape[1]:
+            heard, (h, c) = self.forward_lstm(x, (hidden[None], cell[None]))
+            hidden, cell = h[0], c[0]
+        x = torch.cat([state.waiting_input, x], dim=1)
+        heard = torch.cat([state.waiting_output, heard], dim=1)
+        if last:
+            heard = F.pad(heard, (0, 0, 0, self.lookahead))
+        ready = max(0, heard.shape[1] - self.lookahead)
+        carried = BlockState(hidden, cell, x[:, ready:], heard[:, ready:])
+        if not ready:
+            return carried, x[:, :0]
+        return carried, self.norm(
+            x[:, :ready] + self.forward_projection(self._with_lookahead(heard))
+        )
+
+    def _with_lookahead(self, heard: Tensor) -> Tensor:
+        """[batch, steps + lookahead, hidden] to [batch, steps, hidden * (1 + lookahead)]."""
+        steps = heard.shape[1] - self.lookahead
+        return torch.cat([heard[:, k : k + steps] for k in range(1 + self.lookahead)], dim=-1)
+
+
+def _reversed_steps(lengths: Tensor, steps: int) -> Tensor:
+    """Indices [batch, steps] that turn each recording around within its own length.
+
+    A padded packed sequence would do the same, but oneDNN's fast LSTM takes plain tensors alone.
+    """
+    index = torch.arange(steps, device=lengths.device)
+    turned = lengths[:, None] - 1 - index
+    return torch.where(turned >= 0, turned, index)

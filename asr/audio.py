@@ -1,0 +1,280 @@
+"""Sound in: any recording that libsndfile reads, any rate, any channels, to 16 kHz mono float32.
+
+`read_audio` gives a whole recording, `read_blocks` the same sound in pieces (bounded memory), and
+`Resampler` turns samples that arrive in pieces to 16 kHz. Resampled in pieces or at once, the
+samples are the same to the last bit.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from math import gcd
+from pathlib import Path
+from typing import IO, Any, cast
+
+import numpy as np
+import soundfile
+import soxr
+
+from asr.errors import AudioError
+
+SAMPLE_RATE = 16_000
+LOWEST_SAMPLE_RATE = 4_000
+HIGHEST_SAMPLE_RATE = 768_000
+BLOCK_SECONDS = 10.0
+# soxr's filter reaches back less than this; a restored resampler hears it again.
+_HISTORY_SECONDS = 0.25
+
+Samples = np.ndarray  # float32 [samples], 16 kHz mono, unless said otherwise
+
+
+def read_audio(source: str | os.PathLike[str] | IO[bytes]) -> Samples:
+    """A whole recording as float32 [samples] at 16 kHz, channels averaged.
+
+    Args:
+        source: a path, or an open binary file (with `seek`).
+
+    Raises:
+        AudioError: it is missing, a folder, empty, without samples, truncated, not sound, holds
+            samples that are not numbers, or may not be read.
+    """
+    return np.concatenate(list(read_blocks(source)))
+
+
+def read_blocks(
+    source: str | os.PathLike[str] | IO[bytes], block_seconds: float = BLOCK_SECONDS
+) -> Iterator[Samples]:
+    """The same samples as `read_audio`, in pieces of about `block_seconds`.
+
+    Raises:
+        AudioError: as `read_audio`; for damage in the middle, when the reading gets there.
+    """
+    name = source_name(source)
+    with _open(source, name) as sound:
+        resampler = Resampler(sound.samplerate, name)
+        block_frames = max(1, int(block_seconds * sound.samplerate))
+        frames_read = 0
+        while True:
+            try:
+                block = sound.read(block_frames, dtype="float32", always_2d=True)
+            except soundfile.LibsndfileError as error:
+                raise AudioError(
+                    f"{name}: damaged or truncated after {frames_read / sound.samplerate:.1f} s "
+                    f"({_reason(error)}). Copy it again from its source"
+                ) from None
+            if not len(block):
+                break
+            frames_read += len(block)
+            yield resampler.push(block)
+        if not frames_read:
+            raise AudioError(f"{name}: holds no samples. Nothing was recorded, or the file is cut")
+        if frames_read < sound.frames < 2**40:
+            raise AudioError(
+                f"{name}: truncated: its header promises {sound.frames / sound.samplerate:.1f} s, "
+                f"it holds {frames_read / sound.samplerate:.1f} s. Copy it again from its source"
+            )
+        yield resampler.finish()
+
+
+def duration_seconds(source: str | os.PathLike[str]) -> float:
+    """Duration as the file's header tells it.
+
+    Raises:
+        AudioError: the file cannot be opened as sound.
+    """
+    with _open(source, source_name(source)) as sound:
+        return sound.frames / sound.samplerate
+
+
+def source_name(source: str | os.PathLike[str] | IO[bytes]) -> str:
+    """What messages call a source."""
+    if isinstance(source, str | os.PathLike):
+        return os.fspath(source)
+    return str(getattr(source, "name", "standard input"))
+
+
+class Resampler:
+    """Samples of any rate and channel count, in pieces of any length, to 16 kHz mono.
+
+    What is carried is in the object; `state` gives it as plain values, and `from_state` goes on
+    from there, in another process too (the filter is primed with the last 250 ms: equal to 1e-6).
+    """
+
+    def __init__(self, sample_rate: float, name: str = "sound") -> None:
+        """Raises AudioError for a rate outside 4 to 768 kHz or a broken number of hertz."""
+        if not LOWEST_SAMPLE_RATE <= sample_rate <= HIGHEST_SAMPLE_RATE or sample_rate % 1:
+            raise AudioError(
+                f"{name}: a sample rate of {sample_rate} Hz; give whole hertz from "
+                f"{LOWEST_SAMPLE_RATE} to {HIGHEST_SAMPLE_RATE}"
+            )
+        self.sample_rate = int(sample_rate)
+        self.name = name
+        self.samples_in = 0
+        self.samples_out = 0
+        self._drop = 0  # outputs of a restored resampler that were given out before
+        self._primed = np.zeros(0, np.float32)  # outputs of the priming that were not
+        self._history = np.zeros(0, np.float32)
+        self._soxr = _new_soxr(self.sample_rate)
+
+    def push(self, samples: np.ndarray) -> Samples:
+        """The next piece: [samples] or [samples, channels], floats in -1..1 or signed integers.
+
+        Raises:
+            AudioError: wrong shape or type, or samples that are NaN or infinite.
+        """
+        mono = to_mono(samples, self.name)
+        if not np.isfinite(mono).all():
+            at = (self.samples_in + int(np.argmin(np.isfinite(mono)))) / self.sample_rate
+            raise AudioError(
+                f"{self.name}: a sample that is no number (NaN or infinite) at {at:.3f} s. "
+                "Export it again as 16-bit WAV"
+            )
+        self.samples_in += len(mono)
+        if self._soxr is None:
+            self.samples_out += len(mono)
+            return mono
+        self._remember(mono)
+        return self._given_out(self._soxr.resample_chunk(mono))
+
+    def finish(self) -> Samples:
+        """The samples that the filter still holds; the resampler is at its end after that."""
+        if self._soxr is None:
+            return np.zeros(0, np.float32)
+        return self._given_out(self._soxr.resample_chunk(np.zeros(0, np.float32), last=True))
+
+    def state(self) -> dict[str, Any]:
+        """All that is carried, as numbers and one array."""
+        return {
+            "sample_rate": self.sample_rate,
+            "samples_in": self.samples_in,
+            "samples_out": self.samples_out,
+            "history": self._history.copy(),
+        }
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any], name: str = "sound") -> Resampler:
+        """A resampler that goes on where the one of `state` stood."""
+        resampler = cls(state["sample_rate"], name)
+        resampler.samples_in = int(state["samples_in"])
+        resampler.samples_out = int(state["samples_out"])
+        if resampler._soxr is not None:
+            resampler._history = np.asarray(state["history"], np.float32)
+            unit_in, unit_out = _ratio(resampler.sample_rate)
+            primed_from = resampler.samples_in - len(resampler._history)  # a multiple of unit_in
+            given_out = resampler.samples_out - primed_from // unit_in * unit_out
+            primed = resampler._soxr.resample_chunk(resampler._history)
+            resampler._drop = max(0, given_out - len(primed))
+            resampler._primed = primed[given_out:]
+        return resampler
+
+    def _given_out(self, samples: Samples) -> Samples:
+        dropped = min(self._drop, len(samples))
+        self._drop -= dropped
+        samples = np.concatenate([self._primed, samples[dropped:]])
+        self._primed = self._primed[:0]
+        self.samples_out += len(samples)
+        return samples
+
+    def _remember(self, mono: Samples) -> None:
+        """Keep the last quarter second, from a sample on whose 16 kHz position is whole."""
+        unit_in, _ = _ratio(self.sample_rate)
+        history = np.concatenate([self._history, mono])
+        begins = self.samples_in - len(history)
+        keep_from = max(0, self.samples_in - int(_HISTORY_SECONDS * self.sample_rate))
+        keep_from = max(begins, keep_from // unit_in * unit_in)
+        self._history = history[keep_from - begins :]
+
+
+def to_mono(samples: np.ndarray, name: str = "sound") -> Samples:
+    """[samples] or [samples, channels], floats or signed integers, to float32 [samples].
+
+    Raises:
+        AudioError: another shape, or values that are no numbers.
+    """
+    samples = np.asarray(samples)
+    if samples.ndim not in (1, 2) or (samples.ndim == 2 and samples.shape[1] == 0):
+        raise AudioError(
+            f"{name}: samples of shape {list(samples.shape)}; give [samples] or [samples, channels]"
+        )
+    if samples.dtype.kind == "i":
+        samples = samples.astype(np.float32) / -float(np.iinfo(samples.dtype).min)
+    elif samples.dtype.kind != "f":
+        raise AudioError(
+            f"{name}: samples of type {samples.dtype}; give floats in -1..1 or signed integers"
+        )
+    if samples.ndim == 2:
+        # Only then, so that mono sound is not rounded again.
+        samples = samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1)
+    return np.ascontiguousarray(samples, dtype=np.float32)
+
+
+def _open(source: str | os.PathLike[str] | IO[bytes], name: str) -> soundfile.SoundFile:
+    if isinstance(source, str | os.PathLike):
+        _check_path(Path(source), name)
+    try:
+        sound = soundfile.SoundFile(cast(Any, source))
+    except soundfile.LibsndfileError as error:
+        raise AudioError(
+            f"{name}: not a sound file that can be read ({_reason(error)}). "
+            "WAV, FLAC, OGG, Opus and MP3 can be; convert it with ffmpeg"
+        ) from None
+    except OSError as error:
+        raise AudioError(f"{name}: cannot be read: {error.strerror or error}") from None
+    _check_complete(source, sound, name)
+    return sound
+
+
+def _check_path(path: Path, name: str) -> None:
+    try:
+        if path.is_dir():
+            raise AudioError(f"{name}: is a folder, not a sound file")
+        with path.open("rb") as file:
+            first = file.read(1)
+    except FileNotFoundError:
+        raise AudioError(f"{name}: no such file") from None
+    except PermissionError:
+        raise AudioError(
+            f"{name}: may not be read (permissions). chmod +r, or ask its owner"
+        ) from None
+    except (OSError, ValueError) as error:
+        raise AudioError(f"{name}: cannot be read: {getattr(error, 'strerror', error)}") from None
+    if not first:
+        raise AudioError(f"{name}: is empty (0 bytes)")
+
+
+def _check_complete(source: Any, sound: soundfile.SoundFile, name: str) -> None:
+    """Refuse what ends before its own header or container says, where libsndfile would read on."""
+    cut = re.search(r"^\s*data : (\d+) \(should be (\d+)\)", sound.extra_info, re.MULTILINE)
+    # A WAV written into a pipe says 0x7FFFFFFF or 0xFFFFFFFF bytes: "until it ends".
+    if cut and int(cut[2]) < int(cut[1]) < 0x7FFF_0000:
+        raise AudioError(
+            f"{name}: truncated: its header promises {cut[1]} bytes of sound, it holds {cut[2]}. "
+            "Copy it again, or rewrite its header: ffmpeg -i in.wav out.wav"
+        )
+    if sound.format == "OGG" and isinstance(source, str | os.PathLike):
+        with open(source, "rb") as file:
+            file.seek(max(0, os.path.getsize(source) - 70_000))  # a page has at most 65,307 bytes
+            tail = file.read()
+        page = tail.rfind(b"OggS")
+        if page < 0 or not tail[page + 5] & 4:  # 4: "last page of this stream" (RFC 3533)
+            raise AudioError(
+                f"{name}: truncated: its last Ogg page is missing. Copy it again from its source"
+            )
+
+
+def _reason(error: soundfile.LibsndfileError) -> str:
+    return (error.error_string or f"libsndfile error {error.code}").strip().rstrip(".")
+
+
+def _ratio(sample_rate: int) -> tuple[int, int]:
+    """The smallest whole numbers of samples, in and out, that last equally long."""
+    common = gcd(sample_rate, SAMPLE_RATE)
+    return sample_rate // common, SAMPLE_RATE // common
+
+
+def _new_soxr(sample_rate: int) -> soxr.ResampleStream | None:
+    if sample_rate == SAMPLE_RATE:
+        return None
+    return soxr.ResampleStream(sample_rate, SAMPLE_RATE, 1, dtype="float32")

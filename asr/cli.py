@@ -1,0 +1,277 @@
+"""`rill`: a thin door. Each command calls one function elsewhere, imported when it is needed."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from asr.errors import RillError
+
+if TYPE_CHECKING:
+    from asr.recognizer import Recognizer
+    from asr.transcript import Transcript
+
+app = typer.Typer(
+    name="rill",
+    help="Streaming speech recognition: speak, and the words appear.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+prepare_app = typer.Typer(help="Make the files that training reads.", no_args_is_help=True)
+app.add_typer(prepare_app, name="prepare")
+
+
+class Mode(StrEnum):
+    """How a recording is read."""
+
+    full = "full"
+    streaming = "streaming"
+
+
+class DecoderChoice(StrEnum):
+    """How emissions become words."""
+
+    beam = "beam"
+    greedy = "greedy"
+
+
+class OutputFormat(StrEnum):
+    """How transcripts are written."""
+
+    text = "text"
+    json = "json"
+    srt = "srt"
+    vtt = "vtt"
+
+
+Model = Annotated[
+    Path | None, typer.Option(help="A model's folder; the bundled English model if not given.")
+]
+LanguageModelFile = Annotated[Path | None, typer.Option("--lm", help="A KenLM binary to use.")]
+LexiconFile = Annotated[Path | None, typer.Option(help="A lexicon to use: word  P HH OW N Z.")]
+
+
+@app.command()
+def transcribe(
+    paths: Annotated[list[str], typer.Argument(help="Recordings, folders, or - for stdin.")],
+    mode: Annotated[
+        Mode, typer.Option(help="full: both directions; streaming: as a live stream hears it.")
+    ] = Mode.full,
+    format: Annotated[OutputFormat, typer.Option(help="What to write.")] = OutputFormat.text,
+    output: Annotated[
+        Path | None, typer.Option(help="Folder for one file a recording, instead of printing.")
+    ] = None,
+    model: Model = None,
+    lm: LanguageModelFile = None,
+    lexicon: LexiconFile = None,
+    decoder: Annotated[DecoderChoice, typer.Option(help="beam or greedy.")] = DecoderChoice.beam,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Threads of the network; torch's choice if not given.")
+    ] = None,
+) -> None:
+    """Write down what was said in recordings."""
+    from asr.transcribing import FolderWriter, find_recordings, render, transcribe_all
+
+    sources = find_recordings(paths)
+    writer = FolderWriter(output, format.value, paths) if output else None
+    if threads:
+        import torch
+
+        torch.set_num_threads(threads)
+    recognizer = _load(model, decoder, lm, lexicon)
+    read: Any = recognizer.transcribe
+    if mode is Mode.streaming:
+        from streaming.stream import transcribe_streaming
+
+        read = partial(transcribe_streaming, recognizer)
+    several = len(sources) > 1
+
+    def print_transcript(source: str, transcript: Transcript) -> None:
+        if several and format is not OutputFormat.json:
+            typer.echo(f"# {source}")
+        typer.echo(render(transcript, format.value, source), nl=False)
+        if several and format is not OutputFormat.json:
+            typer.echo("")
+
+    with _progress(several and bool(output), len(sources)) as started:
+        summary = transcribe_all(sources, read, writer or print_transcript, started)
+    for line in summary.lines():
+        typer.echo(line, err=True)
+    if summary.failures:
+        raise typer.Exit(2)
+
+
+@app.command()
+def info(model: Model = None) -> None:
+    """Print the model, the versions and the devices."""
+    from asr.info import info_lines
+    from asr.model_file import BUNDLED_MODEL
+
+    for line in info_lines(model or BUNDLED_MODEL):
+        typer.echo(line)
+
+
+@app.command()
+def benchmark(
+    recording: Annotated[
+        Path | None, typer.Argument(help="A recording; the bundled one if not given.")
+    ] = None,
+    model: Model = None,
+    runs: Annotated[int, typer.Option(min=1, help="How often each is timed.")] = 5,
+    hours: Annotated[
+        float, typer.Option(min=0, help="Also stream so many hours and watch the memory.")
+    ] = 0.0,
+) -> None:
+    """Time a cold start, warm recognition in both modes, and memory over hours of sound."""
+    from asr.model_file import BUNDLED_MODEL
+    from streaming.benchmark import benchmark as run
+
+    folder = model or BUNDLED_MODEL
+    run(recording or BUNDLED_MODEL / "demo.flac", folder, runs, hours, typer.echo)
+
+
+@app.command()
+def evaluate(
+    corpus: Annotated[Path, typer.Argument(help="Folder in LibriSpeech's layout.")],
+    model: Model = None,
+    lm: LanguageModelFile = None,
+    lexicon: LexiconFile = None,
+    mode: Annotated[Mode, typer.Option()] = Mode.streaming,
+    decoder: Annotated[DecoderChoice, typer.Option()] = DecoderChoice.beam,
+    separate: Annotated[
+        list[str] | None, typer.Option(help="Speakers to report apart, such as cvvalid.")
+    ] = None,
+) -> None:
+    """Word and character error rates on a corpus with transcripts."""
+    from training.evaluation import evaluate_corpus
+
+    recognizer = _load(model, decoder, lm, lexicon)
+    for line in evaluate_corpus(recognizer, corpus, mode.value, separate or []):
+        typer.echo(line)
+
+
+@prepare_app.command("corpus")
+def prepare_corpus(
+    corpus: Annotated[Path, typer.Argument(help="Folder in LibriSpeech's layout.")],
+    cache: Annotated[Path, typer.Argument(help="Folder to write the features to.")],
+    workers: Annotated[int, typer.Option(min=1, help="Processes that read sound.")] = 2,
+) -> None:
+    """Check a corpus and write its features into a cache."""
+    from training.corpora import find_librispeech
+    from training.feature_cache import write_feature_cache
+
+    found = find_librispeech(corpus)
+    typer.echo(f"{corpus}: {found.summary()}")
+    left_out = write_feature_cache(found, cache, workers)
+    for name, reason in left_out[:20]:
+        typer.echo(f"left out: {name}: {reason}", err=True)
+    typer.echo(f"{cache}: written; {len(left_out)} utterances left out (left_out.tsv names them)")
+
+
+@prepare_app.command("lexicon")
+def prepare_lexicon(
+    dictionary: Annotated[Path, typer.Argument(help="CMUdict, plain or .xz.")],
+    output: Annotated[Path, typer.Argument(help="Lexicon to write (.txt or .txt.xz).")],
+    words: Annotated[
+        Path | None, typer.Option(help="word<TAB>count lines: keep these words, in this order.")
+    ] = None,
+) -> None:
+    """Write the lexicon of all words, or of those in a list, that a dictionary can pronounce."""
+    from asr.pronunciation import read_lexicon, read_word_counts, select_lexicon, write_lexicon
+
+    lexicon = read_lexicon(dictionary)
+    if words:
+        lexicon = select_lexicon(read_word_counts(words), lexicon)
+    write_lexicon(lexicon, output)
+    typer.echo(f"{output}: {len(lexicon)} words")
+
+
+@prepare_app.command("teacher")
+def prepare_teacher(
+    train_cache: Annotated[Path, typer.Argument(help="Cache made by rill prepare corpus.")],
+    whisper: Annotated[Path, typer.Option(help="Folder of a CTranslate2 Whisper base model.")],
+    lexicon: Annotated[Path, typer.Option(help="Lexicon made by rill prepare lexicon.")],
+    epochs: Annotated[int, typer.Option(min=1)] = 5,
+) -> None:
+    """Train the teacher and write its posteriors beside the features."""
+    from asr.pronunciation import read_lexicon
+    from training.feature_cache import FeatureCache
+    from training.teacher import encode_corpus, train_teacher, write_teaching
+
+    cache = FeatureCache(train_cache)
+    pronunciations = read_lexicon(lexicon)
+    if not (cache.folder / "encodings.f16").exists():
+        encode_corpus(cache, whisper, _every(500, f"of {len(cache)} utterances encoded"))
+    write_teaching(cache, train_teacher(cache, pronunciations, epochs, report=typer.echo))
+    typer.echo(f"{train_cache}: posteriors and components written")
+
+
+@app.command()
+def train(
+    config: Annotated[Path, typer.Argument(help="A YAML file of configs/.")],
+    overrides: Annotated[list[str] | None, typer.Argument(help="key=value settings.")] = None,
+) -> None:
+    """Train an acoustic model, or go on with a run that was cut off."""
+    from training.config import read_config
+    from training.trainer import train as run
+
+    model = run(read_config(config, overrides), _say)
+    _say(f"model: {model}")
+
+
+def main() -> None:
+    """The `rill` command: an error that a user can cause is one line and exit status 2."""
+    try:
+        app()
+    except RillError as error:
+        print(f"rill: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+def _load(
+    model: Path | None, decoder: DecoderChoice, lm: Path | None, lexicon: Path | None
+) -> Recognizer:
+    from asr.model_file import BUNDLED_MODEL
+    from asr.recognizer import Recognizer
+
+    return Recognizer.load(model or BUNDLED_MODEL, decoder.value, lm, lexicon)
+
+
+@contextmanager
+def _progress(wanted: bool, total: int) -> Iterator[Callable[[int, int, str], None]]:
+    """A bar on a terminal; nothing where the output is read by a program."""
+    if not (wanted and sys.stderr.isatty()):
+        yield lambda number, total, name: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=total)
+        yield lambda number, total, name: bar.update(
+            task, completed=number - 1, description=Path(name).name
+        )
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+def _every(count: int, what: str) -> Callable[[int], None]:
+    def progress(done: int) -> None:
+        if done % count == 0:
+            _say(f"{done} {what}")
+
+    return progress
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,183 @@
+"""The public face: a recording in, a transcript out; or one step at a time, for streams.
+
+from asr import Recognizer
+
+recognizer = Recognizer.load()
+print(recognizer.transcribe("talk.flac").text)
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import IO, Any, Literal, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from asr.acoustic_model import AcousticModel, AcousticState, BlockState, Emission
+from asr.audio import SAMPLE_RATE, Samples, read_blocks
+from asr.decoding import BeamDecoder, Decoder, GreedyDecoder, check_flashlight
+from asr.errors import ConfigError
+from asr.features import log_mel, log_mel_step
+from asr.language_model import LanguageModel
+from asr.model_file import BUNDLED_MODEL, load_model, read_model_config
+from asr.pauses import cut_at_pauses
+from asr.pronunciation import read_lexicon
+from asr.transcript import Segment, Transcript, Word
+
+DecoderName = Literal["beam", "greedy"]
+
+
+class RecognizerState(NamedTuple):
+    """All that the recogniser carries between two pieces of sound, the decoding left out."""
+
+    samples: Tensor  # [samples] that the next frame begins with
+    acoustic: AcousticState
+
+
+class Recognizer:
+    """An acoustic model with its decoder. Holds no state of any recording: threads may share it."""
+
+    def __init__(self, acoustic_model: AcousticModel, decoder: Decoder, name: str = "") -> None:
+        self.acoustic_model, self.decoder, self.name = acoustic_model, decoder, name
+
+    @classmethod
+    def load(
+        cls,
+        model: str | os.PathLike[str] = BUNDLED_MODEL,
+        decoder: DecoderName = "beam",
+        language_model: str | os.PathLike[str] | None = None,
+        lexicon: str | os.PathLike[str] | None = None,
+        **decoding: float,
+    ) -> Recognizer:
+        """A recogniser from a model's folder.
+
+        Args:
+            model: the folder; the bundled model when none is given.
+            decoder: "beam" (lexicon and language model) or "greedy" (letters alone).
+            language_model: a KenLM binary instead of the model's own.
+            lexicon: a lexicon file instead of the model's own.
+            decoding: settings of the beam (beam, beam_threshold, lm_weight, word_score) instead
+                of those in the model's config.
+
+        Raises:
+            ModelError: a part that is missing or damaged.
+            ConfigError: a decoder or setting that does not exist.
+        """
+        folder = Path(model)
+        config = read_model_config(folder)
+        settings: dict[str, Any] = config.get("decoding", {}) | decoding
+        delay = settings.pop("emission_delay_steps", 0)
+        known = {"beam", "beam_threshold", "lm_weight", "word_score"}
+        if unknown := sorted(set(settings) - known):
+            raise ConfigError(f"unknown decoding settings {unknown}; there are {sorted(known)}")
+        if decoder not in ("beam", "greedy"):
+            raise ConfigError(f"unknown decoder '{decoder}'; there are beam and greedy")
+        if decoder == "greedy" and (language_model or lexicon):
+            raise ConfigError("the greedy decoder takes no language model or lexicon; use beam")
+        acoustic_model = load_model(folder)
+        step_seconds = acoustic_model.step_ms / 1000
+        if decoder == "greedy":
+            return cls(acoustic_model, GreedyDecoder(step_seconds, delay), folder.name)
+        check_flashlight()
+        beam = BeamDecoder(
+            read_lexicon(lexicon or folder / "lexicon.txt.xz"),
+            LanguageModel(language_model or folder / "language_model.bin"),
+            step_seconds,
+            delay,
+            **settings,
+        )
+        return cls(acoustic_model, beam, folder.name)
+
+    def transcribe(self, source: str | os.PathLike[str] | IO[bytes] | Samples) -> Transcript:
+        """A whole recording in full mode, both directions.
+
+        Args:
+            source: a path, an open binary file, or float32 [samples] at 16 kHz.
+
+        Raises:
+            AudioError: the recording cannot be read.
+        """
+        blocks = [source] if isinstance(source, np.ndarray) else read_blocks(source)
+        return self.transcribe_blocks(blocks)
+
+    def transcribe_blocks(self, blocks: Iterable[Samples]) -> Transcript:
+        """The same for float32 [samples] at 16 kHz that come one after another."""
+        segments, samples_heard = [], 0
+        for begins, samples in cut_at_pauses(blocks):
+            segments.append(self._transcribe_piece(samples, begins / SAMPLE_RATE))
+            samples_heard = begins + len(samples)
+        return Transcript(tuple(s for s in segments if s.words), samples_heard / SAMPLE_RATE)
+
+    @torch.inference_mode()
+    def _transcribe_piece(self, samples: Samples, begins_seconds: float) -> Segment:
+        padded = np.concatenate([samples, self.tail_silence()])
+        emission, _ = self.acoustic_model(log_mel(torch.from_numpy(padded))[None], None, "full")
+        decoding = self.decoder.begin()
+        decoding.push(emission)
+        words = decoding.words(finished=True)
+        return Segment(
+            shift_words(words, begins_seconds, begins_seconds + len(samples) / SAMPLE_RATE)
+        )
+
+    def tail_silence(self) -> Samples:
+        """Silence to hear after the last sample, so that the model has all the look-ahead that the
+        last word needs: its algorithmic latency in whole steps."""
+        model = self.acoustic_model
+        steps = math.ceil(model.latency_ms / model.step_ms)
+        return np.zeros(steps * model.step_samples, np.float32)
+
+    def initial_state(self) -> RecognizerState:
+        """The state of a stream that has heard nothing."""
+        return RecognizerState(torch.zeros(0), self.acoustic_model.initial_state())
+
+    @torch.inference_mode()
+    def step(self, state: RecognizerState, samples: Samples) -> tuple[RecognizerState, Emission]:
+        """Streaming mode: hear the next float32 [samples] at 16 kHz.
+
+        Returns:
+            The state to carry on and the emissions that are now certain, [1, steps, tokens].
+        """
+        carried, frames = log_mel_step(state.samples, torch.from_numpy(samples))
+        acoustic, emission = self.acoustic_model.step(state.acoustic, frames[None])
+        return RecognizerState(carried, acoustic), emission
+
+    @torch.inference_mode()
+    def finish(self, state: RecognizerState) -> Emission:
+        """The emissions that still waited, with the tail of silence heard."""
+        state, emission = self.step(state, self.tail_silence())
+        rest = self.acoustic_model.finish(state.acoustic)
+        return Emission(*(torch.cat(pair, dim=1) for pair in zip(emission, rest)))
+
+    def forget(self, state: RecognizerState) -> RecognizerState:
+        """The state with the LSTM's memory empty, as at the begin of an utterance; no sound that
+        was heard and not yet told is lost."""
+        blocks = tuple(
+            BlockState(
+                torch.zeros_like(block.hidden),
+                torch.zeros_like(block.cell),
+                block.waiting_input,
+                block.waiting_output,
+            )
+            for block in state.acoustic.blocks
+        )
+        return RecognizerState(state.samples, AcousticState(state.acoustic.frames, blocks))
+
+
+def shift_words(
+    words: Iterable[Word], seconds: float, latest: float = math.inf
+) -> tuple[Word, ...]:
+    """Words moved in time; none ends after `latest`."""
+    return tuple(
+        Word(
+            word.word,
+            min(word.start + seconds, latest),
+            min(word.end + seconds, latest),
+            word.confidence,
+        )
+        for word in words
+    )

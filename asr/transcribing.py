@@ -1,0 +1,166 @@
+"""Many recordings, one after another: `rill transcribe`.
+
+Files and folders are walked, each recording is written as soon as it is done, and one that cannot
+be read never stops the others.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Literal
+
+from asr.errors import AudioError, ConfigError
+from asr.transcript import Transcript, to_json, to_srt, to_text, to_vtt
+
+Format = Literal["text", "json", "srt", "vtt"]
+STDIN = "-"
+EXTENSIONS = {"text": ".txt", "json": ".json", "srt": ".srt", "vtt": ".vtt"}
+SOUND_SUFFIXES = frozenset(
+    f".{name}"
+    for name in ("wav", "flac", "ogg", "oga", "opus", "mp3", "aiff", "aif", "au", "caf", "w64")
+)
+
+Read = Callable[[str | IO[bytes]], Transcript]
+
+
+@dataclass
+class Summary:
+    """What a batch came to."""
+
+    recordings: int = 0
+    sound_seconds: float = 0.0
+    work_seconds: float = 0.0
+    failures: list[str] = field(default_factory=list)  # one line each: what and why
+
+    @property
+    def real_time_factor(self) -> float:
+        """Seconds of work for a second of sound."""
+        return self.work_seconds / self.sound_seconds if self.sound_seconds else 0.0
+
+    def lines(self) -> list[str]:
+        """For people: how much, how fast, and what failed."""
+        total = self.recordings + len(self.failures)
+        lines = [
+            f"{self.recordings} of {total} recordings, {self.sound_seconds:.1f} s of sound in "
+            f"{self.work_seconds:.2f} s, real-time factor {self.real_time_factor:.3f}"
+        ]
+        return lines + [f"failed: {failure}" for failure in self.failures]
+
+
+def transcribe_all(
+    sources: list[str],
+    read: Read,
+    write: Callable[[str, Transcript], None],
+    started: Callable[[int, int, str], None] = lambda number, total, name: None,
+) -> Summary:
+    """Read each source and write its transcript.
+
+    Args:
+        sources: paths of recordings, or "-" for standard input.
+        read: one recording to its transcript.
+        write: takes a source and its transcript.
+        started: told the number, of how many, and the name of each recording that begins.
+    """
+    summary = Summary()
+    for number, source in enumerate(sources, start=1):
+        started(number, len(sources), source)
+        begin = time.perf_counter()
+        try:
+            transcript = read(_standard_input() if source == STDIN else source)
+            write(source, transcript)
+        except AudioError as error:
+            summary.failures.append(str(error))
+            continue
+        summary.recordings += 1
+        summary.sound_seconds += transcript.duration
+        summary.work_seconds += time.perf_counter() - begin
+    return summary
+
+
+def find_recordings(paths: list[str]) -> list[str]:
+    """Files as they are given, and the recordings below folders, in order of their names.
+
+    Raises:
+        AudioError: a folder without a recording, or nothing given at all.
+    """
+    found: list[str] = []
+    for path in paths:
+        if path == STDIN or not os.path.isdir(path):
+            found.append(path)  # a missing file is told when its turn comes
+            continue
+        inside = sorted(
+            str(p)
+            for p in Path(path).rglob("*")
+            if p.suffix.lower() in SOUND_SUFFIXES and p.is_file()
+        )
+        if not inside:
+            raise AudioError(f"{path}: no recording below this folder")
+        found += inside
+    if found.count(STDIN) > 1:
+        raise ConfigError("standard input (-) can be read once")
+    return found
+
+
+def render(transcript: Transcript, output_format: Format, source: str) -> str:
+    """The transcript in one of the formats."""
+    if output_format == "json":
+        return to_json(transcript, source)
+    return {"text": to_text, "srt": to_srt, "vtt": to_vtt}[output_format](transcript)
+
+
+class FolderWriter:
+    """Writes one file a recording into a folder: talk.flac to talk.txt (or .json, .srt, .vtt)."""
+
+    def __init__(self, folder: Path, output_format: Format, paths: list[str]) -> None:
+        """Raises ConfigError when the folder cannot be made.
+
+        Recordings found below a folder of `paths` keep their place below it.
+        """
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(f"--output {folder}: {error.strerror}") from None
+        self._folder, self._format = folder, output_format
+        self._roots = [Path(path) for path in paths if path != STDIN and os.path.isdir(path)]
+        self._taken: set[Path] = set()
+
+    def __call__(self, source: str, transcript: Transcript) -> None:
+        target = self._folder / self._place(source)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(render(transcript, self._format, source), encoding="utf-8")
+
+    def _place(self, source: str) -> Path:
+        path = Path("stdin" if source == STDIN else source)
+        below = next((path.relative_to(r) for r in self._roots if path.is_relative_to(r)), None)
+        relative = below or Path(path.name)
+        place = relative.with_suffix(EXTENSIONS[self._format])
+        if place in self._taken:  # talk.wav and talk.mp3: neither may overwrite the other
+            place = relative.with_name(relative.name + EXTENSIONS[self._format])
+        for number in _numbers_from_2():
+            if place not in self._taken:
+                break
+            place = place.with_name(f"{relative.stem}-{number}{EXTENSIONS[self._format]}")
+        self._taken.add(place)
+        return place
+
+
+def _numbers_from_2() -> Iterator[int]:
+    number = 2
+    while True:
+        yield number
+        number += 1
+
+
+def _standard_input() -> IO[bytes]:
+    """Standard input as a file that can be wound back, which libsndfile needs."""
+    sound = io.BytesIO(sys.stdin.buffer.read())
+    sound.name = "standard input"
+    if not sound.getbuffer().nbytes:
+        raise AudioError("standard input: is empty (0 bytes)")
+    return sound

@@ -1,0 +1,121 @@
+"""What was said: words with times, segments, transcripts, and the formats they are written in."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+LONGEST_CUE_SECONDS = 6.0
+LONGEST_CUE_LETTERS = 80
+CUE_PAUSE_SECONDS = 0.8
+
+
+@dataclass(frozen=True)
+class Word:
+    """One word; times are seconds from the recording's first sample."""
+
+    word: str
+    start: float
+    end: float
+    confidence: float  # 0 to 1: how sure the acoustic model was of its phones
+
+
+@dataclass(frozen=True)
+class Segment:
+    """An utterance between two endpoints."""
+
+    words: tuple[Word, ...]
+
+    @property
+    def text(self) -> str:
+        """The words, divided by spaces."""
+        return " ".join(word.word for word in self.words)
+
+
+@dataclass(frozen=True)
+class Transcript:
+    """All that was said in one recording."""
+
+    segments: tuple[Segment, ...]
+    duration: float  # seconds of sound
+
+    @property
+    def text(self) -> str:
+        """All words, divided by spaces."""
+        return " ".join(segment.text for segment in self.segments if segment.words)
+
+    @property
+    def words(self) -> tuple[Word, ...]:
+        """The words of all segments."""
+        return tuple(word for segment in self.segments for word in segment.words)
+
+
+def to_text(transcript: Transcript) -> str:
+    """One line a segment."""
+    return "".join(segment.text + "\n" for segment in transcript.segments if segment.words)
+
+
+def to_json(transcript: Transcript, file: str) -> str:
+    """One object on one line: file, text, duration, words with word, start, end, confidence."""
+    record = {
+        "file": file,
+        "text": transcript.text,
+        "duration": round(transcript.duration, 3),
+        "words": [
+            {
+                "word": word.word,
+                "start": round(word.start, 3),
+                "end": round(word.end, 3),
+                "confidence": round(word.confidence, 3),
+            }
+            for word in transcript.words
+        ],
+    }
+    return json.dumps(record) + "\n"
+
+
+def to_srt(transcript: Transcript) -> str:
+    """SubRip subtitles."""
+    blocks = (
+        f"{number}\n{_clock(cue[0].start, ',')} --> {_clock(cue[-1].end, ',')}\n{_line(cue)}\n"
+        for number, cue in enumerate(cues(transcript), start=1)
+    )
+    return "\n".join(blocks)
+
+
+def to_vtt(transcript: Transcript) -> str:
+    """WebVTT subtitles."""
+    blocks = (
+        f"\n{_clock(cue[0].start, '.')} --> {_clock(cue[-1].end, '.')}\n{_line(cue)}\n"
+        for cue in cues(transcript)
+    )
+    return "WEBVTT\n" + "".join(blocks)
+
+
+def cues(transcript: Transcript) -> Iterator[list[Word]]:
+    """Words grouped as subtitles: at most 6 s and 80 letters, none across a segment or a pause."""
+    for segment in transcript.segments:
+        cue: list[Word] = []
+        for word in segment.words:
+            if cue and (
+                word.end - cue[0].start > LONGEST_CUE_SECONDS
+                or len(_line(cue)) + 1 + len(word.word) > LONGEST_CUE_LETTERS
+                or word.start - cue[-1].end > CUE_PAUSE_SECONDS
+            ):
+                yield cue
+                cue = []
+            cue.append(word)
+        if cue:
+            yield cue
+
+
+def _line(cue: list[Word]) -> str:
+    return " ".join(word.word for word in cue)
+
+
+def _clock(seconds: float, decimal_mark: str) -> str:
+    milliseconds = round(seconds * 1000)
+    minutes, rest = divmod(milliseconds, 60_000)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours:02}:{minutes:02}:{rest // 1000:02}{decimal_mark}{rest % 1000:03}"

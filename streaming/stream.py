@@ -1,0 +1,227 @@
+"""A stream: push samples of any rate as they come, get events.
+
+    stream = Stream(recognizer, sample_rate=48_000)
+    for block in microphone:
+        for event in stream.push(block):
+            print(event.text)
+    print(stream.finish().text)
+
+The network always runs on whole chunks of 320 ms, counted from the first sample, whatever pieces
+the samples come in. So the same sound gives the same words at the same times, to the last bit, for
+every way of cutting it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import IO
+
+import numpy as np
+import torch
+
+from asr.acoustic_model import Emission
+from asr.audio import SAMPLE_RATE, Resampler, read_blocks
+from asr.errors import ConfigError
+from asr.recognizer import Recognizer, RecognizerState, shift_words
+from asr.transcript import Segment, Transcript, Word
+from streaming.endpointing import EndpointRules, endpoint
+from streaming.state import pack_state, unpack_state
+
+CHUNK_STEPS = 8
+SPEECH_PROBABILITY = 0.5  # a step counts as speech when blank has less than the rest of this
+
+
+@dataclass(frozen=True)
+class Partial:
+    """What was heard of the utterance so far; it may still change."""
+
+    words: tuple[Word, ...]
+
+    @property
+    def text(self) -> str:
+        """The words, divided by spaces."""
+        return " ".join(word.word for word in self.words)
+
+
+@dataclass(frozen=True)
+class Final(Partial):
+    """An utterance that has ended; its words will not change. No words: nothing was said."""
+
+
+class Stream:
+    """One voice in time. All its state is its own; many streams share one recogniser."""
+
+    def __init__(
+        self,
+        recognizer: Recognizer,
+        sample_rate: float = SAMPLE_RATE,
+        rules: EndpointRules = EndpointRules(),
+        name: str = "stream",
+    ) -> None:
+        """Raises AudioError for a sample rate that cannot be resampled."""
+        self.recognizer, self.rules, self.name = recognizer, rules, name
+        self._chunk_samples = CHUNK_STEPS * recognizer.acoustic_model.step_samples
+        self._step_seconds = recognizer.acoustic_model.step_ms / 1000
+        self._resampler = Resampler(sample_rate, name)
+        self._waiting = np.zeros(0, np.float32)
+        self._state: RecognizerState = recognizer.initial_state()
+        self._finished = False
+        self._begin_utterance(first_step=0)
+
+    @property
+    def seconds_heard(self) -> float:
+        """Seconds of sound pushed so far."""
+        return self._resampler.samples_in / self._resampler.sample_rate
+
+    def push(self, samples: np.ndarray) -> list[Partial]:
+        """Hear the next samples.
+
+        Args:
+            samples: floats in -1..1 or signed integers, [samples] or [samples, channels].
+
+        Returns:
+            What is new: a `Partial` when the words of the running utterance changed, a `Final` for
+            each utterance that ended. Often nothing.
+
+        Raises:
+            AudioError: samples that cannot be used; the stream is as it was before.
+            ConfigError: the stream was finished.
+        """
+        if self._finished:
+            raise ConfigError(f"{self.name}: the stream was finished; begin a new one")
+        heard = self._resampler.push(samples)
+        self._waiting = np.concatenate([self._waiting, heard])
+        events: list[Partial] = []
+        while len(self._waiting) >= self._chunk_samples:
+            chunk, self._waiting = np.split(self._waiting, [self._chunk_samples])
+            self._state, emission = self.recognizer.step(self._state, chunk)
+            events += self._decode(emission)
+        return events
+
+    def finish(self) -> Final:
+        """No more sound comes: the last utterance, with every word that was said.
+
+        Raises:
+            ConfigError: the stream was finished before.
+        """
+        if self._finished:
+            raise ConfigError(f"{self.name}: the stream was finished before")
+        self._finished = True
+        rest = np.concatenate([self._waiting, self._resampler.finish()])
+        while len(rest) >= self._chunk_samples:  # what the resampler held can fill one more
+            chunk, rest = np.split(rest, [self._chunk_samples])
+            self._state, emission = self.recognizer.step(self._state, chunk)
+            self._hear(emission)
+        self._state, emission = self.recognizer.step(self._state, rest)
+        self._hear(emission)
+        self._hear(self.recognizer.finish(self._state))
+        return self._final(latest=self.seconds_heard)
+
+    def save(self) -> bytes:
+        """The stream's state; `restore` goes on from it, in another process too."""
+        return pack_state(
+            {
+                "resampler": self._resampler.state(),
+                "waiting": self._waiting,
+                "recognizer": self._state,
+                "emissions": self._emissions,
+                "first_step": self._first_step,
+                "silent_steps": self._silent_steps,
+                "shown": [vars(word) for word in self._shown],
+                "finished": self._finished,
+            }
+        )
+
+    @classmethod
+    def restore(
+        cls, data: bytes, recognizer: Recognizer, rules: EndpointRules = EndpointRules()
+    ) -> Stream:
+        """A stream that goes on where `save` left one, as if nothing had happened.
+
+        Raises:
+            ModelError: the bytes are no stream's state, or another model's.
+        """
+        state = unpack_state(data, recognizer)
+        stream = cls(recognizer, state["resampler"]["sample_rate"], rules)
+        stream._resampler = Resampler.from_state(state["resampler"])
+        stream._waiting = state["waiting"]
+        stream._state = state["recognizer"]
+        stream._begin_utterance(state["first_step"])
+        for emission in state["emissions"]:
+            stream._hear(emission)
+        stream._silent_steps = state["silent_steps"]
+        stream._shown = tuple(Word(**word) for word in state["shown"])
+        stream._finished = state["finished"]
+        return stream
+
+    def _begin_utterance(self, first_step: int) -> None:
+        self._first_step = first_step
+        self._decoding = self.recognizer.decoder.begin()
+        self._emissions: list[Emission] = []  # of this utterance: the decoding can be made from it
+        self._silent_steps = 0
+        self._shown: tuple[Word, ...] = ()
+
+    def _hear(self, emission: Emission) -> None:
+        self._decoding.push(emission)
+        self._emissions.append(emission)
+        speech = torch.nonzero(emission.phones[0, :, 0].exp() < SPEECH_PROBABILITY)
+        steps = emission.phones.shape[1]
+        self._silent_steps = (
+            steps - 1 - int(speech[-1]) if len(speech) else self._silent_steps + steps
+        )
+
+    def _decode(self, emission: Emission) -> list[Partial]:
+        if not emission.phones.shape[1]:
+            return []
+        self._hear(emission)
+        words = self._in_recording(self._decoding.words())
+        decision = endpoint(
+            self.rules,
+            self._decoding.steps * self._step_seconds,
+            self._silent_steps * self._step_seconds,
+            bool(words),
+        )
+        if decision != "none":
+            final = self._final(self.seconds_heard)
+            self._begin_utterance(self._first_step + self._decoding.steps)
+            if decision == "pause":
+                # Trained on single utterances, the LSTM begins each with an empty memory.
+                self._state = self.recognizer.forget(self._state)
+            return [final] if final.words else []
+        if [word.word for word in words] == [word.word for word in self._shown]:
+            return []
+        self._shown = words
+        return [Partial(words)]
+
+    def _final(self, latest: float) -> Final:
+        return Final(self._in_recording(self._decoding.words(finished=True), latest))
+
+    def _in_recording(self, words: list[Word], latest: float = float("inf")) -> tuple[Word, ...]:
+        return shift_words(words, self._first_step * self._step_seconds, latest)
+
+
+def stream_file(
+    recognizer: Recognizer, source: str | IO[bytes], rules: EndpointRules = EndpointRules()
+) -> Iterator[Partial]:
+    """The events of a recording read in streaming mode, in bounded memory; the last is a `Final`.
+
+    Raises:
+        AudioError: the recording cannot be read; what came before was already given.
+    """
+    stream = Stream(recognizer, SAMPLE_RATE, rules, str(source))
+    for block in read_blocks(source, block_seconds=1.0):
+        yield from stream.push(block)
+    yield stream.finish()
+
+
+def transcribe_streaming(
+    recognizer: Recognizer, source: str | IO[bytes], rules: EndpointRules = EndpointRules()
+) -> Transcript:
+    """The transcript of a recording read in streaming mode: what a live stream would have told."""
+    stream = Stream(recognizer, SAMPLE_RATE, rules, str(source))
+    segments = []
+    for block in read_blocks(source, block_seconds=1.0):
+        segments += [Segment(e.words) for e in stream.push(block) if isinstance(e, Final)]
+    segments.append(Segment(stream.finish().words))
+    return Transcript(tuple(s for s in segments if s.words), stream.seconds_heard)

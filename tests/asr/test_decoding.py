@@ -1,0 +1,169 @@
+"""Decoding in pieces is decoding at once; words and times are those of the emission."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from asr.acoustic_model import Emission
+from asr.decoding import MOST_HOMOPHONES, BeamDecoder, Decoder, GreedyDecoder
+from asr.errors import ModelError
+from asr.language_model import LanguageModel
+from asr.model_file import BUNDLED_MODEL
+from asr.pronunciation import Lexicon
+from asr.text import LETTER_TOKENS, PHONE_TOKENS
+from asr.transcript import Word
+
+STEP_SECONDS = 0.04
+LEXICON: Lexicon = {
+    "the": [("DH", "AH")],
+    "cat": [("K", "AE", "T")],
+    "sat": [("S", "AE", "T")],
+    "cats": [("K", "AE", "T", "S")],
+    "see": [("S", "IY")],
+    "sea": [("S", "IY")],
+}
+
+
+@pytest.fixture(scope="module")
+def language_model() -> LanguageModel:
+    return LanguageModel(BUNDLED_MODEL / "language_model.bin")
+
+
+@pytest.fixture(scope="module")
+def beam(language_model: LanguageModel) -> BeamDecoder:
+    return BeamDecoder(LEXICON, language_model, STEP_SECONDS, emission_delay_steps=1)
+
+
+def emission_of(phones: str, letters: str = "", certainty: float = 8.0) -> Emission:
+    """An emission that says so much: one token a step, `-` for the blank, phones by spaces."""
+
+    def rows(tokens: list[str], alphabet: tuple[str, ...]) -> torch.Tensor:
+        scores = torch.zeros(len(tokens), len(alphabet))
+        for step, token in enumerate(tokens):
+            scores[step, alphabet.index(token)] = certainty
+        return scores.log_softmax(-1)[None]
+
+    spoken = phones.split()
+    spelled = list(letters) or ["-"] * len(spoken)
+    return Emission(rows(spoken, PHONE_TOKENS), rows(spelled, LETTER_TOKENS))
+
+
+def decode(decoder: Decoder, pieces: list[Emission]) -> list[Word]:
+    decoding = decoder.begin()
+    for piece in pieces:
+        decoding.push(piece)
+    return decoding.words(finished=True)
+
+
+def split(emission: Emission, places: list[int]) -> list[Emission]:
+    return [
+        Emission(*pair)
+        for pair in zip(*(torch.tensor_split(part, places, dim=1) for part in emission))
+    ]
+
+
+def test_words_and_times(beam: BeamDecoder) -> None:
+    words = decode(beam, [emission_of("- DH - AH - - K AE AE T - - - S AE T - -")])
+    assert [word.word for word in words] == ["the", "cat", "sat"]
+    # "cat" sounds from step 6 to the end of step 9, and is told one step late.
+    assert (words[1].start, words[1].end) == pytest.approx((0.2, 0.36))
+    assert all(word.confidence > 0.9 for word in words)
+
+
+def test_doubt_lowers_confidence(beam: BeamDecoder) -> None:
+    sure, doubtful = (
+        decode(beam, [emission_of("- DH AH - K AE T -", certainty=c)])[1] for c in (8.0, 4.0)
+    )
+    assert sure.word == doubtful.word == "cat"
+    assert doubtful.confidence < sure.confidence - 0.2
+
+
+def test_the_language_model_chooses_between_homophones(beam: BeamDecoder) -> None:
+    words = decode(beam, [emission_of("- DH AH - S IY -")])
+    assert [word.word for word in words] == ["the", "sea"]
+
+
+def test_a_partial_leaves_out_the_word_not_yet_whole(beam: BeamDecoder) -> None:
+    decoding = beam.begin()
+    assert decoding.words() == []
+    decoding.push(emission_of("- DH AH - - K AE"))
+    assert [word.word for word in decoding.words()] == ["the"]
+    decoding.push(emission_of("T -"))
+    assert [word.word for word in decoding.words()] == ["the", "cat"]
+
+
+def test_silence_has_no_words(beam: BeamDecoder) -> None:
+    silence = emission_of("- " * 50)
+    assert decode(beam, [silence]) == []
+    assert decode(GreedyDecoder(STEP_SECONDS, 0), [silence]) == []
+
+
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    places=st.lists(st.integers(0, 60), max_size=20).map(sorted),
+    peek=st.booleans(),
+)
+def test_pieces_are_the_whole(beam: BeamDecoder, seed: int, places: list[int], peek: bool) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    emission = Emission(
+        *(
+            (3 * torch.randn(1, 60, len(alphabet), generator=generator)).log_softmax(-1)
+            for alphabet in (PHONE_TOKENS, LETTER_TOKENS)
+        )
+    )
+    for decoder in (beam, GreedyDecoder(STEP_SECONDS, 1)):
+        decoding = decoder.begin()
+        for piece in split(emission, places):
+            decoding.push(piece)
+            if peek:
+                decoding.words()  # looking at a partial changes nothing
+        assert decoding.words(finished=True) == decode(decoder, [emission]), f"cut at {places}"
+
+
+def test_decodings_of_one_decoder_do_not_mix(beam: BeamDecoder) -> None:
+    first, second = beam.begin(), beam.begin()
+    first.push(emission_of("- DH AH -"))
+    second.push(emission_of("- K AE"))
+    first.push(emission_of("S AE T -"))
+    second.push(emission_of("T S -"))
+    assert [w.word for w in first.words(finished=True)] == ["the", "sat"]
+    assert [w.word for w in second.words(finished=True)] == ["cats"]
+
+
+def test_greedy_spells(beam: BeamDecoder) -> None:
+    emission = emission_of("- " * 12, letters="-hee-y||yo-u")
+    words = decode(GreedyDecoder(STEP_SECONDS, 0), [emission])
+    assert [word.word for word in words] == ["hey", "you"]
+    assert words[0].start == pytest.approx(0.04)
+    assert words[0].end == pytest.approx(0.24)
+
+
+def test_more_homophones_than_the_trie_holds(language_model: LanguageModel) -> None:
+    many: Lexicon = {f"word{n}": [("S", "IY")] for n in range(MOST_HOMOPHONES + 3)}
+    decoder = BeamDecoder(many, language_model, STEP_SECONDS, 0)
+    assert len(decode(decoder, [emission_of("- S IY -")])) == 1
+
+
+def test_a_missing_language_model_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="no such file"):
+        LanguageModel(tmp_path / "no.bin")
+
+
+def test_what_is_no_language_model_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "lm.bin"
+    path.write_text("not a language model")
+    with pytest.raises(ModelError, match="not a KenLM binary"):
+        LanguageModel(path)
+
+
+@pytest.mark.parametrize("keep", [60, 5_000, 1_000_000])
+def test_a_truncated_language_model_is_told(tmp_path: Path, keep: int) -> None:
+    path = tmp_path / "lm.bin"
+    path.write_bytes((BUNDLED_MODEL / "language_model.bin").read_bytes()[:keep])
+    with pytest.raises(ModelError, match="damaged or truncated"):
+        LanguageModel(path).for_words(["the"])

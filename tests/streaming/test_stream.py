@@ -1,0 +1,200 @@
+"""The law, end to end on a real recording: whatever the cuts, the same words at the same times."""
+
+from __future__ import annotations
+
+import itertools
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soxr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from asr.audio import SAMPLE_RATE, Samples
+from asr.errors import AudioError, ConfigError, ModelError
+from asr.recognizer import Recognizer
+from streaming.endpointing import EndpointRules, endpoint
+from streaming.stream import Final, Stream, transcribe_streaming
+from tests.conftest import DEMO, cut, cut_points
+
+RATES = (8_000, 16_000, 44_100, 48_000)
+
+
+def finals(stream: Stream, pieces: list[np.ndarray]) -> list[Final]:
+    """All utterances with words that a stream told of the pieces."""
+    told = [event for piece in pieces for event in stream.push(piece)]
+    ended = [event for event in told if isinstance(event, Final)] + [stream.finish()]
+    return [event for event in ended if event.words]
+
+
+@pytest.fixture(scope="module")
+def whole(recognizer: Recognizer, speech: Samples) -> dict[int, list[Final]]:
+    """By sample rate: the recording pushed at once."""
+    return {rate: finals(Stream(recognizer, rate), [at_rate(speech, rate)]) for rate in RATES}
+
+
+def at_rate(speech: Samples, rate: int) -> Samples:
+    return soxr.resample(speech[: 6 * SAMPLE_RATE], SAMPLE_RATE, rate)
+
+
+@settings(max_examples=12)
+@given(st.data())
+def test_any_cut_gives_the_same_words_and_times(
+    recognizer: Recognizer, speech: Samples, whole: dict[int, list[Final]], data: st.DataObject
+) -> None:
+    rate = data.draw(st.sampled_from(RATES))
+    sound = at_rate(speech, rate)
+    points = data.draw(cut_points(len(sound)))
+    told = finals(Stream(recognizer, rate), cut(sound, points))
+    assert told == whole[rate], f"at {rate} Hz, cut at {points}"
+
+
+def test_single_samples_give_the_same_words_and_times(
+    recognizer: Recognizer, speech: Samples
+) -> None:
+    sound = speech[:SAMPLE_RATE]
+    one_by_one = finals(Stream(recognizer), list(sound[:, None]))
+    assert one_by_one == finals(Stream(recognizer), [sound])
+
+
+def test_a_stream_is_the_streaming_transcript(
+    recognizer: Recognizer, speech: Samples, demo_words: list[str]
+) -> None:
+    transcript = transcribe_streaming(recognizer, str(DEMO))
+    told = finals(Stream(recognizer), cut(speech, list(range(0, len(speech), 441))))
+    assert transcript.words == tuple(word for final in told for word in final.words)
+    assert transcript.duration == pytest.approx(len(speech) / SAMPLE_RATE)
+    assert abs(len(transcript.words) - len(demo_words)) <= 3
+
+
+def test_words_are_in_order_and_within_the_recording(
+    recognizer: Recognizer, speech: Samples
+) -> None:
+    for transcript in (recognizer.transcribe(speech), transcribe_streaming(recognizer, str(DEMO))):
+        words = transcript.words
+        assert all(word.start < word.end for word in words)
+        assert all(a.end <= b.start + 1e-9 for a, b in itertools.pairwise(words))
+        assert words[-1].end <= transcript.duration
+        assert all(0 < word.confidence <= 1 for word in words)
+
+
+def test_partials_come_before_the_end(recognizer: Recognizer, speech: Samples) -> None:
+    stream = Stream(recognizer)
+    half = stream.push(speech[: len(speech) // 2])
+    assert half and not any(isinstance(event, Final) for event in half)
+    assert len(half[-1].words) > 2
+    texts = [event.text for event in half]
+    assert all(a != b for a, b in itertools.pairwise(texts)), "a partial tells something new"
+
+
+def test_the_last_word_is_heard_without_silence_after_it(
+    recognizer: Recognizer, speech: Samples
+) -> None:
+    words = transcribe_streaming(recognizer, str(DEMO)).words
+    for word in (words[3], words[-1]):
+        told = finals(Stream(recognizer), [speech[: int((word.end + 0.04) * SAMPLE_RATE)]])
+        assert told[-1].words[-1].end == pytest.approx(word.end, abs=0.2)
+
+
+def test_two_streams_do_not_hear_each_other(recognizer: Recognizer, speech: Samples) -> None:
+    alone = finals(Stream(recognizer), [speech])
+    first, second = Stream(recognizer), Stream(recognizer)
+    told: list[Final] = []
+    for piece in cut(speech, list(range(0, len(speech), 3000))):
+        told += [event for event in first.push(piece) if isinstance(event, Final)]
+        second.push(piece[::-1])
+    told.append(first.finish())
+    assert [event for event in told if event.words] == alone
+
+
+def test_a_saved_stream_goes_on_in_another_process(
+    recognizer: Recognizer, speech: Samples, tmp_path: Path
+) -> None:
+    sound = soxr.resample(speech, SAMPLE_RATE, 44_100)
+    place = len(sound) // 2 + 123
+    stream = Stream(recognizer, 44_100)
+    stream.push(sound[:place])
+    (tmp_path / "state").write_bytes(stream.save())
+    np.save(tmp_path / "rest.npy", sound[place:])
+    program = (
+        "import sys, numpy as np\n"
+        "from asr import Recognizer\n"
+        "from streaming import Stream\n"
+        "stream = Stream.restore(open(sys.argv[1], 'rb').read(), Recognizer.load())\n"
+        "stream.push(np.load(sys.argv[2]))\n"
+        "for word in stream.finish().words: print(word.word, round(word.start, 3))\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", program, tmp_path / "state", tmp_path / "rest.npy"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    stream.push(sound[place:])
+    unbroken = [f"{word.word} {round(word.start, 3)}" for word in stream.finish().words]
+    assert result.stdout.splitlines() == unbroken
+
+
+@pytest.mark.parametrize("data", [b"", b"\0" * 8, b"nonsense" * 40])
+def test_damaged_state_is_told(recognizer: Recognizer, data: bytes) -> None:
+    with pytest.raises(ModelError, match="state of a stream"):
+        Stream.restore(data, recognizer)
+
+
+def test_a_truncated_state_is_told(recognizer: Recognizer) -> None:
+    with pytest.raises(ModelError, match="state of a stream"):
+        Stream.restore(Stream(recognizer).save()[:-9], recognizer)
+
+
+def test_bad_samples_leave_the_stream_as_it_was(recognizer: Recognizer, speech: Samples) -> None:
+    stream, untouched = Stream(recognizer), Stream(recognizer)
+    half = len(speech) // 2
+    stream.push(speech[:half])
+    with pytest.raises(AudioError, match="no number"):
+        stream.push(np.array([0.0, np.nan], np.float32))
+    assert finals(stream, [speech[half:]]) == finals(untouched, [speech])
+
+
+def test_a_finished_stream_takes_no_more(recognizer: Recognizer) -> None:
+    stream = Stream(recognizer)
+    assert stream.finish().words == ()
+    with pytest.raises(ConfigError, match="finished"):
+        stream.push(np.zeros(10, np.float32))
+    with pytest.raises(ConfigError, match="finished"):
+        stream.finish()
+
+
+def test_a_pause_ends_an_utterance(recognizer: Recognizer, speech: Samples) -> None:
+    silence = np.zeros(3 * SAMPLE_RATE, np.float32)
+    sentence = speech[: 4 * SAMPLE_RATE]
+    told = finals(Stream(recognizer), [sentence, silence, sentence, silence])
+    assert len(told) >= 2
+    second = [word for final in told for word in final.words if word.start > 6.5]
+    first = [word for final in told for word in final.words if word.start < 4.5]
+    assert len(first) >= 4
+    assert abs(len(second) - len(first)) <= 2
+
+
+def test_silence_and_noise_say_nothing(recognizer: Recognizer) -> None:
+    noise = np.random.default_rng(0).standard_normal(20 * SAMPLE_RATE).astype(np.float32)
+    for sound in (np.zeros(20 * SAMPLE_RATE, np.float32), noise * 1e-3):
+        assert finals(Stream(recognizer), [sound]) == []
+
+
+@pytest.mark.parametrize(
+    ("utterance", "silence", "has_words", "decision"),
+    [
+        (5.0, 1.1, True, "none"),
+        (5.0, 1.2, True, "pause"),
+        (5.0, 1.2, False, "none"),
+        (5.0, 2.4, False, "pause"),
+        (20.0, 0.2, True, "pause"),
+        (20.0, 0.1, True, "none"),
+        (30.0, 0.0, True, "forced"),
+    ],
+)
+def test_endpoint_rules(utterance: float, silence: float, has_words: bool, decision: str) -> None:
+    assert endpoint(EndpointRules(), utterance, silence, has_words) == decision

@@ -1,0 +1,141 @@
+"""The `rill` command as a user types it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from asr.audio import SAMPLE_RATE
+from asr.model_file import BUNDLED_MODEL
+from tests.conftest import DEMO
+
+
+def rill(*arguments: object, stdin: bytes = b"") -> subprocess.CompletedProcess[str]:
+    result = subprocess.run(
+        [sys.executable, "-m", "asr.cli", *map(str, arguments)], input=stdin, capture_output=True
+    )
+    assert b"Traceback" not in result.stderr, result.stderr.decode()
+    return subprocess.CompletedProcess(
+        result.args, result.returncode, result.stdout.decode(), result.stderr.decode()
+    )
+
+
+def words_in_common(said: str, reference: list[str]) -> float:
+    return len(set(said.split()) & set(reference)) / len(set(reference))
+
+
+def test_a_recording_is_written_down(demo_words: list[str]) -> None:
+    result = rill("transcribe", DEMO)
+    assert result.returncode == 0, result.stderr
+    assert words_in_common(result.stdout, demo_words) > 0.7
+    assert "real-time factor" in result.stderr
+
+
+def test_streaming_mode_from_stdin_as_json(demo_words: list[str]) -> None:
+    result = rill(
+        "transcribe", "-", "--mode", "streaming", "--format", "json", stdin=DEMO.read_bytes()
+    )
+    record = json.loads(result.stdout)
+    assert sorted(record) == ["duration", "file", "text", "words"]
+    assert record["file"] == "-"
+    assert sorted(record["words"][0]) == ["confidence", "end", "start", "word"]
+    assert words_in_common(record["text"], demo_words) > 0.5
+
+
+def test_a_batch_goes_on_past_bad_files(tmp_path: Path) -> None:
+    recordings = tmp_path / "in"
+    (recordings / "below").mkdir(parents=True)
+    shutil.copy(DEMO, recordings / "a.flac")
+    shutil.copy(DEMO, recordings / "below" / "a.flac")
+    (recordings / "bad.wav").write_text("no sound")
+    (recordings / "empty.mp3").touch()
+    sound = np.full(800, np.nan, np.float32)
+    soundfile.write(recordings / "nan.wav", sound, SAMPLE_RATE, subtype="FLOAT")
+    result = rill("transcribe", recordings, tmp_path / "no.wav", "--output", tmp_path / "out",
+                  "--format", "srt")  # fmt: skip
+    assert result.returncode == 2
+    assert "2 of 6 recordings" in result.stderr
+    for name in ("bad.wav", "empty.mp3", "nan.wav", "no.wav"):
+        assert name in result.stderr
+    written = sorted(p.relative_to(tmp_path / "out") for p in (tmp_path / "out").rglob("*.srt"))
+    assert written == [Path("a.srt"), Path("below/a.srt")]
+    assert (tmp_path / "out" / "a.srt").read_text().startswith("1\n00:00:0")
+
+
+def test_names_that_meet_do_not_overwrite_each_other(tmp_path: Path) -> None:
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        soundfile.write(tmp_path / folder / "a.wav", np.zeros(8000), SAMPLE_RATE)
+    soundfile.write(tmp_path / "one" / "a.flac", np.zeros(8000), SAMPLE_RATE)
+    sources = [tmp_path / "one" / "a.wav", tmp_path / "one" / "a.flac", tmp_path / "two" / "a.wav"]
+    assert rill("transcribe", *sources, "--output", tmp_path / "out").returncode == 0
+    assert len(list((tmp_path / "out").iterdir())) == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["transcribe", "/nowhere.wav"], "no such file"),
+        (["transcribe", "{tmp}"], "no recording below this folder"),
+        (["transcribe", DEMO, "--model", "{tmp}"], "no model here"),
+        (["transcribe", DEMO, "--lm", "/nowhere.bin"], "no such file"),
+        (["transcribe", DEMO, "--lm", DEMO], "not a KenLM binary"),
+        (["transcribe", DEMO, "--lexicon", "/nowhere.txt"], "no such file"),
+        (["transcribe", DEMO, "--decoder", "greedy", "--lexicon", "x"], "greedy decoder takes no"),
+        (["transcribe", DEMO, "--mode", "sideways"], "sideways"),
+        (["transcribe", DEMO, "--output", "/dev/null/x"], "--output"),
+        (["transcribe", "-"], "empty"),
+        (["transcribe", "-", "-"], "read once"),
+        (["info", "--model", "/nowhere"], "no model here"),
+    ],
+)
+def test_errors_are_one_line_and_status_2(tmp_path: Path, arguments: list, reason: str) -> None:
+    filled = [str(argument).format(tmp=tmp_path) for argument in arguments]
+    result = rill(*filled)
+    assert result.returncode == 2
+    assert reason in result.stderr
+
+
+def test_info() -> None:
+    result = rill("info")
+    assert result.returncode == 0
+    for part in (BUNDLED_MODEL.name, "million weights", "latency", "torch 2", "CPU"):
+        assert part in result.stdout
+
+
+def test_help_is_quick_and_imports_no_torch() -> None:
+    code = (
+        "import sys\n"
+        "from asr.cli import main\n"
+        "sys.argv = ['rill', '--help']\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "assert 'torch' not in sys.modules"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
+
+
+def test_torch_that_does_not_fit_is_explained(tmp_path: Path) -> None:
+    broken = tmp_path / "torchaudio"
+    broken.mkdir()
+    (broken / "__init__.py").write_text(
+        "raise OSError('libc10_cuda.so: cannot open shared object file: No such file')"
+    )
+    code = (
+        "import sys\n"
+        f"sys.path.insert(0, {str(tmp_path)!r})\n"
+        f"sys.argv = ['rill', 'transcribe', {str(DEMO)!r}]\n"
+        "from asr.cli import main\n"
+        "main()"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.returncode == 2
+    assert "pip install" in result.stderr and "CPU build" in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1

@@ -1,0 +1,123 @@
+"""Batches and augmentation keep what they must; the terms of the loss are what they say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+from tests.training.synthetic import write_synthetic_cache
+from training import objectives
+from training.batches import SILENCE, Batches, augment, stretch, warp_bands
+from training.config import AugmentationConfig, BatchConfig
+from training.feature_cache import FeatureCache
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> FeatureCache:
+    return write_synthetic_cache(tmp_path / "cache", utterances=40)
+
+
+def make_batches(cache: FeatureCache, processes: int = 1, **sizes: float) -> Batches:
+    return Batches(
+        cache,
+        {"yes": [("Y", "EH", "S")]},
+        None,
+        BatchConfig(**sizes),  # type: ignore[arg-type]
+        AugmentationConfig(),
+        seed=1,
+        processes=processes,
+    )
+
+
+def test_an_epoch_has_every_utterance_once_within_the_limits(cache: FeatureCache) -> None:
+    batches = make_batches(cache, utterances=7, seconds=12)
+    counts = cache.frame_counts()
+    for epoch in (0, 1):
+        order = batches.epoch(epoch)
+        assert sorted(index for batch in order for index in batch) == list(range(len(cache)))
+        for batch in order:
+            assert len(batch) <= 7
+            assert len(batch) == 1 or counts[batch].max() * len(batch) <= 1200
+    assert batches.epoch(0) == batches.epoch(0) != batches.epoch(1)
+
+
+def test_processes_take_batches_of_like_size(cache: FeatureCache) -> None:
+    order = make_batches(cache, processes=2, utterances=2).epoch(0)
+    counts = cache.frame_counts()
+    for first, second in zip(order[::2], order[1::2]):
+        assert abs(counts[first].mean() - counts[second].mean()) < 0.5 * counts.mean()
+
+
+def test_a_batch_is_the_same_each_time_it_is_drawn(cache: FeatureCache) -> None:
+    batches = make_batches(cache)
+    first, again, other = (batches.load([0, 1, 2], 0, number) for number in (5, 5, 6))
+    torch.testing.assert_close(first.frames, again.frames)
+    assert first.frames.shape != other.frames.shape or not torch.equal(first.frames, other.frames)
+
+
+def test_a_word_without_pronunciation_leaves_letters(cache: FeatureCache) -> None:
+    batch = make_batches(cache).load([0, 1], 0, 0)
+    assert [bool(phones) for phones in batch.phones] == [True, False]
+    assert all(batch.letters)
+
+
+def test_masks_lie_within_the_true_length_and_silence_follows() -> None:
+    frames = torch.randn(3, 300, 80) - 8
+    lengths = torch.tensor([300, 200, 40])
+    config = AugmentationConfig(time_masks_per_second=5)
+    changed = augment(frames.clone(), lengths, config, np.random.default_rng(0))
+    for row, length in enumerate(lengths):
+        assert (changed[row, length:] == SILENCE).all()
+    assert torch.isfinite(changed).all() and changed.min() >= SILENCE
+    assert not torch.equal(changed, frames)
+
+
+def test_stretch_and_warp_keep_shape_and_ends() -> None:
+    ramp = torch.arange(100.0)[:, None].expand(100, 80)
+    assert stretch(ramp, 50).shape == (50, 80)
+    assert stretch(ramp, 50)[10, 0] == pytest.approx(20.5)
+    bands = torch.arange(80.0).expand(10, 80)
+    assert warp_bands(bands, 1.1)[0, 20] == pytest.approx(22)
+    torch.testing.assert_close(warp_bands(bands, 1.0), bands)
+
+
+def test_ctc_is_torchs_per_step_and_skips_what_has_no_target() -> None:
+    torch.manual_seed(0)
+    scores = torch.randn(2, 10, 5).log_softmax(-1)
+    lengths = torch.tensor([10, 8])
+    expected = F.ctc_loss(
+        scores[1:, :8].transpose(0, 1), torch.tensor([[1, 2]]), lengths[1:], torch.tensor([2]),
+        reduction="sum",
+    )  # fmt: skip
+    torch.testing.assert_close(objectives.ctc(scores, lengths, [[], [1, 2]]), expected / 8)
+    assert objectives.ctc(scores, lengths, [[], []]) == 0
+
+
+def test_ctc_of_too_fast_speech_is_zero_not_infinite() -> None:
+    scores = torch.randn(1, 3, 5).log_softmax(-1)
+    assert objectives.ctc(scores, torch.tensor([3]), [[1, 1, 1, 1]]) == 0
+
+
+@pytest.mark.parametrize("shift", [0, 2])
+def test_the_student_answers_the_teacher_later(shift: int) -> None:
+    teacher = torch.eye(6)[None]  # step n says token n
+    heard = torch.tensor([6])
+    said = torch.full((1, 8, 6), -20.0)
+    for step in range(6):
+        said[0, step + shift, step] = 0.0
+    right = objectives.teacher_posteriors(said, teacher, heard, shift)
+    wrong = objectives.teacher_posteriors(said, teacher, heard, shift + 1)
+    assert right == pytest.approx(0) and wrong > 15
+    assert objectives.teacher_components(said, teacher * 20 - 20, heard, shift) == pytest.approx(0)
+
+
+def test_padding_does_not_count() -> None:
+    teacher, said = torch.rand(2, 6, 4), torch.randn(2, 6, 4).log_softmax(-1)
+    heard = torch.tensor([6, 3])
+    before = objectives.teacher_posteriors(said, teacher, heard, 0)
+    said[1, 3:] = -50
+    torch.testing.assert_close(objectives.teacher_posteriors(said, teacher, heard, 0), before)

@@ -1,0 +1,93 @@
+"""Corpora: what is found, what is left out and why; the cache of their features."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from asr.audio import SAMPLE_RATE, read_audio
+from asr.errors import DataError
+from asr.features import log_mel
+from training.corpora import find_librispeech, read_utterances, write_utterances
+from training.feature_cache import FeatureCache, write_feature_cache
+
+SENTENCES = {
+    "1-1-0000": "GOOD MORNING",
+    "1-1-0001": "IT'S 5 O'CLOCK",
+    "1-1-0002": "",
+    "1-1-0003": "NO RECORDING OF IT",
+    "1-1-0004": "TOO SHORT",
+    "1-1-0005": "NOT SOUND AT ALL",
+    "1-1-0006": "THIS IS FAR TOO MANY WORDS FOR A RECORDING OF HALF A SECOND TO HOLD",
+}
+
+
+@pytest.fixture
+def corpus_folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "corpus" / "1" / "1"
+    folder.mkdir(parents=True)
+    lines = [f"{name} {text}" for name, text in SENTENCES.items()]
+    (folder / "1-1.trans.txt").write_text("\n".join(lines) + "\n")
+    random = np.random.default_rng(0)
+    for name, seconds in (("0000", 2), ("0001", 2), ("0002", 2), ("0004", 0.1), ("0006", 0.5)):
+        sound = random.standard_normal(int(seconds * SAMPLE_RATE)) * 0.1
+        soundfile.write(folder / f"1-1-{name}.flac", sound, SAMPLE_RATE)
+    (folder / "1-1-0005.flac").write_text("no sound")
+    return tmp_path / "corpus"
+
+
+def test_every_utterance_is_used_or_named(corpus_folder: Path) -> None:
+    corpus = find_librispeech(corpus_folder)
+    assert [utterance.id for utterance in corpus.utterances] == ["1-1-0000"]
+    assert corpus.utterances[0].text == "good morning"
+    reasons = {name: reason.split(":")[0] for name, reason in corpus.left_out}
+    assert reasons == {
+        "1-1-0001": "characters outside the alphabet",
+        "1-1-0002": "empty text",
+        "1-1-0003": "no recording",
+        "1-1-0004": "too short or too long",
+        "1-1-0005": "unreadable audio",
+        "1-1-0006": "too many words for its length",
+    }
+    assert "1 empty text" in corpus.summary()
+
+
+@pytest.mark.parametrize("make", [lambda f: f / "nowhere", lambda f: f])
+def test_no_corpus_is_told(tmp_path: Path, make) -> None:
+    with pytest.raises(DataError):
+        find_librispeech(make(tmp_path))
+
+
+def test_the_cache_holds_the_features(corpus_folder: Path, tmp_path: Path) -> None:
+    corpus = find_librispeech(corpus_folder)
+    left_out = write_feature_cache(corpus, tmp_path / "cache", workers=1)
+    assert len(left_out) == 6
+    assert (tmp_path / "cache" / "left_out.tsv").read_text().count("\n") == 6
+    cache = FeatureCache(tmp_path / "cache")
+    assert cache.utterances == corpus.utterances
+    sound = torch.from_numpy(read_audio(corpus.utterances[0].audio))
+    np.testing.assert_allclose(cache.frames(0), log_mel(sound).numpy(), atol=1e-2)
+    mean, deviation = cache.mean_and_deviation()
+    np.testing.assert_allclose(mean, cache.frames(0).mean(0), atol=1e-3)
+    np.testing.assert_allclose(deviation, cache.frames(0).std(0), atol=1e-3)
+
+
+def test_a_truncated_cache_is_told(corpus_folder: Path, tmp_path: Path) -> None:
+    write_feature_cache(find_librispeech(corpus_folder), tmp_path / "cache", workers=1)
+    frames = tmp_path / "cache" / "frames.f16"
+    frames.write_bytes(frames.read_bytes()[:-160])
+    with pytest.raises(DataError, match="do not fit together"):
+        FeatureCache(tmp_path / "cache")
+
+
+def test_utterances_are_read_as_written(tmp_path: Path, corpus_folder: Path) -> None:
+    utterances = find_librispeech(corpus_folder).utterances
+    write_utterances(utterances, tmp_path / "u.jsonl")
+    assert read_utterances(tmp_path / "u.jsonl") == utterances
+    (tmp_path / "u.jsonl").write_text("{")
+    with pytest.raises(DataError, match="damaged"):
+        read_utterances(tmp_path / "u.jsonl")

@@ -1,0 +1,113 @@
+"""Training: it learns, a killed run goes on as if unbroken, other settings are refused."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from asr.errors import ConfigError
+from asr.model_file import load_model
+from tests.training.synthetic import write_synthetic_cache
+from training.config import TrainConfig, read_config
+from training.trainer import learning_rate, train
+
+CONFIG = Path(__file__).parents[2] / "configs" / "tiny.yaml"
+
+
+def tiny(folder: Path, *overrides: str) -> list[str]:
+    """Arguments of `rill train` for a run in this folder."""
+    if not (folder / "cache").exists():
+        write_synthetic_cache(folder / "cache")
+        (folder / "lexicon.txt").write_text("yes Y EH S\nno N OW\nway W EY\n")
+    places = [f"train={folder}/cache", f"valid={folder}/cache", f"lexicon={folder}/lexicon.txt"]
+    return [str(CONFIG), *places, f"output={folder}/run", *overrides]
+
+
+def configured(arguments: list[str]) -> TrainConfig:
+    return read_config(arguments[0], arguments[1:])
+
+
+def test_it_learns_and_the_model_can_be_loaded(tmp_path: Path) -> None:
+    lines: list[str] = []
+    folder = train(configured(tiny(tmp_path, "epochs=150", "ema_decay=0.9")), lines.append)
+    model = load_model(folder)
+    assert model.feature_mean.mean() < -5
+    last = [line for line in lines if "valid" in line][-1]
+    assert '"streaming": {"phones": 0.0' in last, last
+    assert '"full": {"phones": 0.0' in last, last
+
+
+def test_a_run_in_two_parts_is_an_unbroken_one(tmp_path: Path) -> None:
+    whole = train(configured(tiny(tmp_path / "a", "epochs=4")), lambda line: None)
+
+    class Enough(Exception):
+        pass
+
+    def stop_after_two_epochs(line: str) -> None:
+        if line.startswith("epoch 2"):
+            raise Enough
+
+    config = configured(tiny(tmp_path / "b", "epochs=4"))
+    with pytest.raises(Enough):
+        train(config, stop_after_two_epochs)
+    told: list[str] = []
+    resumed = train(config, told.append)
+    assert told[0].startswith("resumed at update")
+    a, b = (load_model(folder).state_dict() for folder in (whole, resumed))
+    for name, value in a.items():
+        torch.testing.assert_close(value, b[name], atol=1e-6, rtol=0)
+
+
+def test_kill_9_and_the_same_command_goes_on(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "asr.cli", "train", *tiny(tmp_path, "epochs=400")]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout
+    for line in process.stdout:
+        if line.startswith("epoch 3 valid"):
+            break
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    again = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert again.stdout
+    assert any("resumed at update" in line for line in iter(again.stdout.readline, ""))
+    time.sleep(1)
+    again.send_signal(signal.SIGTERM)
+    rest, _ = again.communicate(timeout=60)
+    assert again.returncode == 0
+    assert "the same command goes on from here" in rest
+
+
+def test_a_checkpoint_of_other_settings_is_refused(tmp_path: Path) -> None:
+    train(configured(tiny(tmp_path, "epochs=1")), lambda line: None)
+    with pytest.raises(ConfigError, match="learning_rate"):
+        train(configured(tiny(tmp_path, "epochs=1", "learning_rate=0.1")), lambda line: None)
+
+
+@pytest.mark.parametrize(
+    ("override", "reason"),
+    [
+        ("epoch=3", "did you mean 'epochs'"),
+        ("model.blocs=3", "did you mean 'blocks'"),
+        ("epochs=none", "epochs"),
+        ("model.dropout=2", "model.dropout"),
+        ("epochs", "expected key=value"),
+    ],
+)
+def test_wrong_settings_are_told(tmp_path: Path, override: str, reason: str) -> None:
+    with pytest.raises(ConfigError, match=reason):
+        configured(tiny(tmp_path, override))
+
+
+def test_learning_rate_rises_and_falls(tmp_path: Path) -> None:
+    config = configured(tiny(tmp_path))
+    rates = [learning_rate(config, update, 100) for update in range(101)]
+    top = rates.index(max(rates))
+    assert 0 < rates[0] < rates[top] == pytest.approx(config.learning_rate)
+    assert rates[top:] == sorted(rates[top:], reverse=True)
+    assert rates[-1] == pytest.approx(0.01 * config.learning_rate)

@@ -1,0 +1,1 @@
+"""Making acoustic models: corpora, the teacher, the training loop, evaluation."""

@@ -1,0 +1,196 @@
+"""Batches of utterances: buckets of like length, and augmentation of their log-mel frames.
+
+Everything random is drawn from a generator seeded by (seed, epoch, batch), so that a resumed run
+sees the very batches that an unbroken one would have seen.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from asr.features import ENERGY_FLOOR, HOP_MS, MEL_BANDS
+from asr.pronunciation import Lexicon
+from training.config import AugmentationConfig, BatchConfig
+from training.feature_cache import FeatureCache
+from training.targets import target_ids
+from training.teaching import Teaching
+
+SILENCE = math.log(ENERGY_FLOOR)
+
+
+@dataclass
+class Batch:
+    """Utterances side by side, padded at the end."""
+
+    indices: list[int]
+    frames: Tensor  # [batch, frames, mels], augmented, not normalised
+    frame_lengths: Tensor  # [batch]
+    phones: list[list[int]]  # empty where a word has no pronunciation
+    letters: list[list[int]]
+    posteriors: Tensor | None  # [batch, steps, phones + letters], the teacher's
+    components: Tensor | None  # [batch, steps, components], the teacher's
+    step_lengths: Tensor  # [batch] steps that the teacher has heard
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of speech in it."""
+        return float(self.frame_lengths.sum()) * HOP_MS / 1000
+
+
+class Batches:
+    """The batches of one corpus, epoch by epoch."""
+
+    def __init__(
+        self,
+        cache: FeatureCache,
+        lexicon: Lexicon,
+        teaching: Teaching | None,
+        sizes: BatchConfig,
+        augmentation: AugmentationConfig | None,
+        seed: int,
+        processes: int = 1,
+    ) -> None:
+        self.processes = processes
+        self.cache, self.teaching = cache, teaching
+        self.sizes, self.augmentation, self.seed = sizes, augmentation, seed
+        self._targets = [target_ids(utterance.text, lexicon) for utterance in cache.utterances]
+        self.without_phones = sum(not phones for phones, _ in self._targets)
+
+    def epoch(self, number: int) -> list[list[int]]:
+        """Lists of utterance numbers, one a batch, in the order of this epoch."""
+        random = np.random.default_rng((self.seed, number))
+        counts = self.cache.frame_counts()
+        # Lengths are blurred so that an utterance meets other neighbours in each epoch.
+        order = np.argsort(counts * random.uniform(0.85, 1.15, len(counts)))
+        most_frames = self.sizes.seconds * 1000 / HOP_MS
+        batches: list[list[int]] = [[]]
+        longest = 0
+        for index in order.tolist():
+            longest = max(longest, int(counts[index]))
+            full = len(batches[-1]) >= self.sizes.utterances
+            if batches[-1] and (full or longest * (len(batches[-1]) + 1) > most_frames):
+                batches.append([])
+                longest = int(counts[index])
+            batches[-1].append(index)
+        # Processes that train together take neighbours, so that none waits long for another.
+        groups = len(batches) // self.processes
+        order = random.permutation(groups)[:, None] * self.processes + np.arange(self.processes)
+        return [batches[k] for k in order.flatten()]
+
+    def load(self, indices: list[int], epoch: int, number: int) -> Batch:
+        """One batch, augmented."""
+        random = np.random.default_rng((self.seed, epoch, number))
+        frames, posteriors, components = [], [], []
+        for index in indices:
+            one = torch.from_numpy(self.cache.frames(index))
+            taught = self.teaching.utterance(index) if self.teaching else None
+            if self.augmentation:
+                speed = random.uniform(*self.augmentation.speed)
+                one = warp_bands(one, random.uniform(*self.augmentation.band_warp))
+                one = stretch(one, len(one) / speed)
+                if taught:
+                    steps = -(-len(one) // 4)
+                    taught = (stretch(taught[0], steps), stretch(taught[1], steps))
+            frames.append(one)
+            if taught:
+                posteriors.append(taught[0])
+                components.append(taught[1])
+        lengths = torch.tensor([len(one) for one in frames])
+        padded = torch.nn.utils.rnn.pad_sequence(frames, batch_first=True, padding_value=SILENCE)
+        if self.augmentation:
+            padded = augment(padded, lengths, self.augmentation, random)
+        tail = self.sizes.tail_frames
+        return Batch(
+            indices,
+            F.pad(padded, (0, 0, 0, tail), value=SILENCE),
+            lengths + tail,
+            [self._targets[index][0] for index in indices],
+            [self._targets[index][1] for index in indices],
+            _pad(posteriors),
+            _pad(components),
+            (lengths + 3) // 4,
+        )
+
+
+def stretch(rows: Tensor, length: float) -> Tensor:
+    """Rows [n, width] resampled in time to round(length) rows, by linear interpolation."""
+    length = max(1, round(length))
+    if length == len(rows):
+        return rows
+    return F.interpolate(rows.T[None], size=length, mode="linear", align_corners=False)[0].T
+
+
+def warp_bands(frames: Tensor, factor: float) -> Tensor:
+    """Frames [frames, mels] with the mel axis stretched about its low end by a factor.
+
+    A longer or shorter vocal tract (vocal tract length perturbation: Jaitly and Hinton 2013).
+    """
+    position = (torch.arange(MEL_BANDS) * factor).clamp(max=MEL_BANDS - 1)
+    low = position.long().clamp(max=MEL_BANDS - 2)
+    share = position - low
+    return frames[:, low] * (1 - share) + frames[:, low + 1] * share
+
+
+def augment(
+    frames: Tensor, lengths: Tensor, config: AugmentationConfig, random: np.random.Generator
+) -> Tensor:
+    """Volume, microphone curve, noise and SpecAugment on frames [batch, frames, mels].
+
+    Noise is added as energy (the log of the sum), which for sounds that know nothing of each other
+    is what mixing samples comes to. Masks lie within the true length.
+    """
+    batch = len(frames)
+    loudness = random.uniform(-config.volume, config.volume, (batch, 1, 1))
+    frames = frames + torch.tensor(loudness, dtype=frames.dtype)
+    knots = torch.tensor(random.normal(0, config.microphone, (batch, 1, 8)), dtype=frames.dtype)
+    curve = F.interpolate(knots, size=MEL_BANDS, mode="linear", align_corners=True)
+    frames = frames + curve
+    noisy = torch.tensor(random.random(batch) < config.noise_share)
+    if noisy.any():
+        frames = torch.where(
+            noisy[:, None, None], _with_noise(frames, lengths, config, random), frames
+        )
+    frames = frames.clamp(min=SILENCE)
+    fill = frames.mean(dim=(0, 1))
+    for row in range(batch):
+        length = int(lengths[row])
+        for _ in range(config.band_masks):
+            width = int(random.integers(0, config.band_mask_width + 1))
+            first = int(random.integers(0, MEL_BANDS - width + 1))
+            frames[row, :length, first : first + width] = fill[first : first + width]
+        for _ in range(math.ceil(length * HOP_MS / 1000 * config.time_masks_per_second)):
+            width = int(random.integers(0, min(config.time_mask_frames, length) + 1))
+            first = int(random.integers(0, length - width + 1))
+            frames[row, first : first + width] = fill
+        frames[row, length:] = SILENCE
+    return frames
+
+
+def _with_noise(
+    frames: Tensor, lengths: Tensor, config: AugmentationConfig, random: np.random.Generator
+) -> Tensor:
+    """Frames with noise of a random colour, or with another recording's speech turned round."""
+    batch, length, _ = frames.shape
+    knots = torch.tensor(random.normal(0, 2.0, (batch, 1, 6)), dtype=frames.dtype)
+    colour = F.interpolate(knots, size=MEL_BANDS, mode="linear", align_corners=True)
+    generator = torch.Generator().manual_seed(int(random.integers(2**62)))
+    noise = colour + 0.6 * torch.randn(batch, length, MEL_BANDS, generator=generator)
+    babble = frames.roll(1, 0).flip(1)
+    is_babble = torch.tensor(random.random(batch) < config.babble_share)
+    noise = torch.where(is_babble[:, None, None], babble, noise)
+    decibels = torch.tensor(random.uniform(*config.noise_snr_db, batch), dtype=frames.dtype)
+    # Loudness of speech: its louder frames, so that pauses do not count.
+    speech = frames.exp().sum(-1).quantile(0.8, dim=1).log()
+    level = noise.exp().sum(-1).mean(dim=1).log()
+    gain = speech - level - decibels * (math.log(10) / 10)
+    return torch.logaddexp(frames, noise + gain[:, None, None])
+
+
+def _pad(rows: list[Tensor]) -> Tensor | None:
+    return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True) if rows else None

@@ -1,0 +1,135 @@
+"""What a training run is, typed: the YAML files in configs/ are read into these."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from asr.errors import ConfigError
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ModelConfig(_Strict):
+    """The network's shape (asr.acoustic_model.AcousticConfig says what each number is)."""
+
+    blocks: int = Field(4, ge=1)
+    hidden: int = Field(512, ge=8)
+    backward_hidden: int = Field(256, ge=8)
+    lookahead: int = Field(1, ge=0)
+    frames_per_step: int = Field(4, ge=1)
+    context_frames: int = Field(2, ge=0)
+    dropout: float = Field(0.15, ge=0, lt=1)
+
+
+class BatchConfig(_Strict):
+    """How much goes into one batch of one process."""
+
+    utterances: int = Field(16, ge=1)
+    seconds: float = Field(110.0, gt=0)
+    tail_frames: int = Field(24, ge=0)  # silence after the last sample, as recognition adds it
+
+
+class AugmentationConfig(_Strict):
+    """How far the sound is changed; energies are natural logarithms (1.0 is 4.3 dB)."""
+
+    speed: tuple[float, float] = (0.9, 1.1)
+    band_warp: tuple[float, float] = (0.9, 1.1)
+    volume: float = 1.5
+    microphone: float = 0.6  # deviation of a smooth random curve over the bands
+    noise_share: float = 0.4
+    babble_share: float = 0.3
+    noise_snr_db: tuple[float, float] = (5.0, 25.0)
+    band_masks: int = 2
+    band_mask_width: int = 15
+    time_masks_per_second: float = 0.4
+    time_mask_frames: int = 30
+
+
+class ObjectiveConfig(_Strict):
+    """Weights of the terms of the loss; 0 turns one off."""
+
+    ctc_phones: float = 0.3
+    ctc_letters: float = 0.1
+    teacher_phones: float = 1.0
+    teacher_letters: float = 0.3
+    teacher_components: float = 1.0
+    teacher_shift_steps: int = Field(1, ge=0)  # the student may hear so much more before it answers
+
+
+class TrainConfig(_Strict):
+    """One run of `rill train`."""
+
+    train: str  # feature caches made by rill prepare
+    valid: str
+    output: str
+    lexicon: str
+    model: ModelConfig = ModelConfig()
+    batch: BatchConfig = BatchConfig()
+    augmentation: AugmentationConfig | None = AugmentationConfig()
+    objective: ObjectiveConfig = ObjectiveConfig()
+    epochs: int = Field(12, ge=1)
+    learning_rate: float = Field(1.5e-3, gt=0)
+    warm_up_updates: int = Field(200, ge=1)
+    weight_decay: float = Field(0.01, ge=0)
+    clip_norm: float = Field(5.0, gt=0)
+    ema_decay: float = Field(0.998, ge=0, lt=1)
+    valid_utterances: int = Field(120, ge=1)
+    checkpoint_minutes: float = Field(5.0, gt=0)
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "bf16-mixed"
+    devices: int = Field(1, ge=1)
+    threads: int = Field(1, ge=1)  # of each process; two beside other work are slower than one
+    seed: int = 1
+
+
+def read_config(path: str | Path, overrides: list[str] | None = None) -> TrainConfig:
+    """A YAML file with `key=value` overrides (`objective.ctc_phones=0.5`) on top.
+
+    Raises:
+        ConfigError: no such file, not YAML, an unknown key (with the nearest valid name), a value
+            of the wrong kind.
+    """
+    try:
+        settings = yaml.safe_load(Path(path).read_text())
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such file") from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path}: not readable as YAML ({error})") from None
+    if not isinstance(settings, dict):
+        raise ConfigError(f"{path}: expected settings, one `key: value` a line")
+    for override in overrides or []:
+        key, equals, value = override.partition("=")
+        if not equals:
+            raise ConfigError(f"'{override}': expected key=value")
+        *sections, name = key.split(".")
+        place: Any = settings
+        for section in sections:
+            place = place.setdefault(section, {})
+        place[name] = yaml.safe_load(value)
+    try:
+        return TrainConfig.model_validate(settings)
+    except ValidationError as error:
+        raise ConfigError(f"{path}: {_explain(error)}") from None
+
+
+def _explain(error: ValidationError) -> str:
+    messages = []
+    for problem in error.errors():
+        *sections, name = (str(part) for part in problem["loc"])
+        place = ".".join([*sections, name])
+        if problem["type"] != "extra_forbidden":
+            messages.append(f"{place}: {problem['msg']}")
+            continue
+        model: Any = TrainConfig
+        for section in sections:
+            model = getattr(model.model_fields[section].default, "__class__", TrainConfig)
+        near = difflib.get_close_matches(name, model.model_fields, 1)
+        hint = f"; did you mean '{near[0]}'?" if near else ""
+        messages.append(f"unknown setting '{place}'{hint}")
+    return "; ".join(messages)

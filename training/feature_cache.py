@@ -1,0 +1,109 @@
+"""Log-mel frames of a whole corpus in one file, so that training reads no sound.
+
+A cache is a folder: `utterances.jsonl`, `frames.f16` (all frames one after another, float16
+[frames, 80]) and `offsets.npy` (where each utterance begins, and the end). Whatever else is known
+by frame or step lies beside it: the teacher's posteriors (training/teacher.py).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from asr.audio import read_audio
+from asr.errors import AudioError, DataError
+from asr.features import MEL_BANDS, log_mel
+from training.corpora import Corpus, Utterance, read_utterances, write_utterances
+
+
+class FeatureCache:
+    """A cache opened for reading; frames stay on disk until they are asked for."""
+
+    def __init__(self, folder: str | Path) -> None:
+        """Raises DataError when the folder is not a complete cache."""
+        self.folder = Path(folder)
+        self.utterances = read_utterances(self.folder / "utterances.jsonl")
+        try:
+            self.offsets = np.load(self.folder / "offsets.npy")
+            frames = np.memmap(self.folder / "frames.f16", np.float16, "r")
+        except (OSError, ValueError) as error:
+            raise DataError(f"{folder}: incomplete ({error}); run rill prepare again") from None
+        self._frames = frames.reshape(-1, MEL_BANDS)
+        if len(self.offsets) != len(self.utterances) + 1 or self.offsets[-1] != len(self._frames):
+            raise DataError(f"{folder}: its files do not fit together; run rill prepare again")
+
+    def __len__(self) -> int:
+        return len(self.utterances)
+
+    def frames(self, index: int) -> np.ndarray:
+        """float32 [frames, 80] of one utterance."""
+        return self._frames[self.offsets[index] : self.offsets[index + 1]].astype(np.float32)
+
+    def frame_counts(self) -> np.ndarray:
+        """[utterances] number of frames."""
+        return np.diff(self.offsets)
+
+    def mean_and_deviation(self) -> tuple[np.ndarray, np.ndarray]:
+        """[80] each, over every frame of the corpus."""
+        chunks = [
+            np.asarray(self._frames[begin : begin + 200_000], np.float64)
+            for begin in range(0, len(self._frames), 200_000)
+        ]
+        total = sum(len(chunk) for chunk in chunks)
+        mean = sum(chunk.sum(0) for chunk in chunks) / total
+        square = sum((chunk**2).sum(0) for chunk in chunks) / total
+        return mean.astype(np.float32), np.sqrt(square - mean**2).astype(np.float32)
+
+
+def write_feature_cache(
+    corpus: Corpus,
+    folder: str | Path,
+    workers: int = 2,
+    progress: Callable[[int], None] | None = None,
+) -> list[tuple[str, str]]:
+    """Compute the features of a corpus into a folder.
+
+    Recordings that turn out to be damaged are left out.
+
+    Returns:
+        All that was left out, the corpus's own included: (utterance, reason).
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    kept: list[Utterance] = []
+    left_out = list(corpus.left_out)
+    offsets = [0]
+    temporary = folder / "frames.f16.part"
+    with ProcessPoolExecutor(workers) as pool, temporary.open("wb") as file:
+        results = pool.map(_frames_or_reason, corpus.utterances, chunksize=32)
+        for done, (utterance, result) in enumerate(zip(corpus.utterances, results), start=1):
+            if isinstance(result, str):
+                left_out.append((utterance.id, result))
+            else:
+                file.write(result.tobytes())
+                kept.append(utterance)
+                offsets.append(offsets[-1] + len(result))
+            if progress:
+                progress(done)
+    if not kept:
+        raise DataError(f"{folder}: not one recording of the corpus could be read")
+    os.replace(temporary, folder / "frames.f16")
+    np.save(folder / "offsets.npy", np.array(offsets))
+    write_utterances(kept, folder / "utterances.jsonl")
+    lines = "".join(f"{name}\t{reason}\n" for name, reason in left_out)
+    (folder / "left_out.tsv").write_text(lines)
+    return left_out
+
+
+def _frames_or_reason(utterance: Utterance) -> np.ndarray | str:
+    torch.set_num_threads(1)
+    try:
+        samples = read_audio(utterance.audio)
+    except AudioError as error:
+        return f"unreadable audio: {error}"
+    return log_mel(torch.from_numpy(samples)).numpy().astype(np.float16)
