@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from math import gcd
 from pathlib import Path
 from typing import IO, Any, cast
@@ -49,7 +49,7 @@ def read_blocks(
     """The same samples as `read_audio`, in pieces of about `block_seconds`.
 
     Raises:
-        AudioError: as `read_audio`; for damage in the middle, when the reading gets there.
+        AudioError: as `read_audio`; for damage and truncation, when the reading gets there.
     """
     name = source_name(source)
     with _open(source, name) as sound:
@@ -70,12 +70,17 @@ def read_blocks(
             yield resampler.push(block)
         if not frames_read:
             raise AudioError(f"{name}: holds no samples. Nothing was recorded, or the file is cut")
-        if frames_read < sound.frames < 2**40:
-            raise AudioError(
-                f"{name}: truncated: its header promises {sound.frames / sound.samplerate:.1f} s, "
-                f"it holds {frames_read / sound.samplerate:.1f} s. Copy it again from its source"
-            )
         yield resampler.finish()
+        _check_complete(source, sound, frames_read, name)
+
+
+def readable_part(blocks: Iterable[Samples], damage: list[AudioError]) -> Iterator[Samples]:
+    """The blocks up to a damaged place; the error goes into `damage` instead of being raised, so
+    that what was heard before it can be told first."""
+    try:
+        yield from blocks
+    except AudioError as error:
+        damage.append(error)
 
 
 def duration_seconds(source: str | os.PathLike[str]) -> float:
@@ -92,7 +97,8 @@ def source_name(source: str | os.PathLike[str] | IO[bytes]) -> str:
     """What messages call a source."""
     if isinstance(source, str | os.PathLike):
         return os.fspath(source)
-    return str(getattr(source, "name", "standard input"))
+    name = getattr(source, "name", None)  # a temporary file's is a number
+    return name if isinstance(name, str) else "standard input"
 
 
 class Resampler:
@@ -222,7 +228,6 @@ def _open(source: str | os.PathLike[str] | IO[bytes], name: str) -> soundfile.So
         ) from None
     except OSError as error:
         raise AudioError(f"{name}: cannot be read: {error.strerror or error}") from None
-    _check_complete(source, sound, name)
     return sound
 
 
@@ -244,8 +249,13 @@ def _check_path(path: Path, name: str) -> None:
         raise AudioError(f"{name}: is empty (0 bytes)")
 
 
-def _check_complete(source: Any, sound: soundfile.SoundFile, name: str) -> None:
-    """Refuse what ends before its own header or container says, where libsndfile would read on."""
+def _check_complete(source: Any, sound: soundfile.SoundFile, frames_read: int, name: str) -> None:
+    """Tell what ended before its own header or container says; libsndfile often does not."""
+    if frames_read < sound.frames < 2**40:
+        raise AudioError(
+            f"{name}: truncated: its header promises {sound.frames / sound.samplerate:.1f} s, "
+            f"it holds {frames_read / sound.samplerate:.1f} s. Copy it again from its source"
+        )
     cut = re.search(r"^\s*data : (\d+) \(should be (\d+)\)", sound.extra_info, re.MULTILINE)
     # A WAV written into a pipe says 0x7FFFFFFF or 0xFFFFFFFF bytes: "until it ends".
     if cut and int(cut[2]) < int(cut[1]) < 0x7FFF_0000:

@@ -19,14 +19,15 @@ import torch
 from torch import Tensor
 
 from asr.acoustic_model import AcousticModel, AcousticState, BlockState, Emission
-from asr.audio import SAMPLE_RATE, Samples, read_blocks
+from asr.audio import SAMPLE_RATE, Samples, read_blocks, readable_part
 from asr.decoding import BeamDecoder, Decoder, GreedyDecoder, check_flashlight
-from asr.errors import ConfigError
+from asr.errors import AudioError, ConfigError
 from asr.features import log_mel, log_mel_step
 from asr.language_model import LanguageModel
 from asr.model_file import BUNDLED_MODEL, load_model, read_model_config
 from asr.pauses import cut_at_pauses
 from asr.pronunciation import read_lexicon
+from asr.torchaudio_check import import_torchaudio
 from asr.transcript import Segment, Transcript, Word
 
 DecoderName = Literal["beam", "greedy"]
@@ -79,6 +80,7 @@ class Recognizer:
             raise ConfigError(f"unknown decoder '{decoder}'; there are beam and greedy")
         if decoder == "greedy" and (language_model or lexicon):
             raise ConfigError("the greedy decoder takes no language model or lexicon; use beam")
+        import_torchaudio()  # a torch that does not fit is told now, not at the first sound
         acoustic_model = load_model(folder)
         step_seconds = acoustic_model.step_ms / 1000
         if decoder == "greedy":
@@ -100,7 +102,8 @@ class Recognizer:
             source: a path, an open binary file, or float32 [samples] at 16 kHz.
 
         Raises:
-            AudioError: the recording cannot be read.
+            AudioError: the recording cannot be read, or not to its end; `transcript` of the error
+                then holds what was heard before.
         """
         blocks = [source] if isinstance(source, np.ndarray) else read_blocks(source)
         return self.transcribe_blocks(blocks)
@@ -108,10 +111,11 @@ class Recognizer:
     def transcribe_blocks(self, blocks: Iterable[Samples]) -> Transcript:
         """The same for float32 [samples] at 16 kHz that come one after another."""
         segments, samples_heard = [], 0
-        for begins, samples in cut_at_pauses(blocks):
+        damage: list[AudioError] = []
+        for begins, samples in cut_at_pauses(readable_part(blocks, damage)):
             segments.append(self._transcribe_piece(samples, begins / SAMPLE_RATE))
             samples_heard = begins + len(samples)
-        return Transcript(tuple(s for s in segments if s.words), samples_heard / SAMPLE_RATE)
+        return heard_in(segments, samples_heard / SAMPLE_RATE, damage)
 
     @torch.inference_mode()
     def _transcribe_piece(self, samples: Samples, begins_seconds: float) -> Segment:
@@ -166,6 +170,15 @@ class Recognizer:
             for block in state.acoustic.blocks
         )
         return RecognizerState(state.samples, AcousticState(state.acoustic.frames, blocks))
+
+
+def heard_in(segments: Iterable[Segment], duration: float, damage: list[AudioError]) -> Transcript:
+    """The transcript of the segments with words; raises the damage, if any, with it attached."""
+    transcript = Transcript(tuple(segment for segment in segments if segment.words), duration)
+    for error in damage:
+        error.transcript = transcript if duration else None
+        raise error
+    return transcript
 
 
 def shift_words(

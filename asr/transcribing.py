@@ -6,11 +6,13 @@ be read never stops the others.
 
 from __future__ import annotations
 
-import io
 import os
+import shutil
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Literal
@@ -72,10 +74,16 @@ def transcribe_all(
         started(number, len(sources), source)
         begin = time.perf_counter()
         try:
-            transcript = read(_standard_input() if source == STDIN else source)
+            if os.path.isdir(source):
+                raise AudioError(f"{source}: no recording below this folder")
+            with _opened(source) as sound:
+                transcript = read(sound)
             write(source, transcript)
-        except AudioError as error:
+        except (AudioError, ConfigError) as error:
             summary.failures.append(str(error))
+            heard = getattr(error, "transcript", None)
+            if heard:  # damaged further on: what was recognised is not lost
+                write(source, heard)
             continue
         summary.recordings += 1
         summary.sound_seconds += transcript.duration
@@ -87,7 +95,7 @@ def find_recordings(paths: list[str]) -> list[str]:
     """Files as they are given, and the recordings below folders, in order of their names.
 
     Raises:
-        AudioError: a folder without a recording, or nothing given at all.
+        ConfigError: standard input given twice.
     """
     found: list[str] = []
     for path in paths:
@@ -99,9 +107,7 @@ def find_recordings(paths: list[str]) -> list[str]:
             for p in Path(path).rglob("*")
             if p.suffix.lower() in SOUND_SUFFIXES and p.is_file()
         )
-        if not inside:
-            raise AudioError(f"{path}: no recording below this folder")
-        found += inside
+        found += inside or [path]  # an empty folder too
     if found.count(STDIN) > 1:
         raise ConfigError("standard input (-) can be read once")
     return found
@@ -132,8 +138,11 @@ class FolderWriter:
 
     def __call__(self, source: str, transcript: Transcript) -> None:
         target = self._folder / self._place(source)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(render(transcript, self._format, source), encoding="utf-8")
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(render(transcript, self._format, source), encoding="utf-8")
+        except OSError as error:
+            raise ConfigError(f"{target}: could not be written ({error.strerror})") from None
 
     def _place(self, source: str) -> Path:
         path = Path("stdin" if source == STDIN else source)
@@ -157,10 +166,16 @@ def _numbers_from_2() -> Iterator[int]:
         number += 1
 
 
-def _standard_input() -> IO[bytes]:
-    """Standard input as a file that can be wound back, which libsndfile needs."""
-    sound = io.BytesIO(sys.stdin.buffer.read())
-    sound.name = "standard input"
-    if not sound.getbuffer().nbytes:
-        raise AudioError("standard input: is empty (0 bytes)")
-    return sound
+@contextmanager
+def _opened(source: str) -> Iterator[str | IO[bytes]]:
+    """A path as it is; standard input as a file that can be wound back, which libsndfile needs (on
+    disk, for it may be long)."""
+    if source != STDIN:
+        yield source
+        return
+    with tempfile.TemporaryFile() as sound:
+        shutil.copyfileobj(sys.stdin.buffer, sound)
+        if not sound.tell():
+            raise AudioError("standard input: is empty (0 bytes)")
+        sound.seek(0)
+        yield sound

@@ -13,7 +13,6 @@ every way of cutting it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO
 
@@ -21,9 +20,9 @@ import numpy as np
 import torch
 
 from asr.acoustic_model import Emission
-from asr.audio import SAMPLE_RATE, Resampler, read_blocks
-from asr.errors import ConfigError
-from asr.recognizer import Recognizer, RecognizerState, shift_words
+from asr.audio import SAMPLE_RATE, Resampler, read_blocks, readable_part, source_name
+from asr.errors import AudioError, ConfigError
+from asr.recognizer import Recognizer, RecognizerState, heard_in, shift_words
 from asr.transcript import Segment, Transcript, Word
 from streaming.endpointing import EndpointRules, endpoint
 from streaming.state import pack_state, unpack_state
@@ -201,27 +200,19 @@ class Stream:
         return shift_words(words, self._first_step * self._step_seconds, latest)
 
 
-def stream_file(
-    recognizer: Recognizer, source: str | IO[bytes], rules: EndpointRules = EndpointRules()
-) -> Iterator[Partial]:
-    """The events of a recording read in streaming mode, in bounded memory; the last is a `Final`.
-
-    Raises:
-        AudioError: the recording cannot be read; what came before was already given.
-    """
-    stream = Stream(recognizer, SAMPLE_RATE, rules, str(source))
-    for block in read_blocks(source, block_seconds=1.0):
-        yield from stream.push(block)
-    yield stream.finish()
-
-
 def transcribe_streaming(
     recognizer: Recognizer, source: str | IO[bytes], rules: EndpointRules = EndpointRules()
 ) -> Transcript:
-    """The transcript of a recording read in streaming mode: what a live stream would have told."""
-    stream = Stream(recognizer, SAMPLE_RATE, rules, str(source))
+    """The transcript of a recording read in streaming mode, in bounded memory: what a live stream
+    would have told.
+
+    Raises:
+        AudioError: as Recognizer.transcribe.
+    """
+    stream = Stream(recognizer, SAMPLE_RATE, rules, source_name(source))
     segments = []
-    for block in read_blocks(source, block_seconds=1.0):
+    damage: list[AudioError] = []
+    for block in readable_part(read_blocks(source, block_seconds=1.0), damage):
         segments += [Segment(e.words) for e in stream.push(block) if isinstance(e, Final)]
     segments.append(Segment(stream.finish().words))
-    return Transcript(tuple(s for s in segments if s.words), stream.seconds_heard)
+    return heard_in(segments, stream.seconds_heard, damage)

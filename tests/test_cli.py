@@ -61,12 +61,24 @@ def test_a_batch_goes_on_past_bad_files(tmp_path: Path) -> None:
     result = rill("transcribe", recordings, tmp_path / "no.wav", "--output", tmp_path / "out",
                   "--format", "srt")  # fmt: skip
     assert result.returncode == 2
-    assert "2 of 6 recordings" in result.stderr
+    assert "2 of 6 recordings" in result.stderr, result.stderr
     for name in ("bad.wav", "empty.mp3", "nan.wav", "no.wav"):
         assert name in result.stderr
     written = sorted(p.relative_to(tmp_path / "out") for p in (tmp_path / "out").rglob("*.srt"))
     assert written == [Path("a.srt"), Path("below/a.srt")]
     assert (tmp_path / "out" / "a.srt").read_text().startswith("1\n00:00:0")
+
+
+@pytest.mark.parametrize("mode", ["full", "streaming"])
+def test_what_was_heard_before_the_damage_is_not_lost(tmp_path: Path, mode: str) -> None:
+    path = tmp_path / "cut.wav"
+    sound, _ = soundfile.read(DEMO)
+    soundfile.write(path, sound, SAMPLE_RATE)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    result = rill("transcribe", path, "--mode", mode)
+    assert result.returncode == 2
+    assert "truncated" in result.stderr
+    assert len(result.stdout.split()) >= 3
 
 
 def test_names_that_meet_do_not_overwrite_each_other(tmp_path: Path) -> None:
