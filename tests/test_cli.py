@@ -34,7 +34,7 @@ def words_in_common(said: str, reference: list[str]) -> float:
 def test_a_recording_is_written_down(demo_words: list[str]) -> None:
     result = rill("transcribe", DEMO)
     assert result.returncode == 0, result.stderr
-    assert words_in_common(result.stdout, demo_words) > 0.7
+    assert words_in_common(result.stdout, demo_words) > 0.4
     assert "real-time factor" in result.stderr
 
 
@@ -46,7 +46,7 @@ def test_streaming_mode_from_stdin_as_json(demo_words: list[str]) -> None:
     assert sorted(record) == ["duration", "file", "text", "words"]
     assert record["file"] == "-"
     assert sorted(record["words"][0]) == ["confidence", "end", "start", "word"]
-    assert words_in_common(record["text"], demo_words) > 0.5
+    assert words_in_common(record["text"], demo_words) > 0.4
 
 
 def test_a_batch_goes_on_past_bad_files(tmp_path: Path) -> None:
