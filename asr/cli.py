@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -78,6 +77,7 @@ def transcribe(
     ] = None,
 ) -> None:
     """Write down what was said in recordings."""
+    from asr.progress import progress_bar
     from asr.transcribing import FolderWriter, find_recordings, render, transcribe_all
 
     sources = find_recordings(paths)
@@ -87,22 +87,20 @@ def transcribe(
 
         torch.set_num_threads(threads)
     recognizer = _load(model, decoder, lm, lexicon)
-    read: Any = recognizer.transcribe
+    read: Any = recognizer.transcribe_blocks
     if mode is Mode.streaming:
         from streaming.stream import transcribe_streaming
 
         read = partial(transcribe_streaming, recognizer)
-    several = len(sources) > 1
+    titles = len(sources) > 1 and format is not OutputFormat.json
 
-    def print_transcript(source: str, transcript: Transcript) -> None:
-        if several and format is not OutputFormat.json:
-            typer.echo(f"# {source}")
-        typer.echo(render(transcript, format.value, source), nl=False)
-        if several and format is not OutputFormat.json:
-            typer.echo("")
+    with progress_bar(sources) as progress:
 
-    with _progress(several and bool(output), len(sources)) as started:
-        summary = transcribe_all(sources, read, writer or print_transcript, started)
+        def print_transcript(source: str, transcript: Transcript) -> None:
+            text = render(transcript, format.value, source)
+            progress.say(f"# {source}\n{text}\n" if titles else text)
+
+        summary = transcribe_all(sources, read, writer or print_transcript, progress.heard)
     for line in summary.lines():
         typer.echo(line, err=True)
     if summary.failures:
@@ -243,22 +241,6 @@ def _load(
     from asr.recognizer import Recognizer
 
     return Recognizer.load(model or BUNDLED_MODEL, decoder.value, lm, lexicon)
-
-
-@contextmanager
-def _progress(wanted: bool, total: int) -> Iterator[Callable[[int, int, str], None]]:
-    """A bar on a terminal; nothing where the output is read by a program."""
-    if not (wanted and sys.stderr.isatty()):
-        yield lambda number, total, name: None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("", total=total)
-        yield lambda number, total, name: bar.update(
-            task, completed=number - 1, description=Path(name).name
-        )
 
 
 def _say(line: str) -> None:

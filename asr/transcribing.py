@@ -11,12 +11,13 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Literal
 
+from asr.audio import SAMPLE_RATE, Samples, read_blocks
 from asr.errors import AudioError, ConfigError
 from asr.transcript import Transcript, to_json, to_srt, to_text, to_vtt
 
@@ -28,7 +29,8 @@ SOUND_SUFFIXES = frozenset(
     for name in ("wav", "flac", "ogg", "oga", "opus", "mp3", "aiff", "aif", "au", "caf", "w64")
 )
 
-Read = Callable[[str | IO[bytes]], Transcript]
+Read = Callable[[Iterable[Samples]], Transcript]
+BLOCK_SECONDS = 1.0
 
 
 @dataclass
@@ -59,36 +61,44 @@ def transcribe_all(
     sources: list[str],
     read: Read,
     write: Callable[[str, Transcript], None],
-    started: Callable[[int, int, str], None] = lambda number, total, name: None,
+    heard: Callable[[str, float], None] = lambda source, seconds: None,
 ) -> Summary:
     """Read each source and write its transcript.
 
     Args:
         sources: paths of recordings, or "-" for standard input.
-        read: one recording to its transcript.
+        read: the blocks of one recording, float32 [samples] at 16 kHz, to its transcript.
         write: takes a source and its transcript.
-        started: told the number, of how many, and the name of each recording that begins.
+        heard: told the source and how many seconds more of it were read.
     """
     summary = Summary()
-    for number, source in enumerate(sources, start=1):
-        started(number, len(sources), source)
+    for source in sources:
+        heard(source, 0.0)
         begin = time.perf_counter()
         try:
             if os.path.isdir(source):
                 raise AudioError(f"{source}: no recording below this folder")
             with _opened(source) as sound:
-                transcript = read(sound)
+                transcript = read(_telling(read_blocks(sound, BLOCK_SECONDS), source, heard))
             write(source, transcript)
         except (AudioError, ConfigError) as error:
             summary.failures.append(str(error))
-            heard = getattr(error, "transcript", None)
-            if heard:  # damaged further on: what was recognised is not lost
-                write(source, heard)
+            recognised = getattr(error, "transcript", None)
+            if recognised:  # damaged further on: what was recognised is not lost
+                write(source, recognised)
             continue
         summary.recordings += 1
         summary.sound_seconds += transcript.duration
         summary.work_seconds += time.perf_counter() - begin
     return summary
+
+
+def _telling(
+    blocks: Iterable[Samples], source: str, heard: Callable[[str, float], None]
+) -> Iterator[Samples]:
+    for block in blocks:
+        yield block
+        heard(source, len(block) / SAMPLE_RATE)
 
 
 def find_recordings(paths: list[str]) -> list[str]:

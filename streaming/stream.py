@@ -13,14 +13,14 @@ every way of cutting it.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import IO
 
 import numpy as np
 import torch
 
 from asr.acoustic_model import Emission
-from asr.audio import SAMPLE_RATE, Resampler, read_blocks, readable_part, source_name
+from asr.audio import SAMPLE_RATE, Resampler, Samples, readable_part
 from asr.errors import AudioError, ConfigError
 from asr.recognizer import Recognizer, RecognizerState, heard_in, shift_words
 from asr.transcript import Segment, Transcript, Word
@@ -201,18 +201,21 @@ class Stream:
 
 
 def transcribe_streaming(
-    recognizer: Recognizer, source: str | IO[bytes], rules: EndpointRules = EndpointRules()
+    recognizer: Recognizer, blocks: Iterable[Samples], rules: EndpointRules = EndpointRules()
 ) -> Transcript:
     """The transcript of a recording read in streaming mode, in bounded memory: what a live stream
     would have told.
 
+    Args:
+        blocks: float32 [samples] at 16 kHz, as `asr.audio.read_blocks` gives them.
+
     Raises:
         AudioError: as Recognizer.transcribe.
     """
-    stream = Stream(recognizer, SAMPLE_RATE, rules, source_name(source))
+    stream = Stream(recognizer, SAMPLE_RATE, rules)
     segments = []
     damage: list[AudioError] = []
-    for block in readable_part(read_blocks(source, block_seconds=1.0), damage):
+    for block in readable_part(blocks, damage):
         segments += [Segment(e.words) for e in stream.push(block) if isinstance(e, Final)]
     segments.append(Segment(stream.finish().words))
     return heard_in(segments, stream.seconds_heard, damage)

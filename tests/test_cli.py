@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import shutil
 import subprocess
 import sys
+import termios
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +39,26 @@ def test_a_recording_is_written_down(demo_words: list[str]) -> None:
     assert result.returncode == 0, result.stderr
     assert words_in_common(result.stdout, demo_words) > 0.4
     assert "real-time factor" in result.stderr
+
+
+def test_on_a_narrow_terminal_a_bar_is_drawn_and_the_text_is_whole() -> None:
+    ours, theirs = os.openpty()
+    termios.tcsetwinsize(theirs, (24, 40))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "asr.cli", "transcribe", str(DEMO)],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+    )
+    os.close(theirs)
+    shown = b""
+    with contextlib.suppress(OSError):  # the terminal is gone when the process is
+        while piece := os.read(ours, 4096):
+            shown += piece
+    os.close(ours)
+    assert process.wait() == 0
+    assert DEMO.name.encode() in shown and b" %" in shown
+    assert rill("transcribe", DEMO).stdout.strip().encode() in shown
 
 
 def test_streaming_mode_from_stdin_as_json(demo_words: list[str]) -> None:

@@ -70,11 +70,13 @@ class TrainConfig(_Strict):
     valid: str
     output: str
     lexicon: str
+    start_from: str | None = None  # a model's folder: begin with its weights, not at random
     model: ModelConfig = ModelConfig()
     batch: BatchConfig = BatchConfig()
     augmentation: AugmentationConfig | None = AugmentationConfig()
     objective: ObjectiveConfig = ObjectiveConfig()
     epochs: int = Field(12, ge=1)
+    full_mode_every: int = Field(2, ge=2)  # every so many updates one in full mode, else streaming
     learning_rate: float = Field(1.5e-3, gt=0)
     warm_up_updates: int = Field(200, ge=1)
     weight_decay: float = Field(0.01, ge=0)

@@ -1,8 +1,8 @@
 """The training loop: `rill train configs/en-small.yaml`.
 
-Each update takes one batch in one of the two modes, in turn. The same command goes on from the
-last checkpoint; since all randomness is seeded by the update, a resumed run computes what an
-unbroken one would have computed.
+Each update takes one batch in one mode: every `full_mode_every`-th in full mode, the others in
+streaming mode. The same command goes on from the last checkpoint; since all randomness is seeded
+by the update, a resumed run computes what an unbroken one would have computed.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from asr.acoustic_model import AcousticConfig, AcousticModel, Mode
 from asr.errors import ConfigError, DataError
-from asr.model_file import save_model
+from asr.model_file import load_model, save_model
 from asr.pronunciation import read_lexicon
 from asr.text import PHONE_TOKENS
 from training import objectives
@@ -113,13 +113,14 @@ def train(config: TrainConfig, report: Callable[[str], None] = print) -> Path:
     valid_batches = Batches(valid_cache, lexicon, None, config.batch, None, config.seed)
 
     torch.manual_seed(config.seed)
-    model = AcousticModel(AcousticConfig(**config.model.model_dump()))
-    mean, deviation = train_cache.mean_and_deviation()
-    model.feature_mean.copy_(torch.from_numpy(mean))
-    model.feature_deviation.copy_(torch.from_numpy(deviation))
+    model = _first_model(config, train_cache)
     student: Any = Student(model, weights)
     optimiser: Any = torch.optim.AdamW(
-        student.parameters(), config.learning_rate, (0.9, 0.98), weight_decay=config.weight_decay
+        student.parameters(),
+        config.learning_rate,
+        (0.9, 0.98),
+        weight_decay=config.weight_decay,
+        fused=True,
     )
     average = {name: value.clone() for name, value in model.state_dict().items()}
     updates_per_epoch = len(batches.epoch(0)) // fabric.world_size
@@ -169,7 +170,8 @@ def train(config: TrainConfig, report: Callable[[str], None] = print) -> Path:
             order = batches.epoch(epoch)
         number = position * fabric.world_size + fabric.global_rank
         batch = batches.load(order[number], epoch, number)
-        mode: Mode = "full" if update % 2 else "streaming"
+        full = update % config.full_mode_every == config.full_mode_every - 1
+        mode: Mode = "full" if full else "streaming"
         for group in optimiser.param_groups:
             group["lr"] = learning_rate(config, update, total_updates)
         torch.manual_seed(hash((config.seed, update, fabric.global_rank)))
@@ -223,6 +225,26 @@ def train(config: TrainConfig, report: Callable[[str], None] = print) -> Path:
             break
     stopping.restore()
     return output / "model"
+
+
+def _first_model(config: TrainConfig, train_cache: FeatureCache) -> AcousticModel:
+    """The model before the first update: random weights, or those of `start_from` with the
+    normalisation that they were trained with."""
+    shape = AcousticConfig(**config.model.model_dump())
+    model = AcousticModel(shape)
+    if config.start_from is None:
+        mean, deviation = train_cache.mean_and_deviation()
+        model.feature_mean.copy_(torch.from_numpy(mean))
+        model.feature_deviation.copy_(torch.from_numpy(deviation))
+        return model
+    trained = load_model(config.start_from)
+    if replace(trained.config, dropout=shape.dropout) != shape:
+        raise ConfigError(
+            f"{config.start_from}: a network of another shape ({trained.config}) than the "
+            f"settings' ({shape})"
+        )
+    model.load_state_dict(trained.state_dict())
+    return model
 
 
 def learning_rate(config: TrainConfig, update: int, total_updates: int) -> float:

@@ -13,7 +13,7 @@ import soxr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asr.audio import SAMPLE_RATE, Samples
+from asr.audio import SAMPLE_RATE, Samples, read_blocks
 from asr.errors import AudioError, ConfigError, ModelError
 from asr.recognizer import Recognizer
 from streaming.endpointing import EndpointRules, endpoint
@@ -63,7 +63,7 @@ def test_single_samples_give_the_same_words_and_times(
 def test_a_stream_is_the_streaming_transcript(
     recognizer: Recognizer, speech: Samples, demo_words: list[str]
 ) -> None:
-    transcript = transcribe_streaming(recognizer, str(DEMO))
+    transcript = transcribe_streaming(recognizer, read_blocks(DEMO))
     told = finals(Stream(recognizer), cut(speech, list(range(0, len(speech), 441))))
     assert transcript.words == tuple(word for final in told for word in final.words)
     assert transcript.duration == pytest.approx(len(speech) / SAMPLE_RATE)
@@ -73,7 +73,10 @@ def test_a_stream_is_the_streaming_transcript(
 def test_words_are_in_order_and_within_the_recording(
     recognizer: Recognizer, speech: Samples
 ) -> None:
-    for transcript in (recognizer.transcribe(speech), transcribe_streaming(recognizer, str(DEMO))):
+    for transcript in (
+        recognizer.transcribe(speech),
+        transcribe_streaming(recognizer, read_blocks(DEMO)),
+    ):
         words = transcript.words
         assert all(word.start < word.end for word in words)
         assert all(a.end <= b.start + 1e-9 for a, b in itertools.pairwise(words))
@@ -93,7 +96,7 @@ def test_partials_come_before_the_end(recognizer: Recognizer, speech: Samples) -
 def test_the_last_word_is_heard_without_silence_after_it(
     recognizer: Recognizer, speech: Samples
 ) -> None:
-    words = transcribe_streaming(recognizer, str(DEMO)).words
+    words = transcribe_streaming(recognizer, read_blocks(DEMO)).words
     for word in (words[3], words[-1]):
         told = finals(Stream(recognizer), [speech[: int((word.end + 0.04) * SAMPLE_RATE)]])
         assert told[-1].words[-1].end == pytest.approx(word.end, abs=0.2)

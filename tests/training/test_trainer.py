@@ -89,6 +89,24 @@ def test_a_checkpoint_of_other_settings_is_refused(tmp_path: Path) -> None:
         train(configured(tiny(tmp_path, "epochs=1", "learning_rate=0.1")), lambda line: None)
 
 
+def test_a_run_begins_with_the_weights_of_another(tmp_path: Path) -> None:
+    first = train(configured(tiny(tmp_path, "epochs=2")), lambda line: None)
+    start = [f"start_from={first}", f"output={tmp_path}/second"]
+    # Streaming mode alone never reaches the backward LSTM: it stays what it was.
+    second = configured(tiny(tmp_path, *start, "epochs=2", "full_mode_every=1000"))
+    before, after = (load_model(folder).state_dict() for folder in (first, train(second, print)))
+    assert torch.equal(before["feature_mean"], after["feature_mean"])
+    for name, value in before.items():
+        assert torch.equal(value, after[name]) == ("backward" in name or "feature" in name), name
+
+
+def test_weights_of_another_shape_are_refused(tmp_path: Path) -> None:
+    first = train(configured(tiny(tmp_path, "epochs=1")), lambda line: None)
+    start = [f"start_from={first}", f"output={tmp_path}/second", "model.blocks=1"]
+    with pytest.raises(ConfigError, match="another shape"):
+        train(configured(tiny(tmp_path, *start)), lambda line: None)
+
+
 @pytest.mark.parametrize(
     ("override", "reason"),
     [
