@@ -7,6 +7,7 @@ sees the very batches that an unbroken one would have seen.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from asr.errors import ConfigError
 from asr.features import ENERGY_FLOOR, HOP_MS, MEL_BANDS
 from asr.pronunciation import Lexicon
 from training.config import AugmentationConfig, BatchConfig
@@ -55,8 +57,14 @@ class Batches:
         augmentation: AugmentationConfig | None,
         seed: int,
         processes: int = 1,
+        speaker_shares: Mapping[str, float] | None = None,
     ) -> None:
+        """Raises ConfigError when `speaker_shares` names a speaker who is not in the cache."""
         self.processes = processes
+        shares = speaker_shares or {}
+        if missing := sorted(set(shares) - {utterance.speaker for utterance in cache.utterances}):
+            raise ConfigError(f"speaker_shares: not in {cache.folder}: {', '.join(missing)}")
+        self._shares = np.array([shares.get(u.speaker, 1.0) for u in cache.utterances])
         self.cache, self.teaching = cache, teaching
         self.sizes, self.augmentation, self.seed = sizes, augmentation, seed
         self._targets = [target_ids(utterance.text, lexicon) for utterance in cache.utterances]
@@ -68,6 +76,7 @@ class Batches:
         counts = self.cache.frame_counts()
         # Lengths are blurred so that an utterance meets other neighbours in each epoch.
         order = np.argsort(counts * random.uniform(0.85, 1.15, len(counts)))
+        order = order[random.random(len(counts))[order] < self._shares[order]]
         most_frames = self.sizes.seconds * 1000 / HOP_MS
         batches: list[list[int]] = [[]]
         longest = 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -70,6 +70,8 @@ class TrainConfig(_Strict):
     valid: str
     output: str
     lexicon: str
+    # Each epoch takes this share of a speaker's utterances, another one each time; all of the rest.
+    speaker_shares: dict[str, Annotated[float, Field(gt=0, le=1)]] = {}
     start_from: str | None = None  # a model's folder: begin with its weights, not at random
     model: ModelConfig = ModelConfig()
     batch: BatchConfig = BatchConfig()

@@ -7,6 +7,8 @@ by the update, a resumed run computes what an unbroken one would have computed.
 
 from __future__ import annotations
 
+import bisect
+import itertools
 import json
 import math
 import os
@@ -109,6 +111,7 @@ def train(config: TrainConfig, report: Callable[[str], None] = print) -> Path:
         config.augmentation,
         config.seed,
         fabric.world_size,
+        config.speaker_shares,
     )
     valid_batches = Batches(valid_cache, lexicon, None, config.batch, None, config.seed)
 
@@ -123,8 +126,11 @@ def train(config: TrainConfig, report: Callable[[str], None] = print) -> Path:
         fused=True,
     )
     average = {name: value.clone() for name, value in model.state_dict().items()}
-    updates_per_epoch = len(batches.epoch(0)) // fabric.world_size
-    total_updates = config.epochs * updates_per_epoch
+    updates_by_epoch = [
+        len(batches.epoch(epoch)) // fabric.world_size for epoch in range(config.epochs)
+    ]
+    epoch_ends = list(itertools.accumulate(updates_by_epoch))
+    total_updates = epoch_ends[-1]
 
     last = output / "last.pt"
     update = 0
@@ -144,7 +150,7 @@ def train(config: TrainConfig, report: Callable[[str], None] = print) -> Path:
         report(
             f"{len(train_cache)} utterances ({batches.without_phones} without phones), "
             f"{sum(p.numel() for p in model.parameters()) / 1e6:.1f} million weights, "
-            f"{updates_per_epoch} updates an epoch on {fabric.world_size} processes"
+            f"{total_updates} updates in {config.epochs} epochs on {fabric.world_size} processes"
         )
 
     def save() -> None:
@@ -165,7 +171,8 @@ def train(config: TrainConfig, report: Callable[[str], None] = print) -> Path:
     seconds_heard = 0.0
     sums: dict[str, float] = {}
     while update < total_updates:
-        epoch, position = divmod(update, updates_per_epoch)
+        epoch = bisect.bisect_right(epoch_ends, update)
+        position = update - (epoch_ends[epoch] - updates_by_epoch[epoch])
         if position == 0 or "order" not in locals():
             order = batches.epoch(epoch)
         number = position * fabric.world_size + fabric.global_rank
@@ -205,7 +212,7 @@ def train(config: TrainConfig, report: Callable[[str], None] = print) -> Path:
                 f"epoch {epoch} update {update}/{total_updates} {losses} | {speed:.0f}x real time"
             )
             logged_at, seconds_heard = time.monotonic(), 0.0
-        end_of_epoch = update % updates_per_epoch == 0
+        end_of_epoch = update == epoch_ends[epoch]
         stop = bool(fabric.all_reduce(torch.tensor(float(stopping.asked)), reduce_op="sum"))
         if end_of_epoch or stop or time.monotonic() - saved_at > 60 * config.checkpoint_minutes:
             save()

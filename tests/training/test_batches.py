@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from asr.errors import ConfigError
 from tests.training.synthetic import write_synthetic_cache
 from training import objectives
 from training.batches import SILENCE, Batches, augment, stretch, warp_bands
@@ -21,7 +22,12 @@ def cache(tmp_path: Path) -> FeatureCache:
     return write_synthetic_cache(tmp_path / "cache", utterances=40)
 
 
-def make_batches(cache: FeatureCache, processes: int = 1, **sizes: float) -> Batches:
+def make_batches(
+    cache: FeatureCache,
+    processes: int = 1,
+    speaker_shares: dict[str, float] | None = None,
+    **sizes: float,
+) -> Batches:
     return Batches(
         cache,
         {"yes": [("Y", "EH", "S")]},
@@ -30,6 +36,7 @@ def make_batches(cache: FeatureCache, processes: int = 1, **sizes: float) -> Bat
         AugmentationConfig(),
         seed=1,
         processes=processes,
+        speaker_shares=speaker_shares,
     )
 
 
@@ -43,6 +50,15 @@ def test_an_epoch_has_every_utterance_once_within_the_limits(cache: FeatureCache
             assert len(batch) <= 7
             assert len(batch) == 1 or counts[batch].max() * len(batch) <= 1200
     assert batches.epoch(0) == batches.epoch(0) != batches.epoch(1)
+
+
+def test_a_speakers_share_is_drawn_anew_each_epoch(cache: FeatureCache) -> None:
+    batches = make_batches(cache, speaker_shares={"u": 0.5}, utterances=4)
+    drawn = [{index for batch in batches.epoch(epoch) for index in batch} for epoch in range(12)]
+    assert all(10 <= len(indices) <= 30 for indices in drawn)
+    assert set.union(*drawn) == set(range(len(cache)))
+    with pytest.raises(ConfigError, match="nobody"):
+        make_batches(cache, speaker_shares={"nobody": 0.5})
 
 
 def test_processes_take_batches_of_like_size(cache: FeatureCache) -> None:

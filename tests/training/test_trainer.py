@@ -89,6 +89,13 @@ def test_a_checkpoint_of_other_settings_is_refused(tmp_path: Path) -> None:
         train(configured(tiny(tmp_path, "epochs=1", "learning_rate=0.1")), lambda line: None)
 
 
+def test_epochs_of_different_length_are_each_gone_through(tmp_path: Path) -> None:
+    lines: list[str] = []
+    shares = ["speaker_shares.u=0.5", "batch.utterances=1", "epochs=6", "valid_utterances=1"]
+    train(configured(tiny(tmp_path, *shares)), lines.append)
+    assert len([line for line in lines if "valid" in line]) == 6
+
+
 def test_a_run_begins_with_the_weights_of_another(tmp_path: Path) -> None:
     first = train(configured(tiny(tmp_path, "epochs=2")), lambda line: None)
     start = [f"start_from={first}", f"output={tmp_path}/second"]
