@@ -11,11 +11,9 @@ import bisect
 import itertools
 import json
 import math
-import os
 import signal
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,59 +22,19 @@ from lightning_fabric import Fabric
 from lightning_fabric.strategies import DDPStrategy
 from torch import Tensor, nn
 
-from asr.acoustic_model import AcousticConfig, AcousticModel, Mode
+from asr.acoustic_model import AcousticModel, Mode
 from asr.errors import ConfigError, DataError
-from asr.model_file import load_model, save_model
+from asr.model_file import save_model
 from asr.pronunciation import read_lexicon
-from asr.text import PHONE_TOKENS
-from training import objectives
-from training.batches import Batch, Batches
-from training.config import ObjectiveConfig, TrainConfig
+from training.batches import Batches
+from training.checkpoint import read_checkpoint, write_checkpoint
+from training.config import TrainConfig
 from training.evaluation import token_errors
 from training.feature_cache import FeatureCache
-from training.teacher import COMPONENTS
+from training.student import Student, first_model, to_device
 from training.teaching import Teaching
 
 MOST_BAD_LOSSES = 20  # non-finite losses in a row before the run gives up
-
-
-class Student(nn.Module):
-    """The acoustic model with what only training needs: the loss in one forward call."""
-
-    def __init__(self, model: AcousticModel, weights: ObjectiveConfig) -> None:
-        super().__init__()
-        self.model, self.weights = model, weights
-        self.components_head = nn.Linear(model.config.hidden, COMPONENTS)
-
-    def forward(self, batch: Batch, mode: Mode) -> dict[str, Tensor]:
-        """Terms of the loss by name, not weighted; only those whose weight is above 0."""
-        weights, shift = self.weights, self.weights.teacher_shift_steps
-        hidden, steps = self.model.encode(batch.frames, batch.frame_lengths, mode)
-        phones, letters = self.model.emit(hidden)
-        terms = {}
-        if weights.ctc_phones:
-            terms["ctc_phones"] = objectives.ctc(phones, steps, batch.phones)
-        if weights.ctc_letters:
-            terms["ctc_letters"] = objectives.ctc(letters, steps, batch.letters)
-        if batch.posteriors is None or batch.components is None:
-            return terms
-        taught_phones, taught_letters = batch.posteriors.split(
-            [len(PHONE_TOKENS), batch.posteriors.shape[-1] - len(PHONE_TOKENS)], dim=-1
-        )
-        heard = batch.step_lengths
-        if weights.teacher_phones:
-            terms["teacher_phones"] = objectives.teacher_posteriors(
-                phones, taught_phones, heard, shift
-            )
-        if weights.teacher_letters:
-            terms["teacher_letters"] = objectives.teacher_posteriors(
-                letters, taught_letters, heard, shift
-            )
-        if weights.teacher_components:
-            terms["teacher_components"] = objectives.teacher_components(
-                self.components_head(hidden), batch.components, heard, shift
-            )
-        return terms
 
 
 def train(config: TrainConfig, report: Callable[[str], None] = print) -> Path:
@@ -116,7 +74,7 @@ def train(config: TrainConfig, report: Callable[[str], None] = print) -> Path:
     valid_batches = Batches(valid_cache, lexicon, None, config.batch, None, config.seed)
 
     torch.manual_seed(config.seed)
-    model = _first_model(config, train_cache)
+    model = first_model(config, train_cache)
     student: Any = Student(model, weights)
     optimiser: Any = torch.optim.AdamW(
         student.parameters(),
@@ -135,9 +93,7 @@ def train(config: TrainConfig, report: Callable[[str], None] = print) -> Path:
     last = output / "last.pt"
     update = 0
     best = math.inf
-    if last.exists():
-        saved = torch.load(last, map_location="cpu", weights_only=True)
-        _check_same_run(saved["config"], config, last)
+    if saved := read_checkpoint(config, last):
         student.load_state_dict(saved["student"])
         optimiser.load_state_dict(saved["optimiser"])
         average, update, best = saved["average"], saved["update"], saved["best"]
@@ -156,15 +112,15 @@ def train(config: TrainConfig, report: Callable[[str], None] = print) -> Path:
     def save() -> None:
         if fabric.is_global_zero:
             state = {
-                "config": json.loads(config.model_dump_json()),
                 "student": plain_student.state_dict(),
                 "optimiser": optimiser.state_dict(),
                 "average": average,
                 "update": update,
                 "best": best,
             }
-            _write_atomically(state, last)
+            write_checkpoint(state, config, last)
 
+    _try_longest_batch(fabric, student, plain_student, batches)
     stopping = _Stopping()
     bad_losses = 0
     saved_at = logged_at = time.monotonic()
@@ -183,8 +139,8 @@ def train(config: TrainConfig, report: Callable[[str], None] = print) -> Path:
             group["lr"] = learning_rate(config, update, total_updates)
         torch.manual_seed(hash((config.seed, update, fabric.global_rank)))
         student.train()
-        terms = student(_to(batch, fabric.device), mode)
-        loss = torch.stack([getattr(weights, name) * value for name, value in terms.items()]).sum()
+        terms = student(to_device(batch, fabric.device), mode)
+        loss = plain_student.loss(terms)
         optimiser.zero_grad()
         fabric.backward(loss)
         norm = nn.utils.clip_grad_norm_(plain_student.parameters(), config.clip_norm)
@@ -196,8 +152,10 @@ def train(config: TrainConfig, report: Callable[[str], None] = print) -> Path:
             bad_losses += 1
             report(f"update {update}: loss not finite, skipped ({bad_losses} in a row)")
             if bad_losses >= MOST_BAD_LOSSES:
+                torch.save(vars(batch), output / "bad_batch.pt")
                 raise DataError(
-                    f"{MOST_BAD_LOSSES} non-finite losses in a row; last: {batch.indices}"
+                    f"{MOST_BAD_LOSSES} losses in a row were not finite; the last batch is in "
+                    f"{output / 'bad_batch.pt'}. A lower learning_rate or precision=32-true helps"
                 )
         _follow(average, model, min(config.ema_decay, (1 + update) / (10 + update)))
 
@@ -234,24 +192,23 @@ def train(config: TrainConfig, report: Callable[[str], None] = print) -> Path:
     return output / "model"
 
 
-def _first_model(config: TrainConfig, train_cache: FeatureCache) -> AcousticModel:
-    """The model before the first update: random weights, or those of `start_from` with the
-    normalisation that they were trained with."""
-    shape = AcousticConfig(**config.model.model_dump())
-    model = AcousticModel(shape)
-    if config.start_from is None:
-        mean, deviation = train_cache.mean_and_deviation()
-        model.feature_mean.copy_(torch.from_numpy(mean))
-        model.feature_deviation.copy_(torch.from_numpy(deviation))
-        return model
-    trained = load_model(config.start_from)
-    if replace(trained.config, dropout=shape.dropout) != shape:
-        raise ConfigError(
-            f"{config.start_from}: a network of another shape ({trained.config}) than the "
-            f"settings' ({shape})"
-        )
-    model.load_state_dict(trained.state_dict())
-    return model
+def _try_longest_batch(
+    fabric: Fabric, student: Any, plain_student: Student, batches: Batches
+) -> None:
+    """One forward and backward of the largest batch in both modes, without an update: too little
+    memory shows in the first minute and not in the middle of the night (icefall issue 82)."""
+    counts = batches.cache.frame_counts()
+    largest = max(batches.epoch(0), key=lambda batch: counts[batch].max() * len(batch))
+    batch = to_device(batches.load(largest, 0, 0), fabric.device)
+    for mode in ("streaming", "full"):
+        try:
+            fabric.backward(plain_student.loss(student(batch, mode)))
+        except (torch.OutOfMemoryError, MemoryError) as error:
+            raise ConfigError(
+                f"the largest batch ({len(largest)} utterances, {batch.seconds:.0f} s) does not "
+                f"fit into memory in {mode} mode ({error}); lower batch.seconds"
+            ) from None
+    student.zero_grad()
 
 
 def learning_rate(config: TrainConfig, update: int, total_updates: int) -> float:
@@ -282,40 +239,3 @@ class _Stopping:
 def _follow(average: dict[str, Tensor], model: AcousticModel, decay: float) -> None:
     for name, value in model.state_dict().items():
         average[name].lerp_(value.detach().to(average[name].device), 1 - decay)
-
-
-def _to(batch: Batch, device: torch.device) -> Batch:
-    moved: dict[str, Any] = {
-        name: value.to(device) for name, value in vars(batch).items() if isinstance(value, Tensor)
-    }
-    return replace(batch, **moved)
-
-
-def _check_same_run(saved: dict[str, Any], config: TrainConfig, path: Path) -> None:
-    """What may change between sessions is where and how fast, not what is computed."""
-    free = {"output", "train", "valid", "lexicon", "checkpoint_minutes", "threads", "epochs"}
-    wanted = json.loads(config.model_dump_json())
-    differing = [key for key in wanted if key not in free and saved.get(key) != wanted[key]]
-    if differing:
-        raise ConfigError(
-            f"{path}: a checkpoint of other settings ({', '.join(differing)}); "
-            "give the run another output folder, or the settings it began with"
-        )
-
-
-def _write_atomically(state: dict[str, Any], path: Path) -> None:
-    part = path.with_suffix(".part")
-    try:
-        with part.open("wb") as file:
-            torch.save(state, file)
-            file.flush()
-            os.fsync(file.fileno())
-    except (OSError, RuntimeError) as error:
-        part.unlink(missing_ok=True)
-        raise DataError(
-            f"{path}: could not be written ({error}); the one before is intact"
-        ) from None
-    os.replace(part, path)
-
-
-__all__ = ["Student", "learning_rate", "train"]

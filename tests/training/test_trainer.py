@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import signal
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from asr.errors import ConfigError
+from asr.errors import ConfigError, DataError
 from asr.model_file import load_model
 from tests.training.synthetic import write_synthetic_cache
 from training.config import TrainConfig, read_config
@@ -81,6 +82,33 @@ def test_kill_9_and_the_same_command_goes_on(tmp_path: Path) -> None:
     rest, _ = again.communicate(timeout=60)
     assert again.returncode == 0
     assert "the same command goes on from here" in rest
+
+
+def test_a_full_disk_is_told_and_the_checkpoint_before_is_whole(tmp_path: Path) -> None:
+    train(configured(tiny(tmp_path, "epochs=2")), lambda line: None)
+    last = tmp_path / "run" / "last.pt"
+    before = last.read_bytes()
+    command = [sys.executable, "-m", "asr.cli", "train", *tiny(tmp_path, "epochs=4")]
+
+    def no_room() -> None:  # a file may grow to half a checkpoint, as on a disk that is full
+        resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) // 2, len(before) // 2))
+
+    full = subprocess.run(command, capture_output=True, text=True, preexec_fn=no_room)
+    assert full.returncode == 2
+    assert full.stderr.startswith("rill: ") and "could not be written" in full.stderr
+    assert last.read_bytes() == before
+    again = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "resumed at update 4 of 8" in again.stdout
+
+
+@pytest.mark.parametrize("keep", [0, 100, 50_000])
+def test_a_damaged_checkpoint_is_told(tmp_path: Path, keep: int) -> None:
+    config = configured(tiny(tmp_path, "epochs=1"))
+    train(config, lambda line: None)
+    last = tmp_path / "run" / "last.pt"
+    last.write_bytes(last.read_bytes()[:keep])
+    with pytest.raises(DataError, match="damaged checkpoint"):
+        train(config, lambda line: None)
 
 
 def test_a_checkpoint_of_other_settings_is_refused(tmp_path: Path) -> None:

@@ -1,0 +1,96 @@
+"""The acoustic model with what only training needs: the terms of the loss in one forward call."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from asr.acoustic_model import AcousticConfig, AcousticModel, Mode
+from asr.errors import ConfigError
+from asr.model_file import load_model
+from asr.text import PHONE_TOKENS
+from training import objectives
+from training.batches import Batch
+from training.config import ObjectiveConfig, TrainConfig
+from training.feature_cache import FeatureCache
+from training.teacher import COMPONENTS
+
+
+class Student(nn.Module):
+    """An acoustic model that hears a batch and tells how wrong it was."""
+
+    def __init__(self, model: AcousticModel, weights: ObjectiveConfig) -> None:
+        super().__init__()
+        self.model, self.weights = model, weights
+        self.components_head = nn.Linear(model.config.hidden, COMPONENTS)
+
+    def forward(self, batch: Batch, mode: Mode) -> dict[str, Tensor]:
+        """Terms of the loss by name, not weighted; only those whose weight is above 0."""
+        weights, shift = self.weights, self.weights.teacher_shift_steps
+        hidden, steps = self.model.encode(batch.frames, batch.frame_lengths, mode)
+        phones, letters = self.model.emit(hidden)
+        terms = {}
+        if weights.ctc_phones:
+            terms["ctc_phones"] = objectives.ctc(phones, steps, batch.phones)
+        if weights.ctc_letters:
+            terms["ctc_letters"] = objectives.ctc(letters, steps, batch.letters)
+        if batch.posteriors is None or batch.components is None:
+            return terms
+        taught_phones, taught_letters = batch.posteriors.split(
+            [len(PHONE_TOKENS), batch.posteriors.shape[-1] - len(PHONE_TOKENS)], dim=-1
+        )
+        heard = batch.step_lengths
+        if weights.teacher_phones:
+            terms["teacher_phones"] = objectives.teacher_posteriors(
+                phones, taught_phones, heard, shift
+            )
+        if weights.teacher_letters:
+            terms["teacher_letters"] = objectives.teacher_posteriors(
+                letters, taught_letters, heard, shift
+            )
+        if weights.teacher_components:
+            terms["teacher_components"] = objectives.teacher_components(
+                self.components_head(hidden), batch.components, heard, shift
+            )
+        return terms
+
+    def loss(self, terms: dict[str, Tensor]) -> Tensor:
+        """The weighted sum of the terms."""
+        weighted = [getattr(self.weights, name) * value for name, value in terms.items()]
+        return torch.stack(weighted).sum()
+
+
+def first_model(config: TrainConfig, train_cache: FeatureCache) -> AcousticModel:
+    """The model before the first update: random weights, or those of `start_from` with the
+    normalisation that they were trained with.
+
+    Raises:
+        ModelError: `start_from` cannot be read.
+        ConfigError: it is a network of another shape.
+    """
+    shape = AcousticConfig(**config.model.model_dump())
+    model = AcousticModel(shape)
+    if config.start_from is None:
+        mean, deviation = train_cache.mean_and_deviation()
+        model.feature_mean.copy_(torch.from_numpy(mean))
+        model.feature_deviation.copy_(torch.from_numpy(deviation))
+        return model
+    trained = load_model(config.start_from)
+    if replace(trained.config, dropout=shape.dropout) != shape:
+        raise ConfigError(
+            f"{config.start_from}: a network of another shape ({trained.config}) than the "
+            f"settings' ({shape})"
+        )
+    model.load_state_dict(trained.state_dict())
+    return model
+
+
+def to_device(batch: Batch, device: torch.device) -> Batch:
+    """The batch with its tensors on a device."""
+    moved: dict[str, Any] = {
+        name: value.to(device) for name, value in vars(batch).items() if isinstance(value, Tensor)
+    }
+    return replace(batch, **moved)
