@@ -18,7 +18,6 @@ import torch
 from torch import Tensor
 
 from asr.acoustic_model import Emission
-from asr.errors import ModelError
 from asr.language_model import LanguageModel
 from asr.pronunciation import Lexicon
 from asr.text import LETTER_TOKENS, PHONE_TOKENS, WORD_BOUNDARY, phone_ids
@@ -239,14 +238,3 @@ class _Clock:
         start = max(0.0, (first_step - self.delay_steps) * self.step_seconds)
         end = max(start, (end_step - self.delay_steps) * self.step_seconds)
         return start, max(end, start + self.step_seconds)
-
-
-def check_flashlight() -> None:
-    """Raises ModelError, with what to install, when the beam search is not there."""
-    try:
-        import flashlight.lib.text.decoder  # noqa: F401
-    except ImportError as error:
-        raise ModelError(
-            f"the beam search needs flashlight-text ({error}): pip install flashlight-text==0.0.7 "
-            "(wheels for Python 3.11 and 3.12), or use --decoder greedy"
-        ) from None

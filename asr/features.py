@@ -60,7 +60,7 @@ def frame_count(samples: int) -> int:
 
 @lru_cache(maxsize=1)
 def _mel_spectrogram() -> torch.nn.Module:
-    from asr.torchaudio_check import import_torchaudio
+    from asr.library_checks import import_torchaudio
 
     torchaudio = import_torchaudio()
     return torchaudio.transforms.MelSpectrogram(

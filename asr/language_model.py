@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from asr.errors import ModelError
+from asr.library_checks import check_flashlight
 
 _KENLM_MAGIC = b"mmap lm http://kheafield.com/code format version 5"
 
@@ -35,8 +36,6 @@ class LanguageModel:
         Raises:
             ModelError: the file is truncated or KenLM cannot use it.
         """
-        from asr.decoding import check_flashlight
-
         check_flashlight()
         from flashlight.lib.text.decoder.kenlm import KenLM
         from flashlight.lib.text.dictionary import Dictionary

@@ -20,14 +20,14 @@ from torch import Tensor
 
 from asr.acoustic_model import AcousticModel, AcousticState, BlockState, Emission
 from asr.audio import SAMPLE_RATE, Samples, read_blocks, readable_part
-from asr.decoding import BeamDecoder, Decoder, GreedyDecoder, check_flashlight
+from asr.decoding import BeamDecoder, Decoder, GreedyDecoder
 from asr.errors import AudioError, ConfigError
 from asr.features import log_mel, log_mel_step
 from asr.language_model import LanguageModel
+from asr.library_checks import check_flashlight, import_torchaudio
 from asr.model_file import BUNDLED_MODEL, load_model, read_model_config
 from asr.pauses import cut_at_pauses
 from asr.pronunciation import read_lexicon
-from asr.torchaudio_check import import_torchaudio
 from asr.transcript import Segment, Transcript, Word
 
 DecoderName = Literal["beam", "greedy"]

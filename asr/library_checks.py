@@ -1,4 +1,4 @@
-"""torchaudio, or one line that says why it does not load and what to install instead."""
+"""torchaudio and flashlight, or one line that says why one does not load and what to install."""
 
 from __future__ import annotations
 
@@ -40,3 +40,14 @@ def explain_torchaudio_failure(error: Exception) -> str:
         f"torchaudio does not load beside torch {torch.__version__} ({first_line}). "
         "Install the pair that was tested: pip install torch==2.14.1 torchaudio==2.11.0"
     )
+
+
+def check_flashlight() -> None:
+    """Raises ModelError, with what to install, when the beam search is not there."""
+    try:
+        import flashlight.lib.text.decoder  # noqa: F401
+    except ImportError as error:
+        raise ModelError(
+            f"the beam search needs flashlight-text ({error}): pip install flashlight-text==0.0.7 "
+            "(wheels for Python 3.11 and 3.12), or use --decoder greedy"
+        ) from None
