@@ -1,14 +1,29 @@
-"""The terms of the loss, one function each. All are means over steps or utterances, in nats."""
+"""The terms of the loss, one function each: sums over steps, with the number of steps, so that the
+mean over several processes is the mean over all their steps."""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 
-def ctc(log_probabilities: Tensor, step_lengths: Tensor, targets: list[list[int]]) -> Tensor:
-    """Connectionist temporal classification (Graves et al. 2006), per step.
+class Term(NamedTuple):
+    """One term of the loss on one batch."""
+
+    total: Tensor  # [] summed over steps, in nats or squared deviations
+    steps: Tensor  # [] how many
+
+    @property
+    def mean(self) -> Tensor:
+        """Per step; 0 where there is none."""
+        return self.total / self.steps.clamp(min=1)
+
+
+def ctc(log_probabilities: Tensor, step_lengths: Tensor, targets: list[list[int]]) -> Term:
+    """Connectionist temporal classification (Graves et al. 2006).
 
     Args:
         log_probabilities: [batch, steps, tokens], token 0 the blank.
@@ -17,7 +32,7 @@ def ctc(log_probabilities: Tensor, step_lengths: Tensor, targets: list[list[int]
     """
     rows = [row for row, target in enumerate(targets) if target]
     if not rows:
-        return log_probabilities.sum() * 0
+        return Term(log_probabilities.sum() * 0, step_lengths.sum() * 0)
     losses = F.ctc_loss(
         log_probabilities[rows].transpose(0, 1),
         torch.tensor([token for row in rows for token in targets[row]], dtype=torch.long),
@@ -26,12 +41,12 @@ def ctc(log_probabilities: Tensor, step_lengths: Tensor, targets: list[list[int]
         reduction="none",
         zero_infinity=True,  # fast speech: fewer steps than tokens
     )
-    return losses.sum() / step_lengths[rows].sum()
+    return Term(losses.sum(), step_lengths[rows].sum())
 
 
 def teacher_posteriors(
     log_probabilities: Tensor, posteriors: Tensor, heard_steps: Tensor, shift: int
-) -> Tensor:
+) -> Term:
     """Cross entropy of the student with the teacher, step by step.
 
     Args:
@@ -42,18 +57,19 @@ def teacher_posteriors(
             comes.
     """
     student, mask = _aligned(log_probabilities, posteriors, heard_steps, shift)
-    return -(posteriors[:, : student.shape[1]] * student).sum(-1)[mask].mean()
+    return Term(-(posteriors[:, : student.shape[1]] * student).sum(-1)[mask].sum(), mask.sum())
 
 
 def teacher_components(
     predicted: Tensor, components: Tensor, heard_steps: Tensor, shift: int
-) -> Tensor:
-    """Mean square error of the predicted principal components of the teacher's encoder.
+) -> Term:
+    """Square error of the predicted principal components of the teacher's encoder.
 
     `predicted` and `components` are [batch, steps, components], each of variance 1.
     """
     student, mask = _aligned(predicted, components, heard_steps, shift)
-    return (student - components[:, : student.shape[1]]).square().mean(-1)[mask].mean()
+    deviations = (student - components[:, : student.shape[1]]).square().mean(-1)
+    return Term(deviations[mask].sum(), mask.sum())
 
 
 def _aligned(
@@ -61,5 +77,5 @@ def _aligned(
 ) -> tuple[Tensor, Tensor]:
     """The student's steps that answer the teacher's, and [batch, steps] which of them are real."""
     steps = min(teacher.shape[1], student.shape[1] - shift)
-    real = torch.arange(steps) < heard_steps[:, None]
+    real = torch.arange(steps, device=student.device) < heard_steps[:, None]
     return student[:, shift : shift + steps], real

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import torch
+from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from asr.acoustic_model import AcousticConfig, AcousticModel, Mode
@@ -27,7 +28,7 @@ class Student(nn.Module):
         self.model, self.weights = model, weights
         self.components_head = nn.Linear(model.config.hidden, COMPONENTS)
 
-    def forward(self, batch: Batch, mode: Mode) -> dict[str, Tensor]:
+    def forward(self, batch: Batch, mode: Mode) -> dict[str, objectives.Term]:
         """Terms of the loss by name, not weighted; only those whose weight is above 0."""
         weights, shift = self.weights, self.weights.teacher_shift_steps
         hidden, steps = self.model.encode(batch.frames, batch.frame_lengths, mode)
@@ -57,10 +58,26 @@ class Student(nn.Module):
             )
         return terms
 
-    def loss(self, terms: dict[str, Tensor]) -> Tensor:
-        """The weighted sum of the terms."""
-        weighted = [getattr(self.weights, name) * value for name, value in terms.items()]
-        return torch.stack(weighted).sum()
+
+def backward(fabric: Fabric, student: Any, batch: Batch, mode: Mode) -> dict[str, Tensor]:
+    """The gradients of one batch; with several processes, those of all their batches as of one.
+
+    Args:
+        student: a `Student` as `fabric.setup` gives it.
+
+    Returns:
+        The mean of each term per step.
+    """
+    terms: dict[str, objectives.Term] = student(batch, mode)
+    steps = torch.stack([term.steps for term in terms.values()])
+    # Processes average their gradients, each a sum over its own steps: so every sum is divided by
+    # the steps of all, and multiplied by the number of processes.
+    steps_of_all: Any = fabric.all_reduce(steps.float(), reduce_op="sum")
+    share = fabric.world_size / steps_of_all.clamp(min=1)
+    means = {name: term.total * share[k] for k, (name, term) in enumerate(terms.items())}
+    weights = student.module.weights
+    fabric.backward(sum(getattr(weights, name) * mean for name, mean in means.items()))
+    return {name: mean.detach() for name, mean in means.items()}
 
 
 def first_model(config: TrainConfig, train_cache: FeatureCache) -> AcousticModel:

@@ -31,7 +31,7 @@ from training.checkpoint import read_checkpoint, write_checkpoint
 from training.config import TrainConfig
 from training.evaluation import token_errors
 from training.feature_cache import FeatureCache
-from training.student import Student, first_model, to_device
+from training.student import Student, backward, first_model, to_device
 from training.teaching import Teaching
 
 MOST_BAD_LOSSES = 20  # non-finite losses in a row before the run gives up
@@ -48,12 +48,7 @@ def train(config: TrainConfig, report: Callable[[str], None] = print) -> Path:
             a loss that stays non-finite.
     """
     torch.set_num_threads(config.threads)
-    fabric = Fabric(
-        accelerator="auto" if torch.cuda.is_available() else "cpu",
-        devices=config.devices,
-        precision=config.precision,
-        strategy=DDPStrategy(find_unused_parameters=True) if config.devices > 1 else "auto",
-    )
+    fabric = make_fabric(config)
     fabric.launch()
     output = Path(config.output)
     output.mkdir(parents=True, exist_ok=True)
@@ -120,7 +115,7 @@ def train(config: TrainConfig, report: Callable[[str], None] = print) -> Path:
             }
             write_checkpoint(state, config, last)
 
-    _try_longest_batch(fabric, student, plain_student, batches)
+    _try_longest_batch(fabric, student, batches)
     stopping = _Stopping()
     bad_losses = 0
     saved_at = logged_at = time.monotonic()
@@ -139,10 +134,8 @@ def train(config: TrainConfig, report: Callable[[str], None] = print) -> Path:
             group["lr"] = learning_rate(config, update, total_updates)
         torch.manual_seed(hash((config.seed, update, fabric.global_rank)))
         student.train()
-        terms = student(to_device(batch, fabric.device), mode)
-        loss = plain_student.loss(terms)
         optimiser.zero_grad()
-        fabric.backward(loss)
+        terms = backward(fabric, student, to_device(batch, fabric.device), mode)
         norm = nn.utils.clip_grad_norm_(plain_student.parameters(), config.clip_norm)
         update += 1
         if torch.isfinite(norm):
@@ -161,7 +154,7 @@ def train(config: TrainConfig, report: Callable[[str], None] = print) -> Path:
 
         seconds_heard += batch.seconds * fabric.world_size
         for name, term in terms.items():
-            key, value = f"{mode[0]}.{name}", float(term.detach())
+            key, value = f"{mode[0]}.{name}", float(term)
             sums[key] = 0.95 * sums.get(key, value) + 0.05 * value
         if update % 20 == 0 and fabric.is_global_zero:
             speed = seconds_heard / (time.monotonic() - logged_at)
@@ -192,17 +185,26 @@ def train(config: TrainConfig, report: Callable[[str], None] = print) -> Path:
     return output / "model"
 
 
-def _try_longest_batch(
-    fabric: Fabric, student: Any, plain_student: Student, batches: Batches
-) -> None:
+def make_fabric(config: TrainConfig) -> Fabric:
+    """Devices, precision and processes of a run."""
+    return Fabric(
+        accelerator="auto" if torch.cuda.is_available() else "cpu",
+        devices=config.devices,
+        precision=config.precision,
+        strategy=DDPStrategy(find_unused_parameters=True) if config.devices > 1 else "auto",
+    )
+
+
+def _try_longest_batch(fabric: Fabric, student: Any, batches: Batches) -> None:
     """One forward and backward of the largest batch in both modes, without an update: too little
     memory shows in the first minute and not in the middle of the night (icefall issue 82)."""
     counts = batches.cache.frame_counts()
     largest = max(batches.epoch(0), key=lambda batch: counts[batch].max() * len(batch))
     batch = to_device(batches.load(largest, 0, 0), fabric.device)
-    for mode in ("streaming", "full"):
+    modes: tuple[Mode, ...] = ("streaming", "full")
+    for mode in modes:
         try:
-            fabric.backward(plain_student.loss(student(batch, mode)))
+            backward(fabric, student, batch, mode)
         except (torch.OutOfMemoryError, MemoryError) as error:
             raise ConfigError(
                 f"the largest batch ({len(largest)} utterances, {batch.seconds:.0f} s) does not "
