@@ -27,6 +27,11 @@ BLOCK_SECONDS = 10.0
 # soxr's filter reaches back less than this; a restored resampler hears it again.
 _HISTORY_SECONDS = 0.25
 
+# libsndfile's note on the part that holds the sound: of WAV, AIFF, AU, and W64.
+_SIZE_THAT_IS_NOT_THERE = re.compile(
+    r"^\s*(?:data|SSND|Data Size|riff)\s*: (\d+) \(should be (\d+)\)", re.MULTILINE
+)
+
 Samples = np.ndarray  # float32 [samples], 16 kHz mono, unless said otherwise
 
 
@@ -256,7 +261,7 @@ def _check_complete(source: Any, sound: soundfile.SoundFile, frames_read: int, n
             f"{name}: truncated: its header promises {sound.frames / sound.samplerate:.1f} s, "
             f"it holds {frames_read / sound.samplerate:.1f} s. Copy it again from its source"
         )
-    cut = re.search(r"^\s*data : (\d+) \(should be (\d+)\)", sound.extra_info, re.MULTILINE)
+    cut = _SIZE_THAT_IS_NOT_THERE.search(sound.extra_info)
     # A WAV written into a pipe says 0x7FFFFFFF or 0xFFFFFFFF bytes: "until it ends".
     if cut and int(cut[2]) < int(cut[1]) < 0x7FFF_0000:
         raise AudioError(
@@ -267,11 +272,22 @@ def _check_complete(source: Any, sound: soundfile.SoundFile, frames_read: int, n
         with open(source, "rb") as file:
             file.seek(max(0, os.path.getsize(source) - 70_000))  # a page has at most 65,307 bytes
             tail = file.read()
-        page = tail.rfind(b"OggS")
-        if page < 0 or not tail[page + 5] & 4:  # 4: "last page of this stream" (RFC 3533)
+        if not _ends_with_last_ogg_page(tail):
             raise AudioError(
-                f"{name}: truncated: its last Ogg page is missing. Copy it again from its source"
+                f"{name}: truncated: its last Ogg page is missing or cut. Copy it again from its "
+                "source"
             )
+
+
+def _ends_with_last_ogg_page(tail: bytes) -> bool:
+    """Whether the end of a file holds the stream's last page, whole (RFC 3533, section 6)."""
+    page = tail[max(0, tail.rfind(b"OggS")) :]
+    is_last = page[:4] == b"OggS" and len(page) > 26 and page[5] & 4
+    if not is_last:
+        return False
+    segment_count = page[26]
+    segment_sizes = page[27 : 27 + segment_count]
+    return len(page) >= 27 + segment_count + sum(segment_sizes)
 
 
 def _reason(error: soundfile.LibsndfileError) -> str:

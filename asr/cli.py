@@ -147,13 +147,30 @@ def evaluate(
     separate: Annotated[
         list[str] | None, typer.Option(help="Speakers to report apart, such as cvvalid.")
     ] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Also write all figures and utterances here.")
+    ] = None,
+    html: Annotated[Path | None, typer.Option(help="Also write a page with plots here.")] = None,
 ) -> None:
     """Word and character error rates on a corpus with transcripts."""
     from training.evaluation import evaluate_corpus
+    from training.report import report_lines, write_html, write_json
 
     recognizer = _load(model, decoder, lm, lexicon)
-    for line in evaluate_corpus(recognizer, corpus, mode.value, separate or []):
+    evaluation = evaluate_corpus(recognizer, corpus, mode.value, separate or [])
+    for line in report_lines(evaluation):
         typer.echo(line)
+    settings = {
+        "corpus": corpus.name,
+        "model": recognizer.name,
+        "mode": mode.value,
+        "decoder": decoder.value,
+        "language model": lm.name if lm else "the model's own",
+    }
+    if json_file:
+        write_json(evaluation, settings, json_file)
+    if html:
+        write_html(evaluation, settings, html)
 
 
 @prepare_app.command("corpus")

@@ -1,66 +1,72 @@
-"""How well a model does on speech that it has not seen."""
+"""Word error rates of a recogniser on speech that it has not seen: `rill evaluate`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import jiwer
+import numpy as np
 import torch
-from rapidfuzz.distance import Levenshtein
 
-from asr.acoustic_model import AcousticModel, Mode
+from asr.acoustic_model import Mode
 from asr.audio import read_audio
+from asr.errors import AudioError, DataError
 from asr.recognizer import Recognizer
-from training.batches import Batches
 from training.corpora import find_librispeech
 
-MODES: tuple[Mode, ...] = ("streaming", "full")
+RESAMPLINGS = 2000  # of the bootstrap
+TOGETHER = "all"
 
 
-@torch.no_grad()
-def token_errors(
-    model: AcousticModel, batches: Batches, utterances: int | None = None
-) -> dict[str, dict[str, float]]:
-    """Greedy phone and letter error rates (per cent) by mode, on a spread of the corpus.
+@dataclass(frozen=True)
+class Reading:
+    """One utterance: what was said, and what was recognised (both normalised)."""
 
-    Utterances with a word that the lexicon lacks count for letters alone.
-    """
-    total = len(batches.cache)
-    wanted = min(utterances or total, total)
-    chosen = {round(k * total / wanted) for k in range(wanted)}
-    results: dict[str, dict[str, float]] = {}
-    for mode in MODES:
-        wrong, reference = [0, 0], [0, 0]
-        for number, indices in enumerate(batches.epoch(0)):
-            indices = [index for index in indices if index in chosen]
-            if not indices:
-                continue
-            batch = batches.load(indices, 0, number)
-            emission, steps = model(batch.frames, batch.frame_lengths, mode)
-            for kind, targets in enumerate((batch.phones, batch.letters)):
-                best = emission[kind].argmax(-1)
-                for row, target in enumerate(targets):
-                    if target:
-                        path = best[row, : steps[row]].unique_consecutive()
-                        wrong[kind] += Levenshtein.distance(path[path != 0].tolist(), target)
-                        reference[kind] += len(target)
-        results[mode] = {
-            name: round(100 * wrong[kind] / max(1, reference[kind]), 2)
-            for kind, name in enumerate(("phones", "letters"))
-        }
-    return results
+    id: str
+    speaker: str
+    seconds: float
+    reference: str
+    hypothesis: str
+
+    @cached_property
+    def alignment(self) -> list[tuple[str, str, str]]:
+        """(kind, word said, word recognised) in order; kind is equal, substitute, delete or
+        insert, and the side that has no word is empty."""
+        output = jiwer.process_words(self.reference, self.hypothesis)
+        said, heard = output.references[0], output.hypotheses[0]
+        aligned = []
+        for chunk in output.alignments[0]:
+            of_said = said[chunk.ref_start_idx : chunk.ref_end_idx]
+            of_heard = heard[chunk.hyp_start_idx : chunk.hyp_end_idx]
+            for k in range(max(len(of_said), len(of_heard))):
+                pair = ("".join(of_said[k : k + 1]), "".join(of_heard[k : k + 1]))
+                aligned.append((chunk.type, *pair))
+        return aligned
+
+    @property
+    def words(self) -> int:
+        """How many words were said."""
+        return len(self.reference.split())
+
+    @property
+    def errors(self) -> int:
+        """Words substituted, deleted and inserted."""
+        return sum(kind != "equal" for kind, _, _ in self.alignment)
 
 
 @dataclass(frozen=True)
 class ErrorRates:
-    """Word and character error rates of one part of a corpus, per cent."""
+    """Word and character error rates of some readings, per cent."""
 
     part: str
     utterances: int
     words: int
     wer: float
+    wer_interval: tuple[float, float]  # 95 % of the bootstrap over utterances
     cer: float
     substitutions: int
     deletions: int
@@ -68,56 +74,124 @@ class ErrorRates:
 
     def line(self) -> str:
         """For people."""
+        low, high = self.wer_interval
         return (
-            f"{self.part}: WER {self.wer:.1f} %, CER {self.cer:.1f} % ({self.utterances} "
-            f"utterances, {self.words} words; {self.substitutions} substituted, "
-            f"{self.deletions} deleted, {self.insertions} inserted)"
+            f"{self.part}: WER {self.wer:.1f} % ({low:.1f} to {high:.1f}), CER {self.cer:.1f} % "
+            f"({self.utterances} utterances, {self.words} words; {self.substitutions} "
+            f"substituted, {self.deletions} deleted, {self.insertions} inserted)"
+        )
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A corpus read by a recogniser."""
+
+    readings: list[Reading]
+    parts: dict[str, list[Reading]]  # by name; with `all` last when there are several
+    left_out: list[tuple[str, str]]  # (utterance, reason)
+
+    def rates(self) -> list[ErrorRates]:
+        """Of each part."""
+        return [error_rates(part, readings) for part, readings in self.parts.items()]
+
+    def rates_by_speaker(self) -> list[ErrorRates]:
+        """Of each speaker, the worst first."""
+        speakers: dict[str, list[Reading]] = {}
+        for reading in self.readings:
+            speakers.setdefault(reading.speaker, []).append(reading)
+        rates = [error_rates(speaker, readings) for speaker, readings in speakers.items()]
+        return sorted(rates, key=lambda rate: -rate.wer)
+
+    def worst_first(self) -> list[Reading]:
+        """The readings in order of their share of wrong words."""
+        return sorted(self.readings, key=lambda r: (-r.errors / r.words, -r.errors, r.id))
+
+    def confusions(self) -> Counter[tuple[str, str]]:
+        """How often which word was taken for which; an empty word: deleted or inserted."""
+        return Counter(
+            (said, heard)
+            for reading in self.readings
+            for kind, said, heard in reading.alignment
+            if kind != "equal"
         )
 
 
 def evaluate_corpus(
-    recognizer: Recognizer, folder: str | Path, mode: Mode, separate: list[str]
-) -> list[str]:
-    """Lines with the error rates of a corpus in LibriSpeech's layout: the speakers named in
-    `separate` each apart, the others together as `read`, then all of them.
+    recognizer: Recognizer,
+    folder: str | Path,
+    mode: Mode,
+    separate: Sequence[str] = (),
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Evaluation:
+    """Read a corpus in LibriSpeech's layout.
+
+    Args:
+        separate: speakers who make a part each; the others together are the part `read`.
+        progress: told how many utterances of how many are read.
 
     Raises:
-        DataError: the corpus cannot be used.
+        DataError: nothing in the corpus can be used, or it has no such speaker.
     """
     corpus = find_librispeech(folder)
-    read = _reader(recognizer, mode)
-    parts: dict[str, list[tuple[str, str]]] = {}
-    for utterance in corpus.utterances:
-        part = utterance.speaker if utterance.speaker in separate else "read"
-        pair = (utterance.text, read(utterance.audio))
-        parts.setdefault(part, []).append(pair)
+    missing = set(separate) - {utterance.speaker for utterance in corpus.utterances}
+    if missing:
+        raise DataError(f"{folder}: no speaker {', '.join(sorted(missing))} to report apart")
+    recognise = _recognise(recognizer, mode)
+    readings, left_out = [], list(corpus.left_out)
+    for done, utterance in enumerate(corpus.utterances, start=1):
+        try:
+            hypothesis = recognise(utterance.audio)
+        except AudioError as error:
+            left_out.append((utterance.id, f"unreadable audio: {error}"))
+            continue
+        readings.append(
+            Reading(utterance.id, utterance.speaker, utterance.seconds, utterance.text, hypothesis)
+        )
+        progress(done, len(corpus.utterances))
+    if not readings:
+        raise DataError(f"{folder}: not one recording of the corpus could be read")
+    parts: dict[str, list[Reading]] = {}
+    for reading in readings:
+        part = reading.speaker if reading.speaker in separate else "read"
+        parts.setdefault(part, []).append(reading)
     if len(parts) > 1:
-        parts["all"] = [pair for pairs in parts.values() for pair in pairs]
-    return [error_rates(part, pairs).line() for part, pairs in parts.items()]
+        parts[TOGETHER] = readings
+    return Evaluation(readings, parts, left_out)
 
 
-def error_rates(part: str, pairs: list[tuple[str, str]]) -> ErrorRates:
-    """Error rates over (reference, hypothesis) pairs of normalised text."""
-    references, hypotheses = ([pair[side] for pair in pairs] for side in (0, 1))
-    words = jiwer.process_words(references, hypotheses)
+def error_rates(part: str, readings: Sequence[Reading]) -> ErrorRates:
+    """Error rates of some readings together."""
+    kinds = Counter(kind for reading in readings for kind, _, _ in reading.alignment)
+    words = np.array([reading.words for reading in readings])
+    errors = np.array([reading.errors for reading in readings])
+    cer = jiwer.cer([r.reference for r in readings], [r.hypothesis for r in readings])
     return ErrorRates(
         part,
-        len(pairs),
-        sum(len(reference.split()) for reference in references),
-        100 * words.wer,
-        100 * float(jiwer.cer(references, hypotheses)),
-        words.substitutions,
-        words.deletions,
-        words.insertions,
+        len(readings),
+        int(words.sum()),
+        float(100 * errors.sum() / words.sum()),
+        _bootstrap(errors, words),
+        100 * float(cer),
+        kinds["substitute"],
+        kinds["delete"],
+        kinds["insert"],
     )
 
 
-def _reader(recognizer: Recognizer, mode: Mode) -> Callable[[str], str]:
+def _bootstrap(errors: np.ndarray, words: np.ndarray) -> tuple[float, float]:
+    """95 % interval of the word error rate: utterances drawn with replacement (Bisani and Ney
+    2004, "Bootstrap estimates for confidence intervals in ASR performance evaluation")."""
+    drawn = np.random.default_rng(0).integers(0, len(errors), (RESAMPLINGS, len(errors)))
+    low, high = np.quantile(100 * errors[drawn].sum(1) / words[drawn].sum(1), [0.025, 0.975])
+    return float(low), float(high)
+
+
+def _recognise(recognizer: Recognizer, mode: Mode) -> Callable[[str], str]:
     if mode == "full":
         return lambda audio: recognizer.transcribe(audio).text
 
     @torch.inference_mode()
-    def read_streaming(audio: str) -> str:
+    def recognise_streaming(audio: str) -> str:
         # One utterance is one segment here: the endpointer belongs to the stream, not to the model.
         state, emission = recognizer.step(recognizer.initial_state(), read_audio(audio))
         decoding = recognizer.decoder.begin()
@@ -125,4 +199,4 @@ def _reader(recognizer: Recognizer, mode: Mode) -> Callable[[str], str]:
         decoding.push(recognizer.finish(state))
         return " ".join(word.word for word in decoding.words(finished=True))
 
-    return read_streaming
+    return recognise_streaming

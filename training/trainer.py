@@ -29,10 +29,10 @@ from asr.pronunciation import read_lexicon
 from training.batches import Batches
 from training.checkpoint import read_checkpoint, write_checkpoint
 from training.config import TrainConfig
-from training.evaluation import token_errors
 from training.feature_cache import FeatureCache
 from training.student import Student, backward, first_model, to_device
 from training.teaching import Teaching
+from training.token_errors import token_errors
 
 MOST_BAD_LOSSES = 20  # non-finite losses in a row before the run gives up
 

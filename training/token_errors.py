@@ -1,0 +1,45 @@
+"""Greedy phone and letter error rates: how a training run sees that it learns."""
+
+from __future__ import annotations
+
+import torch
+from rapidfuzz.distance import Levenshtein
+
+from asr.acoustic_model import AcousticModel, Mode
+from training.batches import Batches
+
+MODES: tuple[Mode, ...] = ("streaming", "full")
+
+
+@torch.no_grad()
+def token_errors(
+    model: AcousticModel, batches: Batches, utterances: int | None = None
+) -> dict[str, dict[str, float]]:
+    """Greedy phone and letter error rates (per cent) by mode, on a spread of the corpus.
+
+    Utterances with a word that the lexicon lacks count for letters alone.
+    """
+    total = len(batches.cache)
+    wanted = min(utterances or total, total)
+    chosen = {round(k * total / wanted) for k in range(wanted)}
+    results: dict[str, dict[str, float]] = {}
+    for mode in MODES:
+        wrong, reference = [0, 0], [0, 0]
+        for number, indices in enumerate(batches.epoch(0)):
+            indices = [index for index in indices if index in chosen]
+            if not indices:
+                continue
+            batch = batches.load(indices, 0, number)
+            emission, steps = model(batch.frames, batch.frame_lengths, mode)
+            for kind, targets in enumerate((batch.phones, batch.letters)):
+                best = emission[kind].argmax(-1)
+                for row, target in enumerate(targets):
+                    if target:
+                        path = best[row, : steps[row]].unique_consecutive()
+                        wrong[kind] += Levenshtein.distance(path[path != 0].tolist(), target)
+                        reference[kind] += len(target)
+        results[mode] = {
+            name: round(100 * wrong[kind] / max(1, reference[kind]), 2)
+            for kind, name in enumerate(("phones", "letters"))
+        }
+    return results
