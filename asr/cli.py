@@ -191,6 +191,22 @@ def prepare_corpus(
     typer.echo(f"{cache}: written; {len(left_out)} utterances left out (left_out.tsv names them)")
 
 
+@prepare_app.command("pronouncer")
+def prepare_pronouncer(
+    dictionary: Annotated[Path, typer.Argument(help="CMUdict, or a lexicon; plain or .xz.")],
+    output: Annotated[Path, typer.Argument(help="Model to write (.safetensors).")],
+    epochs: Annotated[int, typer.Option(min=1)] = 8,
+) -> None:
+    """Train the model that pronounces words which no dictionary has."""
+    from asr.grapheme_to_phoneme import save_grapheme_to_phoneme
+    from asr.pronunciation import read_lexicon
+    from training.pronouncing import train_pronouncer
+
+    model, errors = train_pronouncer(read_lexicon(dictionary), epochs, report=_say)
+    save_grapheme_to_phoneme(model, output)
+    typer.echo(f"{output}: {errors.line()}")
+
+
 @prepare_app.command("lexicon")
 def prepare_lexicon(
     dictionary: Annotated[Path, typer.Argument(help="CMUdict, plain or .xz.")],
@@ -198,15 +214,33 @@ def prepare_lexicon(
     words: Annotated[
         Path | None, typer.Option(help="word<TAB>count lines: keep these words, in this order.")
     ] = None,
+    pronouncer: Annotated[
+        Path | None, typer.Option(help="Pronounces words that the dictionary lacks.")
+    ] = None,
+    least_count: Annotated[
+        int, typer.Option(help="It pronounces those of --words that were counted so often.")
+    ] = 20,
+    cache: Annotated[
+        Path | None, typer.Option(help="Also the words of this cache, for training.")
+    ] = None,
 ) -> None:
-    """Write the lexicon of all words, or of those in a list, that a dictionary can pronounce."""
+    """Write the lexicon of all words, or of those in a list, that can be pronounced."""
+    from asr.grapheme_to_phoneme import load_grapheme_to_phoneme, pronounce_missing
     from asr.pronunciation import read_lexicon, read_word_counts, select_lexicon, write_lexicon
+    from training.feature_cache import FeatureCache
 
     lexicon = read_lexicon(dictionary)
-    if words:
-        lexicon = select_lexicon(read_word_counts(words), lexicon)
+    counts = read_word_counts(words) if words else dict.fromkeys(lexicon, least_count)
+    spoken = FeatureCache(cache).words() if cache else []
+    wanted = list(dict.fromkeys([*counts, *spoken]))
+    if pronouncer:
+        asked = [word for word in wanted if counts.get(word, least_count) >= least_count]
+        made = pronounce_missing(asked, lexicon, load_grapheme_to_phoneme(pronouncer))
+        typer.echo(f"{len(made)} words pronounced by {pronouncer.name}")
+        lexicon |= {word: [phones] for word, phones in made.items()}
+    lexicon = select_lexicon(wanted, lexicon)
     write_lexicon(lexicon, output)
-    typer.echo(f"{output}: {len(lexicon)} words")
+    typer.echo(f"{output}: {len(lexicon)} words; {len(wanted) - len(lexicon)} left out")
 
 
 @prepare_app.command("teacher")

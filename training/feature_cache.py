@@ -40,6 +40,10 @@ class FeatureCache:
     def __len__(self) -> int:
         return len(self.utterances)
 
+    def words(self) -> list[str]:
+        """The words of all utterances, each once."""
+        return list(dict.fromkeys(w for u in self.utterances for w in u.text.split()))
+
     def frames(self, index: int) -> np.ndarray:
         """float32 [frames, 80] of one utterance."""
         return self._frames[self.offsets[index] : self.offsets[index + 1]].astype(np.float32)

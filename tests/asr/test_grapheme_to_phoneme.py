@@ -1,0 +1,121 @@
+"""Words that no dictionary has: the shape of the model, its file, and a small one that learns."""
+
+from __future__ import annotations
+
+import itertools
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from asr.errors import DataError, ModelError
+from asr.grapheme_to_phoneme import (
+    GraphemeToPhoneme,
+    load_grapheme_to_phoneme,
+    pronounce_missing,
+    same_length_batches,
+    save_grapheme_to_phoneme,
+)
+from asr.model_file import BUNDLED_MODEL
+from asr.pronunciation import Lexicon, read_lexicon
+from training.pronouncing import pronouncing_errors, train_pronouncer
+
+SOUNDS = {"a": "AE", "b": "B", "d": "D", "e": "EH", "g": "G", "i": "IH", "n": "N", "t": "T"}
+BUNDLED = BUNDLED_MODEL / "pronouncer.safetensors"
+
+
+def spelled_as_spoken(words: int) -> Lexicon:
+    """Words of three to six letters, each letter with its own sound."""
+    generator = torch.Generator().manual_seed(0)
+    letters = sorted(SOUNDS)
+    lexicon: Lexicon = {}
+    while len(lexicon) < words:
+        length = int(torch.randint(3, 7, (), generator=generator))
+        drawn = torch.randint(len(letters), (length,), generator=generator).tolist()
+        word = "".join(letters[k] for k in drawn)
+        if all(a != b for a, b in itertools.pairwise(word)):
+            lexicon[word] = [tuple(SOUNDS[letter] for letter in word)]
+    return lexicon
+
+
+@pytest.fixture(scope="module")
+def trained() -> GraphemeToPhoneme:
+    model, errors = train_pronouncer(spelled_as_spoken(1500), epochs=8, report=lambda line: None)
+    assert errors.words > 10 and errors.wrong_phones < 5, errors.line()
+    return model
+
+
+def test_each_letter_has_two_places() -> None:
+    written = GraphemeToPhoneme()(torch.tensor([[3, 4, 5], [6, 7, 8]]))
+    assert written.shape == (2, 6, 40)
+    torch.testing.assert_close(written.exp().sum(-1), torch.ones(2, 6))
+
+
+def test_words_are_pronounced_alone_as_in_company(trained: GraphemeToPhoneme) -> None:
+    words = ["bad", "tide", "gin", "bated", "a", ""]
+    together = trained.pronounce(words)
+    assert together["bad"] == ("B", "AE", "D") and "" not in together
+    for word in together:
+        assert trained.pronounce([word]) == {word: together[word]}
+
+
+def test_possessives_follow_from_their_word(trained: GraphemeToPhoneme) -> None:
+    made = pronounce_missing(["tag's", "bag", "bag's", "bid"], {"bag": [("B", "AE", "G")]}, trained)
+    assert made == {"tag's": ("T", "AE", "G", "Z"), "bid": ("B", "IH", "D")}
+
+
+def test_batches_hold_words_of_one_length() -> None:
+    batches = same_length_batches(["a", "bb", "c", "dd", "e", ""], 2)
+    assert batches == [["a", "c"], ["e"], ["bb", "dd"]]
+
+
+def test_errors_are_counted_against_the_nearest_pronunciation(trained: GraphemeToPhoneme) -> None:
+    lexicon: Lexicon = {"bad": [("B", "EY", "D"), ("B", "AE", "D")], "tin": [("T", "AY", "N")]}
+    errors = pronouncing_errors(trained, lexicon, ["bad", "tin"])
+    assert (errors.wrong_words, errors.wrong_phones) == (50, pytest.approx(100 / 6))
+
+
+def test_a_model_survives_its_file(trained: GraphemeToPhoneme, tmp_path: Path) -> None:
+    path = tmp_path / "g.safetensors"
+    save_grapheme_to_phoneme(trained, path)
+    words = ["bandit", "detain"]
+    assert load_grapheme_to_phoneme(path).pronounce(words) == trained.pronounce(words)
+    path.write_bytes(path.read_bytes()[:-10])
+    with pytest.raises(ModelError, match="damaged"):
+        load_grapheme_to_phoneme(path)
+    with pytest.raises(ModelError, match="no such file"):
+        load_grapheme_to_phoneme(tmp_path / "no")
+    with pytest.raises(ModelError, match="not a grapheme-to-phoneme model"):
+        load_grapheme_to_phoneme(BUNDLED_MODEL / "weights.safetensors")
+
+
+def test_too_small_a_dictionary_is_told() -> None:
+    with pytest.raises(DataError, match="too small"):
+        train_pronouncer({"a": [("AH",)]})
+
+
+def test_the_bundled_one_pronounces_what_it_never_saw() -> None:
+    model = load_grapheme_to_phoneme(BUNDLED)
+    said = model.pronounce(["droplet", "mazzini", "keychain"])
+    assert said["droplet"] == ("D", "R", "AA", "P", "L", "AH", "T")
+    assert said["mazzini"][-3:] == ("IY", "N", "IY")
+    assert said["keychain"] == ("K", "IY", "CH", "EY", "N")
+
+
+def test_rill_prepare_lexicon_pronounces_frequent_words_that_the_dictionary_lacks(
+    tmp_path: Path,
+) -> None:
+    dictionary, words, output = (tmp_path / name for name in ("dict", "words.tsv", "lexicon.txt"))
+    dictionary.write_text("the DH AH\ncat K AE T\n")
+    words.write_text("the\t900\ndroplet\t30\ncat's\t25\nquirinal\t3\ncat\t2\n")
+    command = [sys.executable, "-m", "asr.cli", "prepare", "lexicon", dictionary, output]
+    options = ["--words", words, "--pronouncer", BUNDLED]
+    subprocess.run([*map(str, command), *map(str, options)], check=True, capture_output=True)
+    assert read_lexicon(output) == {
+        "the": [("DH", "AH")],
+        "droplet": [("D", "R", "AA", "P", "L", "AH", "T")],
+        "cat's": [("K", "AE", "T", "S")],
+        "cat": [("K", "AE", "T")],
+    }
