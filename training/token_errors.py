@@ -6,6 +6,7 @@ import torch
 from rapidfuzz.distance import Levenshtein
 
 from asr.acoustic_model import AcousticModel, Mode
+from asr.text import LETTER_TOKENS, WORD_BOUNDARY
 from training.batches import Batches
 
 MODES: tuple[Mode, ...] = ("streaming", "full")
@@ -43,3 +44,20 @@ def token_errors(
             for kind, name in enumerate(("phones", "letters"))
         }
     return results
+
+
+@torch.no_grad()
+def spelled_samples(
+    model: AcousticModel, batches: Batches, utterances: int = 3
+) -> list[tuple[str, str]]:
+    """(what was said, what the letters spell greedily in streaming mode) of some utterances."""
+    wanted = min(utterances, len(batches.cache))
+    indices = [k * len(batches.cache) // wanted for k in range(wanted)]
+    batch = batches.load(indices, 0, 0)
+    emission, steps = model(batch.frames, batch.frame_lengths, "streaming")
+    samples = []
+    for row, index in enumerate(indices):
+        path = emission.letters[row, : steps[row]].argmax(-1).unique_consecutive()
+        spelled = "".join(LETTER_TOKENS[k] for k in path.tolist() if k)
+        samples.append((batches.cache.utterances[index].text, spelled.replace(WORD_BOUNDARY, " ")))
+    return samples

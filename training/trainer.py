@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import bisect
 import itertools
-import json
 import math
 import signal
 import time
@@ -30,9 +29,10 @@ from training.batches import Batches
 from training.checkpoint import read_checkpoint, write_checkpoint
 from training.config import TrainConfig
 from training.feature_cache import FeatureCache
+from training.run_log import RunLog
 from training.student import Student, backward, first_model, to_device
 from training.teaching import Teaching
-from training.token_errors import token_errors
+from training.token_errors import spelled_samples, token_errors
 
 MOST_BAD_LOSSES = 20  # non-finite losses in a row before the run gives up
 
@@ -116,11 +116,10 @@ def train(config: TrainConfig, report: Callable[[str], None] = print) -> Path:
             write_checkpoint(state, config, last)
 
     _try_longest_batch(fabric, student, batches)
+    log = RunLog(output, update, total_updates, report) if fabric.is_global_zero else None
     stopping = _Stopping()
     bad_losses = 0
-    saved_at = logged_at = time.monotonic()
-    seconds_heard = 0.0
-    sums: dict[str, float] = {}
+    saved_at = time.monotonic()
     while update < total_updates:
         epoch = bisect.bisect_right(epoch_ends, update)
         position = update - (epoch_ends[epoch] - updates_by_epoch[epoch])
@@ -152,27 +151,21 @@ def train(config: TrainConfig, report: Callable[[str], None] = print) -> Path:
                 )
         _follow(average, model, min(config.ema_decay, (1 + update) / (10 + update)))
 
-        seconds_heard += batch.seconds * fabric.world_size
-        for name, term in terms.items():
-            key, value = f"{mode[0]}.{name}", float(term)
-            sums[key] = 0.95 * sums.get(key, value) + 0.05 * value
-        if update % 20 == 0 and fabric.is_global_zero:
-            speed = seconds_heard / (time.monotonic() - logged_at)
-            losses = " ".join(f"{name} {value:.3f}" for name, value in sorted(sums.items()))
-            report(
-                f"epoch {epoch} update {update}/{total_updates} {losses} | {speed:.0f}x real time"
-            )
-            logged_at, seconds_heard = time.monotonic(), 0.0
+        if log:
+            seconds = batch.seconds * fabric.world_size
+            values = {name: float(value) for name, value in terms.items()}
+            rate = optimiser.param_groups[0]["lr"]
+            log.update(update, epoch, mode, values, rate, seconds)
         end_of_epoch = update == epoch_ends[epoch]
         stop = bool(fabric.all_reduce(torch.tensor(float(stopping.asked)), reduce_op="sum"))
         if end_of_epoch or stop or time.monotonic() - saved_at > 60 * config.checkpoint_minutes:
             save()
             saved_at = time.monotonic()
-        if end_of_epoch and fabric.is_global_zero:
+        if end_of_epoch and log:
             evaluated = AcousticModel(model.config)
             evaluated.load_state_dict(average)
             errors = token_errors(evaluated.eval(), valid_batches, config.valid_utterances)
-            report(f"epoch {epoch} valid: " + json.dumps(errors))
+            log.epoch(update, epoch, errors, spelled_samples(evaluated, valid_batches))
             best = min(best, errors["streaming"]["phones"])
             save_model(evaluated, output / "model", {"epoch": epoch, "token_errors": errors})
             save()
@@ -182,16 +175,21 @@ def train(config: TrainConfig, report: Callable[[str], None] = print) -> Path:
             report(f"stopped at update {update}; the same command goes on from here")
             break
     stopping.restore()
+    if log:
+        log.close()
     return output / "model"
 
 
 def make_fabric(config: TrainConfig) -> Fabric:
     """Devices, precision and processes of a run."""
+    several = config.devices * config.nodes > 1
     return Fabric(
         accelerator="auto" if torch.cuda.is_available() else "cpu",
         devices=config.devices,
+        num_nodes=config.nodes,
         precision=config.precision,
-        strategy=DDPStrategy(find_unused_parameters=True) if config.devices > 1 else "auto",
+        # In streaming mode the backward LSTM has no gradient.
+        strategy=DDPStrategy(find_unused_parameters=True) if several else "auto",
     )
 
 

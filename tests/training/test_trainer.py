@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import resource
 import signal
 import subprocess
@@ -42,6 +43,19 @@ def test_it_learns_and_the_model_can_be_loaded(tmp_path: Path) -> None:
     last = [line for line in lines if "valid" in line][-1]
     assert '"streaming": {"phones": 0.0' in last, last
     assert '"full": {"phones": 0.0' in last, last
+
+
+def test_a_run_leaves_a_record_that_a_resumed_run_goes_on_with(tmp_path: Path) -> None:
+    lines: list[str] = []
+    for epochs in (5, 15):
+        train(configured(tiny(tmp_path, f"epochs={epochs}")), lines.append)
+    history = [json.loads(x) for x in (tmp_path / "run" / "history.jsonl").read_text().splitlines()]
+    assert [r["update"] for r in history if "valid/streaming/phones" in r] == list(range(2, 31, 2))
+    assert [r["update"] for r in history if "loss/full/ctc_phones" in r] == [20]
+    assert (tmp_path / "run" / "curve.png").read_bytes()[1:4] == b"PNG"
+    assert list((tmp_path / "run" / "tensorboard").iterdir())
+    assert any("hours of speech an hour" in line for line in lines)
+    assert sum("said:    yes" in line for line in lines) >= 15
 
 
 def test_a_run_in_two_parts_is_an_unbroken_one(tmp_path: Path) -> None:
