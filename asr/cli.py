@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from collections.abc import Callable
 from enum import StrEnum
@@ -282,6 +284,13 @@ def main() -> None:
         app()
     except RillError as error:
         print(f"rill: {error}", file=sys.stderr)
+        sys.exit(2)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EIO):
+            raise
+        # Python would try once more to write what is left in it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        print(f"rill: the output cannot be written: {error.strerror}", file=sys.stderr)
         sys.exit(2)
 
 

@@ -138,6 +138,20 @@ def test_errors_are_one_line_and_status_2(tmp_path: Path, arguments: list, reaso
     assert reason in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("command", "status", "message"),
+    [
+        ("{rill} transcribe {demo} > /dev/full", 2, "rill: the output cannot be written: No space"),
+        ("{rill} transcribe {demo} {demo} | true; exit ${{PIPESTATUS[0]}}", 1, ""),
+    ],
+)
+def test_an_output_that_takes_no_more(command: str, status: int, message: str) -> None:
+    line = command.format(rill=f"{sys.executable} -m asr.cli", demo=DEMO)
+    result = subprocess.run(["bash", "-c", line], capture_output=True, text=True)
+    assert result.returncode == status, result.stderr
+    assert result.stderr.startswith(message) and "Traceback" not in result.stderr
+
+
 def test_info() -> None:
     result = rill("info")
     assert result.returncode == 0
