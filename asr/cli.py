@@ -308,8 +308,13 @@ def _say(line: str) -> None:
 
 
 def _every(count: int, what: str) -> Callable[[int], None]:
+    """Tells, each time that so many more are done, how many are."""
+    told = 0
+
     def progress(done: int) -> None:
-        if done % count == 0:
+        nonlocal told
+        if done >= told + count:
+            told = done
             _say(f"{done} {what}")
 
     return progress

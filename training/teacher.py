@@ -10,8 +10,10 @@ which the student learns to predict (compare HuBERT codebook distillation in ice
 
 from __future__ import annotations
 
+import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +28,7 @@ from asr.text import LETTER_TOKENS, PHONE_TOKENS
 from training.feature_cache import FeatureCache
 from training.targets import target_ids
 
-ENCODER_SAMPLES = 320  # one Whisper vector
+STEP_SAMPLES = 640  # a pair of Whisper's vectors
 ENCODER_WIDTH = 512
 ENCODING_WIDTH = 2 * ENCODER_WIDTH  # a pair of vectors: one step of 40 ms
 WINDOW_SAMPLES = 30 * SAMPLE_RATE
@@ -42,15 +44,63 @@ def step_offsets(cache: FeatureCache) -> np.ndarray:
 
 
 def encode_corpus(
-    cache: FeatureCache, whisper: str | Path, progress: Callable[[int], None] | None = None
+    cache: FeatureCache,
+    whisper: str | Path,
+    progress: Callable[[int], None] | None = None,
+    workers: int = 2,
 ) -> Path:
     """Whisper's encoder over a corpus: `encodings.f16` [steps, 1024] in the cache's folder.
 
-    Utterances are packed into Whisper's windows of 30 s with 0.3 s between them.
-
     Args:
         whisper: a folder with a CTranslate2 Whisper model (model.bin, config.json).
+        progress: told how many utterances are encoded.
+        workers: windows that are encoded side by side, one thread each (a fifth faster than one
+            window with as many threads).
+
+    Raises:
+        DataError: a library or the model is missing.
     """
+    encode = _whisper_encoder(Path(whisper), workers)
+    offsets = step_offsets(cache)
+    path = cache.folder / "encodings.f16"
+    part = path.with_suffix(".part")
+    encodings = np.memmap(part, np.float16, "w+", shape=(int(offsets[-1]), ENCODING_WIDTH))
+    windows = _windows(cache)
+    with ThreadPoolExecutor(workers) as pool:
+        while some := list(itertools.islice(windows, 4 * workers)):
+            for (packed, _), pairs in zip(some, pool.map(encode, [window for _, window in some])):
+                for index, begin in packed:
+                    first = begin // STEP_SAMPLES
+                    steps = pairs[first : first + offsets[index + 1] - offsets[index]]
+                    encodings[offsets[index] : offsets[index] + len(steps)] = steps
+            if progress:
+                progress(some[-1][0][-1][0] + 1)
+    encodings.flush()
+    part.replace(path)
+    return path
+
+
+def _windows(cache: FeatureCache) -> Iterator[tuple[list[tuple[int, int]], np.ndarray]]:
+    """Utterances packed into Whisper's windows of 30 s with 0.3 s between them.
+
+    Yields:
+        (utterance, its first sample in the window) of each in it, and the samples.
+    """
+    packed: list[tuple[int, int]] = []
+    window, filled = np.zeros(WINDOW_SAMPLES, np.float32), 0
+    for index, utterance in enumerate(cache.utterances):
+        samples = read_audio(utterance.audio)[:WINDOW_SAMPLES]
+        if filled + len(samples) > WINDOW_SAMPLES:
+            yield packed, window
+            packed, window, filled = [], np.zeros(WINDOW_SAMPLES, np.float32), 0
+        window[filled : filled + len(samples)] = samples
+        packed.append((index, filled))
+        filled = -(-(filled + len(samples) + GAP_SAMPLES) // STEP_SAMPLES) * STEP_SAMPLES
+    yield packed, window
+
+
+def _whisper_encoder(folder: Path, workers: int) -> Callable[[np.ndarray], np.ndarray]:
+    """A function from a window's samples to encodings [750, 1024], for so many threads at once."""
     try:
         import ctranslate2
         from faster_whisper.feature_extractor import FeatureExtractor
@@ -58,43 +108,19 @@ def encode_corpus(
         raise DataError(
             f"the teacher needs faster-whisper ({error}): pip install 'rill-asr[train]'"
         ) from None
-    if not (Path(whisper) / "model.bin").is_file():
-        raise DataError(f"{whisper}: no model.bin in it; give the folder of a CTranslate2 Whisper")
-    encoder = ctranslate2.models.Whisper(str(whisper), device="cpu", compute_type="int8")
+    if not (folder / "model.bin").is_file():
+        raise DataError(f"{folder}: no model.bin in it; give the folder of a CTranslate2 Whisper")
+    encoder = ctranslate2.models.Whisper(
+        str(folder), device="cpu", compute_type="int8", inter_threads=workers, intra_threads=1
+    )
     extract = FeatureExtractor()
-    offsets = step_offsets(cache)
-    path = cache.folder / "encodings.f16"
-    part = path.with_suffix(".part")
-    encodings = np.memmap(part, np.float16, "w+", shape=(int(offsets[-1]), ENCODING_WIDTH))
-    packed: list[tuple[int, int]] = []  # (utterance, first sample in the window)
-    window = np.zeros(WINDOW_SAMPLES, np.float32)
-    filled = 0
 
-    def encode_window() -> None:
+    def encode(window: np.ndarray) -> np.ndarray:
         mel = np.ascontiguousarray(extract(window)[None, :, :3000], np.float32)
         vectors = np.array(encoder.encode(ctranslate2.StorageView.from_array(mel)))[0]
-        pairs = vectors.reshape(-1, ENCODING_WIDTH)
-        for index, begin in packed:
-            first = begin // (2 * ENCODER_SAMPLES)
-            steps = pairs[first : first + offsets[index + 1] - offsets[index]]
-            encodings[offsets[index] : offsets[index] + len(steps)] = steps
+        return vectors.reshape(-1, ENCODING_WIDTH)
 
-    for index, utterance in enumerate(cache.utterances):
-        samples = read_audio(utterance.audio)[:WINDOW_SAMPLES]
-        if filled + len(samples) > WINDOW_SAMPLES:
-            encode_window()
-            packed, filled = [], 0
-            window[:] = 0
-        window[filled : filled + len(samples)] = samples
-        packed.append((index, filled))
-        step = 2 * ENCODER_SAMPLES
-        filled = -(-(filled + len(samples) + GAP_SAMPLES) // step) * step
-        if progress:
-            progress(index + 1)
-    encode_window()
-    encodings.flush()
-    part.replace(path)
-    return path
+    return encode
 
 
 class Teacher(nn.Module):
