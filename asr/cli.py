@@ -53,6 +53,10 @@ class OutputFormat(StrEnum):
     vtt = "vtt"
 
 
+CORPUS = (
+    "A folder in LibriSpeech's or LJ Speech's layout or with a .txt beside each recording, or a "
+    ".tsv file of Common Voice."
+)
 Model = Annotated[
     Path | None, typer.Option(help="A model's folder; the bundled English model if not given.")
 ]
@@ -140,7 +144,7 @@ def benchmark(
 
 @app.command()
 def evaluate(
-    corpus: Annotated[Path, typer.Argument(help="Folder in LibriSpeech's layout.")],
+    corpus: Annotated[Path, typer.Argument(help=CORPUS)],
     model: Model = None,
     lm: LanguageModelFile = None,
     lexicon: LexiconFile = None,
@@ -177,15 +181,15 @@ def evaluate(
 
 @prepare_app.command("corpus")
 def prepare_corpus(
-    corpus: Annotated[Path, typer.Argument(help="Folder in LibriSpeech's layout.")],
+    corpus: Annotated[Path, typer.Argument(help=CORPUS)],
     cache: Annotated[Path, typer.Argument(help="Folder to write the features to.")],
     workers: Annotated[int, typer.Option(min=1, help="Processes that read sound.")] = 2,
 ) -> None:
     """Check a corpus and write its features into a cache."""
-    from training.corpora import find_librispeech
+    from training.corpora import find_corpus
     from training.feature_cache import write_feature_cache
 
-    found = find_librispeech(corpus)
+    found = find_corpus(corpus)
     typer.echo(f"{corpus}: {found.summary()}")
     left_out = write_feature_cache(found, cache, workers)
     for name, reason in left_out[:20]:

@@ -1,8 +1,4 @@
-"""Corpora on disk to lists of utterances, each checked; what cannot be used is named with a reason.
-
-LibriSpeech's layout is read: `speaker/chapter/speaker-chapter-utterance.EXT` beside one
-`speaker-chapter.trans.txt` a folder, with any audio extension that libsndfile reads.
-"""
+"""Corpora to lists of utterances, each checked; what cannot be used is named with a reason."""
 
 from __future__ import annotations
 
@@ -15,8 +11,8 @@ from pathlib import Path
 from asr.audio import duration_seconds
 from asr.errors import AudioError, DataError
 from asr.text import letter_ids, normalise, unspellable
+from training.layouts import Found, walk_corpus
 
-AUDIO_EXTENSIONS = (".flac", ".wav", ".opus", ".ogg", ".mp3", ".m4a", ".aiff", ".au")
 SHORTEST_SECONDS = 0.3
 LONGEST_SECONDS = 35.0
 STEP_SECONDS = 0.04
@@ -52,37 +48,21 @@ class Corpus:
         return line
 
 
-def find_librispeech(folder: str | Path) -> Corpus:
-    """All utterances below a folder of LibriSpeech's layout.
+def find_corpus(path: str | Path) -> Corpus:
+    """All utterances of a corpus in one of the layouts of training/layouts.py, each checked.
 
     Raises:
-        DataError: no folder, no transcript below it, or nothing usable in it.
+        DataError: no corpus there, or nothing usable in it.
     """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise DataError(f"{folder}: no such folder")
-    transcripts = sorted(folder.rglob("*.trans.txt"))
-    if not transcripts:
-        raise DataError(
-            f"{folder}: no *.trans.txt below it; LibriSpeech's layout is "
-            "speaker/chapter/speaker-chapter.trans.txt with the recordings beside it"
-        )
     utterances, left_out = [], []
-    for transcript in transcripts:
-        recordings = {
-            p.stem: p for p in transcript.parent.iterdir() if p.suffix in AUDIO_EXTENSIONS
-        }
-        for line in transcript.read_text(encoding="utf-8", errors="replace").splitlines():
-            utterance_id, _, text = line.strip().partition(" ")
-            if not utterance_id:
-                continue
-            found = _check(utterance_id, recordings.get(utterance_id), text)
-            if isinstance(found, Utterance):
-                utterances.append(found)
-            else:
-                left_out.append((utterance_id, found))
+    for found in walk_corpus(path):
+        checked = _check(found)
+        if isinstance(checked, Utterance):
+            utterances.append(checked)
+        else:
+            left_out.append((found.id, checked))
     if not utterances:
-        raise DataError(f"{folder}: no usable utterance; {Corpus([], left_out).summary()}")
+        raise DataError(f"{path}: no usable utterance; {Corpus([], left_out).summary()}")
     return Corpus(utterances, left_out)
 
 
@@ -105,17 +85,17 @@ def read_utterances(path: Path) -> list[Utterance]:
         raise DataError(f"{path}: damaged ({error}); run rill prepare again") from None
 
 
-def _check(utterance_id: str, recording: Path | None, text: str) -> Utterance | str:
+def _check(found: Found) -> Utterance | str:
     """The utterance, or why it cannot be used."""
-    if recording is None:
+    if found.recording is None:
         return "no recording"
-    words = normalise(text)
-    if lost := unspellable(text):
+    words = normalise(found.text)
+    if lost := unspellable(found.text):
         return f"characters outside the alphabet: {' '.join(lost)}"
     if not words:
         return "empty text"
     try:
-        seconds = duration_seconds(recording)
+        seconds = duration_seconds(found.recording)
     except AudioError as error:
         return f"unreadable audio: {error}"
     if not SHORTEST_SECONDS <= seconds <= LONGEST_SECONDS:
@@ -124,6 +104,4 @@ def _check(utterance_id: str, recording: Path | None, text: str) -> Utterance | 
     repeats = sum(a == b for a, b in itertools.pairwise(letters))
     if seconds / STEP_SECONDS < 0.5 * (len(letters) + repeats):
         return f"too many words for its length: {len(letters)} letters in {seconds:.1f} s"
-    return Utterance(
-        utterance_id, str(recording), words, utterance_id.split("-")[0], round(seconds, 3)
-    )
+    return Utterance(found.id, str(found.recording), words, found.speaker, round(seconds, 3))

@@ -16,7 +16,7 @@ from asr.acoustic_model import Mode
 from asr.audio import read_audio
 from asr.errors import AudioError, DataError
 from asr.recognizer import Recognizer
-from training.corpora import find_librispeech
+from training.corpora import find_corpus
 
 RESAMPLINGS = 2000  # of the bootstrap
 TOGETHER = "all"
@@ -123,7 +123,7 @@ def evaluate_corpus(
     separate: Sequence[str] = (),
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Evaluation:
-    """Read a corpus in LibriSpeech's layout.
+    """Read a corpus in one of the layouts of training/layouts.py.
 
     Args:
         separate: speakers who make a part each; the others together are the part `read`.
@@ -132,7 +132,7 @@ def evaluate_corpus(
     Raises:
         DataError: nothing in the corpus can be used, or it has no such speaker.
     """
-    corpus = find_librispeech(folder)
+    corpus = find_corpus(folder)
     missing = set(separate) - {utterance.speaker for utterance in corpus.utterances}
     if missing:
         raise DataError(f"{folder}: no speaker {', '.join(sorted(missing))} to report apart")

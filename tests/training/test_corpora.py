@@ -12,7 +12,7 @@ import torch
 from asr.audio import SAMPLE_RATE, read_audio
 from asr.errors import DataError
 from asr.features import log_mel
-from training.corpora import find_librispeech, read_utterances, write_utterances
+from training.corpora import find_corpus, read_utterances, write_utterances
 from training.feature_cache import FeatureCache, write_feature_cache
 
 SENTENCES = {
@@ -41,7 +41,7 @@ def corpus_folder(tmp_path: Path) -> Path:
 
 
 def test_every_utterance_is_used_or_named(corpus_folder: Path) -> None:
-    corpus = find_librispeech(corpus_folder)
+    corpus = find_corpus(corpus_folder)
     assert [utterance.id for utterance in corpus.utterances] == ["1-1-0000"]
     assert corpus.utterances[0].text == "good morning"
     reasons = {name: reason.split(":")[0] for name, reason in corpus.left_out}
@@ -56,14 +56,75 @@ def test_every_utterance_is_used_or_named(corpus_folder: Path) -> None:
     assert "1 empty text" in corpus.summary()
 
 
-@pytest.mark.parametrize("make", [lambda f: f / "nowhere", lambda f: f])
-def test_no_corpus_is_told(tmp_path: Path, make) -> None:
-    with pytest.raises(DataError):
-        find_librispeech(make(tmp_path))
+def test_no_corpus_is_told(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no such folder"):
+        find_corpus(tmp_path / "nowhere")
+    (tmp_path / "README.txt").write_text("no recording beside it")
+    with pytest.raises(DataError, match="no corpus in it: expected LibriSpeech"):
+        find_corpus(tmp_path)
+    with pytest.raises(DataError, match="a file; give"):
+        find_corpus(tmp_path / "README.txt")
+
+
+def write_noise(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sound = np.random.default_rng(0).standard_normal(2 * SAMPLE_RATE) * 0.1
+    soundfile.write(path, sound, SAMPLE_RATE)
+
+
+def test_lj_speech_is_read(tmp_path: Path) -> None:
+    for name in ("LJ001-0001", "LJ001-0003"):
+        write_noise(tmp_path / "wavs" / f"{name}.wav")
+    lines = [
+        "LJ001-0001|Printing, in 1455|Printing, in fourteen fifty-five",
+        "LJ001-0002|lost|lost",
+        "LJ001-0003|plain",
+    ]
+    (tmp_path / "metadata.csv").write_text("\n".join(lines), encoding="utf-8")
+    corpus = find_corpus(tmp_path)
+    assert [(u.id, u.text, u.speaker) for u in corpus.utterances] == [
+        ("LJ001-0001", "printing in fourteen fifty five", "LJ001"),
+        ("LJ001-0003", "plain", "LJ001"),
+    ]
+    assert corpus.left_out == [("LJ001-0002", "no recording")]
+
+
+def test_common_voice_is_read(tmp_path: Path) -> None:
+    for name in ("a.mp3", "b.mp3"):
+        write_noise(tmp_path / "clips" / name)
+    rows = [
+        "client_id\tpath\tsentence\tup_votes",
+        'someone-with-a-long-id\ta.mp3\t"Stop!" she said.\t2',
+        "other\tb\tWell\t",
+        "other\tlost.mp3\tLost\t1",
+        "short row",
+    ]
+    (tmp_path / "train.tsv").write_text("\n".join(rows), encoding="utf-8")
+    corpus = find_corpus(tmp_path / "train.tsv")
+    assert [(u.id, u.text, u.speaker) for u in corpus.utterances] == [
+        ("a", "stop she said", "someone-with-a-l"),
+        ("b", "well", "other"),
+    ]
+    assert [reason for _, reason in corpus.left_out] == ["no recording"] * 2
+    (tmp_path / "other.tsv").write_text("id\ttext\n")
+    with pytest.raises(DataError, match="no column client_id, path, sentence"):
+        find_corpus(tmp_path / "other.tsv")
+
+
+def test_a_plain_folder_is_read(tmp_path: Path) -> None:
+    for place in ("anna/one.flac", "ben/one.OGG", "ben/untold.wav"):
+        write_noise(tmp_path / place)
+    (tmp_path / "anna" / "one.txt").write_text("\ufeffHello\nthere", encoding="utf-8")
+    (tmp_path / "ben" / "one.txt").write_text("Good-bye")
+    (tmp_path / "ben" / "README.txt").write_text("who ben is")
+    assert [(u.id, u.text, u.speaker) for u in find_corpus(tmp_path).utterances] == [
+        ("anna/one", "hello there", "anna"),
+        ("ben/one", "good bye", "ben"),
+    ]
 
 
 def test_the_cache_holds_the_features(corpus_folder: Path, tmp_path: Path) -> None:
-    corpus = find_librispeech(corpus_folder)
+    corpus = find_corpus(corpus_folder)
     left_out = write_feature_cache(corpus, tmp_path / "cache", workers=1)
     assert len(left_out) == 6
     assert (tmp_path / "cache" / "left_out.tsv").read_text().count("\n") == 6
@@ -77,7 +138,7 @@ def test_the_cache_holds_the_features(corpus_folder: Path, tmp_path: Path) -> No
 
 
 def test_a_truncated_cache_is_told(corpus_folder: Path, tmp_path: Path) -> None:
-    write_feature_cache(find_librispeech(corpus_folder), tmp_path / "cache", workers=1)
+    write_feature_cache(find_corpus(corpus_folder), tmp_path / "cache", workers=1)
     frames = tmp_path / "cache" / "frames.f16"
     frames.write_bytes(frames.read_bytes()[:-160])
     with pytest.raises(DataError, match="do not fit together"):
@@ -85,7 +146,7 @@ def test_a_truncated_cache_is_told(corpus_folder: Path, tmp_path: Path) -> None:
 
 
 def test_utterances_are_read_as_written(tmp_path: Path, corpus_folder: Path) -> None:
-    utterances = find_librispeech(corpus_folder).utterances
+    utterances = find_corpus(corpus_folder).utterances
     write_utterances(utterances, tmp_path / "u.jsonl")
     assert read_utterances(tmp_path / "u.jsonl") == utterances
     (tmp_path / "u.jsonl").write_text("{")
