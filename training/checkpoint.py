@@ -14,7 +14,10 @@ from asr.errors import ConfigError, DataError
 from training.config import TrainConfig
 
 # What may change between sessions is where and how fast a run goes on, not what is computed.
-FREE_SETTINGS = {"output", "train", "valid", "lexicon", "checkpoint_minutes", "threads", "epochs"}
+FREE_SETTINGS = {
+    "output", "train", "valid", "lexicon", "checkpoint_minutes", "threads", "epochs",
+    "patience_epochs",
+}  # fmt: skip
 
 
 def write_checkpoint(state: dict[str, Any], config: TrainConfig, path: Path) -> None:

@@ -78,6 +78,7 @@ class TrainConfig(_Strict):
     augmentation: AugmentationConfig | None = AugmentationConfig()
     objective: ObjectiveConfig = ObjectiveConfig()
     epochs: int = Field(12, ge=1)
+    patience_epochs: int | None = Field(None, ge=1)  # stop after so many that were not the best
     full_mode_every: int = Field(2, ge=2)  # every so many updates one in full mode, else streaming
     learning_rate: float = Field(1.5e-3, gt=0)
     warm_up_updates: int = Field(200, ge=1)

@@ -41,7 +41,7 @@ def train(config: TrainConfig, report: Callable[[str], None] = print) -> Path:
     """Run or resume a training run.
 
     Returns:
-        The folder of the exported model (the moving average of the weights).
+        The folder of the best epoch's model (the moving average of the weights).
 
     Raises:
         DataError, ConfigError: caches that are missing or damaged, a checkpoint of other settings,
@@ -87,11 +87,12 @@ def train(config: TrainConfig, report: Callable[[str], None] = print) -> Path:
 
     last = output / "last.pt"
     update = 0
-    best = math.inf
+    best, epochs_without_best = math.inf, 0
     if saved := read_checkpoint(config, last):
         student.load_state_dict(saved["student"])
         optimiser.load_state_dict(saved["optimiser"])
         average, update, best = saved["average"], saved["update"], saved["best"]
+        epochs_without_best = saved["epochs_without_best"]
         if fabric.is_global_zero:
             report(f"resumed at update {update} of {total_updates}")
     plain_student = student
@@ -112,6 +113,7 @@ def train(config: TrainConfig, report: Callable[[str], None] = print) -> Path:
                 "average": average,
                 "update": update,
                 "best": best,
+                "epochs_without_best": epochs_without_best,
             }
             write_checkpoint(state, config, last)
 
@@ -166,11 +168,17 @@ def train(config: TrainConfig, report: Callable[[str], None] = print) -> Path:
             evaluated.load_state_dict(average)
             errors = token_errors(evaluated.eval(), valid_batches, config.valid_utterances)
             log.epoch(update, epoch, errors, spelled_samples(evaluated, valid_batches))
-            best = min(best, errors["streaming"]["phones"])
-            save_model(evaluated, output / "model", {"epoch": epoch, "token_errors": errors})
+            wrong = errors["streaming"]["phones"]
+            epochs_without_best = 0 if wrong <= best else epochs_without_best + 1
+            if wrong <= best:
+                best = wrong
+                save_model(evaluated, output / "model", {"epoch": epoch, "token_errors": errors})
             save()
-        if end_of_epoch:
-            fabric.barrier()
+        if end_of_epoch and config.patience_epochs:
+            waited = fabric.broadcast(epochs_without_best)
+            if waited >= config.patience_epochs:
+                report(f"no better for {waited} epochs: ended")
+                break
         if stop:
             report(f"stopped at update {update}; the same command goes on from here")
             break

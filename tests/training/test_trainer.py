@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from asr.errors import ConfigError, DataError
-from asr.model_file import load_model
+from asr.model_file import load_model, read_model_config
 from tests.training.synthetic import write_synthetic_cache
 from training.config import TrainConfig, read_config
 from training.trainer import learning_rate, train
@@ -131,6 +131,19 @@ def test_a_checkpoint_of_other_settings_is_refused(tmp_path: Path) -> None:
         train(configured(tiny(tmp_path, "epochs=1", "learning_rate=0.1")), lambda line: None)
 
 
+def test_the_best_epoch_is_kept_and_patience_ends_a_run(tmp_path: Path) -> None:
+    """Where the learning rate is absurd, it gets no better soon."""
+    lines: list[str] = []
+    absurd = ["learning_rate=0.5", "epochs=60", "patience_epochs=3", "warm_up_updates=40"]
+    folder = train(configured(tiny(tmp_path, *absurd)), lines.append)
+    told = [line for line in lines if "valid" in line]
+    wrong = [json.loads(line.split("valid: ")[1])["streaming"]["phones"] for line in told]
+    kept = read_model_config(folder)["about"]
+    assert kept["token_errors"]["streaming"]["phones"] == min(wrong)
+    assert len(wrong) < 60 and kept["epoch"] == len(wrong) - 4
+    assert lines[-1] == "no better for 3 epochs: ended"
+
+
 def test_epochs_of_different_length_are_each_gone_through(tmp_path: Path) -> None:
     lines: list[str] = []
     shares = ["speaker_shares.u=0.5", "batch.utterances=1", "epochs=6", "valid_utterances=1"]
@@ -169,6 +182,11 @@ def test_weights_of_another_shape_are_refused(tmp_path: Path) -> None:
 def test_wrong_settings_are_told(tmp_path: Path, override: str, reason: str) -> None:
     with pytest.raises(ConfigError, match=reason):
         configured(tiny(tmp_path, override))
+
+
+@pytest.mark.parametrize("path", sorted(CONFIG.parent.glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_bundled_configuration_is_valid(path: Path) -> None:
+    assert read_config(path).epochs > 0
 
 
 def test_learning_rate_rises_and_falls(tmp_path: Path) -> None:
