@@ -273,12 +273,22 @@ def prepare_teacher(
 def train(
     config: Annotated[Path, typer.Argument(help="A YAML file of configs/.")],
     overrides: Annotated[list[str] | None, typer.Argument(help="key=value settings.")] = None,
+    profile: Annotated[
+        int | None, typer.Option(min=1, help="Only time so many updates: where does it go?")
+    ] = None,
 ) -> None:
     """Train an acoustic model, or go on with a run that was cut off."""
     from training.config import read_config
     from training.trainer import train as run
 
-    model = run(read_config(config, overrides), _say)
+    settings = read_config(config, overrides)
+    if profile:
+        from training.profiling import profile_lines
+
+        for line in profile_lines(settings, profile):
+            typer.echo(line)
+        return
+    model = run(settings, _say)
     _say(f"model: {model}")
 
 

@@ -20,6 +20,7 @@ import torch
 from lightning_fabric import Fabric
 from lightning_fabric.strategies import DDPStrategy
 from torch import Tensor, nn
+from torch.profiler import record_function
 
 from asr.acoustic_model import AcousticModel, Mode
 from asr.errors import ConfigError, DataError
@@ -37,8 +38,12 @@ from training.token_errors import spelled_samples, token_errors
 MOST_BAD_LOSSES = 20  # non-finite losses in a row before the run gives up
 
 
-def train(config: TrainConfig, report: Callable[[str], None] = print) -> Path:
-    """Run or resume a training run.
+def train(
+    config: TrainConfig,
+    report: Callable[[str], None] = print,
+    most_updates: int | None = None,
+) -> Path:
+    """Run or resume a training run, to its end or for so many updates.
 
     Returns:
         The folder of the best epoch's model (the moving average of the weights).
@@ -120,15 +125,17 @@ def train(config: TrainConfig, report: Callable[[str], None] = print) -> Path:
     _try_longest_batch(fabric, student, batches)
     log = RunLog(output, update, total_updates, report) if fabric.is_global_zero else None
     stopping = _Stopping()
-    bad_losses = 0
+    bad_losses = updates_made = 0
+    order: list[list[int]] = []  # of the running epoch
     saved_at = time.monotonic()
     while update < total_updates:
         epoch = bisect.bisect_right(epoch_ends, update)
         position = update - (epoch_ends[epoch] - updates_by_epoch[epoch])
-        if position == 0 or "order" not in locals():
+        if position == 0 or not order:
             order = batches.epoch(epoch)
         number = position * fabric.world_size + fabric.global_rank
-        batch = batches.load(order[number], epoch, number)
+        with record_function("load"):
+            batch = to_device(batches.load(order[number], epoch, number), fabric.device)
         full = update % config.full_mode_every == config.full_mode_every - 1
         mode: Mode = "full" if full else "streaming"
         for group in optimiser.param_groups:
@@ -136,11 +143,14 @@ def train(config: TrainConfig, report: Callable[[str], None] = print) -> Path:
         torch.manual_seed(hash((config.seed, update, fabric.global_rank)))
         student.train()
         optimiser.zero_grad()
-        terms = backward(fabric, student, to_device(batch, fabric.device), mode)
-        norm = nn.utils.clip_grad_norm_(plain_student.parameters(), config.clip_norm)
+        with record_function("network"):
+            terms = backward(fabric, student, batch, mode)
+        with record_function("clip"):
+            norm = nn.utils.clip_grad_norm_(plain_student.parameters(), config.clip_norm)
         update += 1
         if torch.isfinite(norm):
-            optimiser.step()
+            with record_function("optimiser"):
+                optimiser.step()
             bad_losses = 0
         else:
             bad_losses += 1
@@ -151,7 +161,8 @@ def train(config: TrainConfig, report: Callable[[str], None] = print) -> Path:
                     f"{MOST_BAD_LOSSES} losses in a row were not finite; the last batch is in "
                     f"{output / 'bad_batch.pt'}. A lower learning_rate or precision=32-true helps"
                 )
-        _follow(average, model, min(config.ema_decay, (1 + update) / (10 + update)))
+        with record_function("average"):
+            _follow(average, model, min(config.ema_decay, (1 + update) / (10 + update)))
 
         if log:
             seconds = batch.seconds * fabric.world_size
@@ -159,7 +170,9 @@ def train(config: TrainConfig, report: Callable[[str], None] = print) -> Path:
             rate = optimiser.param_groups[0]["lr"]
             log.update(update, epoch, mode, values, rate, seconds)
         end_of_epoch = update == epoch_ends[epoch]
-        stop = bool(fabric.all_reduce(torch.tensor(float(stopping.asked)), reduce_op="sum"))
+        asked = bool(fabric.all_reduce(torch.tensor(float(stopping.asked)), reduce_op="sum"))
+        updates_made += 1
+        stop = asked or updates_made == most_updates
         if end_of_epoch or stop or time.monotonic() - saved_at > 60 * config.checkpoint_minutes:
             save()
             saved_at = time.monotonic()

@@ -17,6 +17,7 @@ from asr.errors import ConfigError, DataError
 from asr.model_file import load_model, read_model_config
 from tests.training.synthetic import write_synthetic_cache
 from training.config import TrainConfig, read_config
+from training.profiling import profile_lines
 from training.trainer import learning_rate, train
 
 CONFIG = Path(__file__).parents[2] / "configs" / "tiny.yaml"
@@ -182,6 +183,15 @@ def test_weights_of_another_shape_are_refused(tmp_path: Path) -> None:
 def test_wrong_settings_are_told(tmp_path: Path, override: str, reason: str) -> None:
     with pytest.raises(ConfigError, match=reason):
         configured(tiny(tmp_path, override))
+
+
+def test_a_profile_says_where_the_time_goes_and_leaves_nothing(tmp_path: Path) -> None:
+    config = configured(tiny(tmp_path, "epochs=40"))
+    lines = profile_lines(config, 10)
+    assert lines[0].startswith("10 updates in")
+    shares = [float(line.split("%")[0]) for line in lines[1:6]]
+    assert sum(shares) == pytest.approx(100, abs=0.5) and all(share > 0 for share in shares)
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize("path", sorted(CONFIG.parent.glob("*.yaml")), ids=lambda path: path.stem)
