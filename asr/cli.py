@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from asr.errors import RillError
+from asr.errors import ConfigError, RillError
 
 if TYPE_CHECKING:
     from asr.recognizer import Recognizer
@@ -78,6 +78,10 @@ def transcribe(
     lm: LanguageModelFile = None,
     lexicon: LexiconFile = None,
     decoder: Annotated[DecoderChoice, typer.Option(help="beam or greedy.")] = DecoderChoice.beam,
+    second_pass: Annotated[
+        bool | None,
+        typer.Option(help="Streaming mode: read each utterance again, in both directions."),
+    ] = None,
     threads: Annotated[
         int | None, typer.Option(min=1, help="Threads of the network; torch's choice if not given.")
     ] = None,
@@ -86,6 +90,8 @@ def transcribe(
     from asr.progress import progress_bar
     from asr.transcribing import FolderWriter, find_recordings, render, transcribe_all
 
+    if second_pass is not None and mode is Mode.full:
+        raise ConfigError("--second-pass belongs to --mode streaming; full mode reads once")
     sources = find_recordings(paths)
     writer = FolderWriter(output, format.value, paths) if output else None
     if threads:
@@ -97,7 +103,7 @@ def transcribe(
     if mode is Mode.streaming:
         from streaming.stream import transcribe_streaming
 
-        read = partial(transcribe_streaming, recognizer)
+        read = partial(transcribe_streaming, recognizer, second_pass=second_pass is not False)
     titles = len(sources) > 1 and format is not OutputFormat.json
 
     with progress_bar(sources) as progress:

@@ -40,6 +40,13 @@ class RecognizerState(NamedTuple):
     acoustic: AcousticState
 
 
+class Heard(NamedTuple):
+    """What came of a piece of sound."""
+
+    frames: Tensor  # [frames, mels] log-mel, those that became complete
+    emission: Emission  # [1, steps, tokens], the steps that became certain
+
+
 class Recognizer:
     """An acoustic model with its decoder. Holds no state of any recording: threads may share it."""
 
@@ -140,22 +147,29 @@ class Recognizer:
         return RecognizerState(torch.zeros(0), self.acoustic_model.initial_state())
 
     @torch.inference_mode()
-    def step(self, state: RecognizerState, samples: Samples) -> tuple[RecognizerState, Emission]:
+    def step(self, state: RecognizerState, samples: Samples) -> tuple[RecognizerState, Heard]:
         """Streaming mode: hear the next float32 [samples] at 16 kHz.
 
         Returns:
-            The state to carry on and the emissions that are now certain, [1, steps, tokens].
+            The state to carry on, and what came of the samples.
         """
         carried, frames = log_mel_step(state.samples, torch.from_numpy(samples))
         acoustic, emission = self.acoustic_model.step(state.acoustic, frames[None])
-        return RecognizerState(carried, acoustic), emission
+        return RecognizerState(carried, acoustic), Heard(frames, emission)
 
     @torch.inference_mode()
-    def finish(self, state: RecognizerState) -> Emission:
-        """The emissions that still waited, with the tail of silence heard."""
-        state, emission = self.step(state, self.tail_silence())
+    def finish(self, state: RecognizerState) -> Heard:
+        """What still waited, with the tail of silence heard."""
+        state, heard = self.step(state, self.tail_silence())
         rest = self.acoustic_model.finish(state.acoustic)
-        return Emission(*(torch.cat(pair, dim=1) for pair in zip(emission, rest)))
+        emission = Emission(*(torch.cat(pair, dim=1) for pair in zip(heard.emission, rest)))
+        return Heard(heard.frames, emission)
+
+    @torch.inference_mode()
+    def read_again(self, frames: Tensor) -> Emission:
+        """Full mode, both directions, over the frames [frames, mels] of an utterance that is whole:
+        the second pass of a stream."""
+        return self.acoustic_model(frames[None], None, "full")[0]
 
     def forget(self, state: RecognizerState) -> RecognizerState:
         """The state with the LSTM's memory empty, as at the begin of an utterance; no sound that

@@ -15,7 +15,8 @@ from asr.acoustic_model import AcousticState, BlockState, Emission
 from asr.errors import ModelError
 from asr.recognizer import Recognizer, RecognizerState
 
-STATE_VERSION = 1
+STATE_VERSION = 2
+PLAIN = ("first_step", "silent_steps", "shown", "finished", "second_pass")
 
 
 def pack_state(state: dict[str, Any]) -> bytes:
@@ -26,6 +27,7 @@ def pack_state(state: dict[str, Any]) -> bytes:
         "history": torch.from_numpy(state["resampler"]["history"]),
         "waiting": torch.from_numpy(state["waiting"]),
         "samples": recognizer.samples,
+        "utterance": state["frames"],
         "frames": recognizer.acoustic.frames,
     }
     for number, block in enumerate(recognizer.acoustic.blocks):
@@ -37,7 +39,7 @@ def pack_state(state: dict[str, Any]) -> bytes:
     plain = {
         "version": STATE_VERSION,
         "resampler": {k: v for k, v in state["resampler"].items() if k != "history"},
-        **{key: state[key] for key in ("first_step", "silent_steps", "shown", "finished")},
+        **{key: state[key] for key in PLAIN},
     }
     contiguous = {name: value.clone().contiguous() for name, value in tensors.items()}
     return save(contiguous, {"stream": json.dumps(plain)})
@@ -68,6 +70,7 @@ def unpack_state(data: bytes, recognizer: Recognizer) -> dict[str, Any]:
         return plain | {
             "resampler": plain["resampler"] | {"history": tensors["history"].numpy()},
             "waiting": tensors["waiting"].numpy(),
+            "frames": tensors["utterance"],
             "recognizer": RecognizerState(
                 tensors["samples"], AcousticState(tensors["frames"], blocks)
             ),

@@ -22,7 +22,8 @@ import torch
 from asr.acoustic_model import Emission
 from asr.audio import SAMPLE_RATE, Resampler, Samples, readable_part
 from asr.errors import AudioError, ConfigError
-from asr.recognizer import Recognizer, RecognizerState, heard_in, shift_words
+from asr.features import MEL_BANDS
+from asr.recognizer import Heard, Recognizer, RecognizerState, heard_in, shift_words
 from asr.transcript import Segment, Transcript, Word
 from streaming.endpointing import EndpointRules, endpoint
 from streaming.state import pack_state, unpack_state
@@ -47,6 +48,8 @@ class Partial:
 class Final(Partial):
     """An utterance that has ended; its words will not change. No words: nothing was said."""
 
+    revised: bool = False  # the second pass changed words that were told before
+
 
 class Stream:
     """One voice in time. All its state is its own; many streams share one recogniser."""
@@ -57,15 +60,26 @@ class Stream:
         sample_rate: float = SAMPLE_RATE,
         rules: EndpointRules = EndpointRules(),
         name: str = "stream",
+        second_pass: bool = True,
     ) -> None:
-        """Raises AudioError for a sample rate that cannot be resampled."""
+        """A stream that has heard nothing.
+
+        Args:
+            second_pass: read each utterance again when it has ended, in both directions, and tell
+                those words in its `Final` (Sainath et al. 2019, arXiv 1908.10992).
+
+        Raises:
+            AudioError: a sample rate that cannot be resampled.
+        """
         self.recognizer, self.rules, self.name = recognizer, rules, name
+        self.second_pass = second_pass
         self._chunk_samples = CHUNK_STEPS * recognizer.acoustic_model.step_samples
         self._step_seconds = recognizer.acoustic_model.step_ms / 1000
         self._resampler = Resampler(sample_rate, name)
         self._waiting = np.zeros(0, np.float32)
         self._state: RecognizerState = recognizer.initial_state()
         self._finished = False
+        self._frames = [torch.zeros(0, MEL_BANDS)]  # of this utterance, and some that come after
         self._begin_utterance(first_step=0)
 
     @property
@@ -94,8 +108,8 @@ class Stream:
         events: list[Partial] = []
         while len(self._waiting) >= self._chunk_samples:
             chunk, self._waiting = np.split(self._waiting, [self._chunk_samples])
-            self._state, emission = self.recognizer.step(self._state, chunk)
-            events += self._decode(emission)
+            self._state, heard = self.recognizer.step(self._state, chunk)
+            events += self._decode(heard)
         return events
 
     def finish(self) -> Final:
@@ -110,10 +124,10 @@ class Stream:
         rest = np.concatenate([self._waiting, self._resampler.finish()])
         while len(rest) >= self._chunk_samples:  # what the resampler held can fill one more
             chunk, rest = np.split(rest, [self._chunk_samples])
-            self._state, emission = self.recognizer.step(self._state, chunk)
-            self._hear(emission)
-        self._state, emission = self.recognizer.step(self._state, rest)
-        self._hear(emission)
+            self._state, heard = self.recognizer.step(self._state, chunk)
+            self._hear(heard)
+        self._state, heard = self.recognizer.step(self._state, rest)
+        self._hear(heard)
         self._hear(self.recognizer.finish(self._state))
         return self._final(latest=self.seconds_heard)
 
@@ -124,11 +138,13 @@ class Stream:
                 "resampler": self._resampler.state(),
                 "waiting": self._waiting,
                 "recognizer": self._state,
+                "frames": torch.cat(self._frames),
                 "emissions": self._emissions,
                 "first_step": self._first_step,
                 "silent_steps": self._silent_steps,
                 "shown": [vars(word) for word in self._shown],
                 "finished": self._finished,
+                "second_pass": self.second_pass,
             }
         )
 
@@ -142,13 +158,15 @@ class Stream:
             ModelError: the bytes are no stream's state, or another model's.
         """
         state = unpack_state(data, recognizer)
-        stream = cls(recognizer, state["resampler"]["sample_rate"], rules)
+        rate, second_pass = state["resampler"]["sample_rate"], state["second_pass"]
+        stream = cls(recognizer, rate, rules, second_pass=second_pass)
         stream._resampler = Resampler.from_state(state["resampler"])
         stream._waiting = state["waiting"]
         stream._state = state["recognizer"]
         stream._begin_utterance(state["first_step"])
+        stream._frames = [state["frames"]]
         for emission in state["emissions"]:
-            stream._hear(emission)
+            stream._hear(Heard(state["frames"][:0], emission))
         stream._silent_steps = state["silent_steps"]
         stream._shown = tuple(Word(**word) for word in state["shown"])
         stream._finished = state["finished"]
@@ -161,7 +179,10 @@ class Stream:
         self._silent_steps = 0
         self._shown: tuple[Word, ...] = ()
 
-    def _hear(self, emission: Emission) -> None:
+    def _hear(self, heard: Heard) -> None:
+        emission = heard.emission
+        if self.second_pass:
+            self._frames.append(heard.frames)
         self._decoding.push(emission)
         self._emissions.append(emission)
         speech = torch.nonzero(emission.phones[0, :, 0].exp() < SPEECH_PROBABILITY)
@@ -170,10 +191,10 @@ class Stream:
             steps - 1 - int(speech[-1]) if len(speech) else self._silent_steps + steps
         )
 
-    def _decode(self, emission: Emission) -> list[Partial]:
-        if not emission.phones.shape[1]:
+    def _decode(self, heard: Heard) -> list[Partial]:
+        self._hear(heard)
+        if not heard.emission.phones.shape[1]:
             return []
-        self._hear(emission)
         words = self._in_recording(self._decoding.words())
         decision = endpoint(
             self.rules,
@@ -183,6 +204,7 @@ class Stream:
         )
         if decision != "none":
             final = self._final(self.seconds_heard)
+            self._frames = [self._utterance_frames()[1]]
             self._begin_utterance(self._first_step + self._decoding.steps)
             if decision == "pause":
                 # Trained on single utterances, the LSTM begins each with an empty memory.
@@ -194,25 +216,43 @@ class Stream:
         return [Partial(words)]
 
     def _final(self, latest: float) -> Final:
-        return Final(self._in_recording(self._decoding.words(finished=True), latest))
+        words = self._in_recording(self._decoding.words(finished=True), latest)
+        if not (self.second_pass and words):  # in silence there is nothing to read again
+            return Final(words)
+        frames, _ = self._utterance_frames()
+        decoding = self.recognizer.decoder.begin()
+        decoding.push(self.recognizer.read_again(frames))
+        again = self._in_recording(decoding.words(finished=True), latest)
+        return Final(again, revised=[w.word for w in again] != [w.word for w in words])
+
+    def _utterance_frames(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """The frames of the steps of this utterance, and those after it."""
+        frames = torch.cat(self._frames)
+        model = self.recognizer.acoustic_model
+        place = self._decoding.steps * model.config.frames_per_step
+        return frames[:place], frames[place:]
 
     def _in_recording(self, words: list[Word], latest: float = float("inf")) -> tuple[Word, ...]:
         return shift_words(words, self._first_step * self._step_seconds, latest)
 
 
 def transcribe_streaming(
-    recognizer: Recognizer, blocks: Iterable[Samples], rules: EndpointRules = EndpointRules()
+    recognizer: Recognizer,
+    blocks: Iterable[Samples],
+    rules: EndpointRules = EndpointRules(),
+    second_pass: bool = True,
 ) -> Transcript:
     """The transcript of a recording read in streaming mode, in bounded memory: what a live stream
     would have told.
 
     Args:
         blocks: float32 [samples] at 16 kHz, as `asr.audio.read_blocks` gives them.
+        second_pass: as of `Stream`.
 
     Raises:
         AudioError: as Recognizer.transcribe.
     """
-    stream = Stream(recognizer, SAMPLE_RATE, rules)
+    stream = Stream(recognizer, SAMPLE_RATE, rules, second_pass=second_pass)
     segments = []
     damage: list[AudioError] = []
     for block in readable_part(blocks, damage):

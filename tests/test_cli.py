@@ -125,6 +125,7 @@ def test_names_that_meet_do_not_overwrite_each_other(tmp_path: Path) -> None:
         (["transcribe", DEMO, "--lexicon", "/nowhere.txt"], "no such file"),
         (["transcribe", DEMO, "--decoder", "greedy", "--lexicon", "x"], "greedy decoder takes no"),
         (["transcribe", DEMO, "--mode", "sideways"], "sideways"),
+        (["transcribe", DEMO, "--no-second-pass"], "belongs to --mode streaming"),
         (["transcribe", DEMO, "--output", "/dev/null/x"], "--output"),
         (["transcribe", "-"], "empty"),
         (["transcribe", "-", "-"], "read once"),

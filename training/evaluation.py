@@ -193,10 +193,10 @@ def _recognise(recognizer: Recognizer, mode: Mode) -> Callable[[str], str]:
     @torch.inference_mode()
     def recognise_streaming(audio: str) -> str:
         # One utterance is one segment here: the endpointer belongs to the stream, not to the model.
-        state, emission = recognizer.step(recognizer.initial_state(), read_audio(audio))
+        state, heard = recognizer.step(recognizer.initial_state(), read_audio(audio))
         decoding = recognizer.decoder.begin()
-        decoding.push(emission)
-        decoding.push(recognizer.finish(state))
+        decoding.push(heard.emission)
+        decoding.push(recognizer.finish(state).emission)
         return " ".join(word.word for word in decoding.words(finished=True))
 
     return recognise_streaming

@@ -31,9 +31,13 @@ def finals(stream: Stream, pieces: list[np.ndarray]) -> list[Final]:
 
 
 @pytest.fixture(scope="module")
-def whole(recognizer: Recognizer, speech: Samples) -> dict[int, list[Final]]:
-    """By sample rate: the recording pushed at once."""
-    return {rate: finals(Stream(recognizer, rate), [at_rate(speech, rate)]) for rate in RATES}
+def whole(recognizer: Recognizer, speech: Samples) -> dict[tuple[int, bool], list[Final]]:
+    """By sample rate, and with or without a second pass: the recording pushed at once."""
+    return {
+        (rate, twice): finals(Stream(recognizer, rate, second_pass=twice), [at_rate(speech, rate)])
+        for rate in RATES
+        for twice in (True, False)
+    }
 
 
 def at_rate(speech: Samples, rate: int) -> Samples:
@@ -43,13 +47,16 @@ def at_rate(speech: Samples, rate: int) -> Samples:
 @settings(max_examples=12)
 @given(st.data())
 def test_any_cut_gives_the_same_words_and_times(
-    recognizer: Recognizer, speech: Samples, whole: dict[int, list[Final]], data: st.DataObject
+    recognizer: Recognizer,
+    speech: Samples,
+    whole: dict[tuple[int, bool], list[Final]],
+    data: st.DataObject,
 ) -> None:
-    rate = data.draw(st.sampled_from(RATES))
+    rate, twice = data.draw(st.sampled_from(RATES)), data.draw(st.booleans())
     sound = at_rate(speech, rate)
     points = data.draw(cut_points(len(sound)))
-    told = finals(Stream(recognizer, rate), cut(sound, points))
-    assert told == whole[rate], f"at {rate} Hz, cut at {points}"
+    told = finals(Stream(recognizer, rate, second_pass=twice), cut(sound, points))
+    assert told == whole[rate, twice], f"at {rate} Hz, cut at {points}, second pass: {twice}"
 
 
 def test_single_samples_give_the_same_words_and_times(
@@ -70,11 +77,44 @@ def test_a_stream_is_the_streaming_transcript(
     assert abs(len(transcript.words) - len(demo_words)) <= 3
 
 
+def test_an_utterance_is_read_again_in_both_directions(
+    recognizer: Recognizer, speech: Samples
+) -> None:
+    pieces = cut(speech, list(range(0, len(speech), 5000)))
+    twice, once = finals(Stream(recognizer), pieces), finals(one_pass(recognizer), pieces)
+    assert [word for final in twice for word in final.words] == list(
+        recognizer.transcribe(speech).words
+    )
+    assert len(once) == len(twice)
+    assert [f.revised for f in twice] == [a.text != b.text for a, b in zip(once, twice)]
+    assert not any(final.revised for final in once)
+
+
+def one_pass(recognizer: Recognizer) -> Stream:
+    return Stream(recognizer, second_pass=False)
+
+
+def test_what_is_read_again_ends_with_the_utterance(
+    recognizer: Recognizer, speech: Samples
+) -> None:
+    """The second of two utterances is read as if it were alone; none hears the other's words."""
+    silence = np.zeros(2 * SAMPLE_RATE, np.float32)
+    sentence = speech[: 4 * SAMPLE_RATE]
+    both = finals(Stream(recognizer), [sentence, silence, sentence])
+    assert len(both) == 2
+    alone = finals(Stream(recognizer), [sentence])[0]
+    for final in both:
+        same = set(final.text.split()) & set(alone.text.split())
+        assert len(same) >= 0.7 * len(set(alone.text.split())), (final.text, alone.text)
+        assert len(final.words) <= len(alone.words) + 1
+
+
 def test_words_are_in_order_and_within_the_recording(
     recognizer: Recognizer, speech: Samples
 ) -> None:
     for transcript in (
         recognizer.transcribe(speech),
+        transcribe_streaming(recognizer, read_blocks(DEMO), second_pass=False),
         transcribe_streaming(recognizer, read_blocks(DEMO)),
     ):
         words = transcript.words
