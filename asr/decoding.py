@@ -111,6 +111,7 @@ class BeamDecoder:
         beam_threshold: float = 20.0,
         lm_weight: float = 2.0,
         word_score: float = 0.0,
+        blank_penalty: float = 0.0,
     ) -> None:
         """Builds the trie of the lexicon (about a second for 70,000 words).
 
@@ -121,6 +122,8 @@ class BeamDecoder:
             beam_threshold: those worse than the best by more than this are dropped.
             lm_weight: weight of the language model's log10 probability.
             word_score: added for each word.
+            blank_penalty: taken off the blank's log-probability: a model that is unsure says
+                nothing too readily, and words are left out.
         """
         from flashlight.lib.text.decoder import (
             CriterionType,
@@ -132,6 +135,7 @@ class BeamDecoder:
         self.clock = _Clock(step_seconds, emission_delay_steps)
         self.vocabulary = [word for word in lexicon]
         self.language_model = language_model.for_words(self.vocabulary)
+        self.blank_penalty = blank_penalty
         self._trie = Trie(len(PHONE_TOKENS), BLANK_ID)
         start = self.language_model.start(False)
         homophones: dict[tuple[str, ...], int] = {}
@@ -189,9 +193,11 @@ class BeamDecoding:
 
     def push(self, emission: Emission) -> None:
         """Hear more steps."""
-        phones = emission.phones[0].float().contiguous()
+        phones = emission.phones[0].float()
         if len(phones):
-            self._search.decode_step(phones.data_ptr(), *phones.shape)  # type: ignore[attr-defined]
+            scores = phones.clone(memory_format=torch.contiguous_format)
+            scores[:, BLANK_ID] -= self._decoder.blank_penalty
+            self._search.decode_step(scores.data_ptr(), *scores.shape)  # type: ignore[attr-defined]
             self._phones.append(phones)
             self.steps += len(phones)
 

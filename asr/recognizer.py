@@ -69,8 +69,8 @@ class Recognizer:
             decoder: "beam" (lexicon and language model) or "greedy" (letters alone).
             language_model: a KenLM binary instead of the model's own.
             lexicon: a lexicon file instead of the model's own.
-            decoding: settings of the beam (beam, beam_threshold, lm_weight, word_score) instead
-                of those in the model's config.
+            decoding: settings of the beam (beam, beam_threshold, lm_weight, word_score,
+                blank_penalty) instead of those in the model's config.
 
         Raises:
             ModelError: a part that is missing or damaged.
@@ -80,7 +80,7 @@ class Recognizer:
         config = read_model_config(folder)
         settings: dict[str, Any] = config.get("decoding", {}) | decoding
         delay = settings.pop("emission_delay_steps", 0)
-        known = {"beam", "beam_threshold", "lm_weight", "word_score"}
+        known = {"beam", "beam_threshold", "lm_weight", "word_score", "blank_penalty"}
         if unknown := sorted(set(settings) - known):
             raise ConfigError(f"unknown decoding settings {unknown}; there are {sorted(known)}")
         if decoder not in ("beam", "greedy"):

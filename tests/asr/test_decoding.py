@@ -75,6 +75,17 @@ def test_words_and_times(beam: BeamDecoder) -> None:
     assert all(word.confidence > 0.9 for word in words)
 
 
+def test_a_blank_penalty_hears_what_was_said_faintly(language_model: LanguageModel) -> None:
+    emission = emission_of("- DH AH - K AE T -")
+    emission.phones[0, 4:7, 0] = emission.phones[0, 4:7].max(-1).values + 1  # blank is likelier
+    found = {}
+    for penalty in (0.0, 4.0):
+        decoder = BeamDecoder(LEXICON, language_model, STEP_SECONDS, 0, blank_penalty=penalty)
+        found[penalty] = [word.word for word in decode(decoder, [emission])]
+    assert "cat" in found[4.0]
+    assert found[0.0] == ["the"]
+
+
 def test_doubt_lowers_confidence(beam: BeamDecoder) -> None:
     sure, doubtful = (
         decode(beam, [emission_of("- DH AH - K AE T -", certainty=c)])[1] for c in (8.0, 4.0)
