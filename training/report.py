@@ -66,7 +66,9 @@ def write_html(evaluation: Evaluation, settings: dict[str, str], path: str | Pat
     page = environment.from_string(TEMPLATE.read_text()).render(
         settings=settings,
         rates=evaluation.rates(),
-        by_speaker=_bars(evaluation.rates_by_speaker()[:SHOWN_SPEAKERS], "speaker, the worst"),
+        by_speaker=_bars(
+            evaluation.rates_by_speaker()[:SHOWN_SPEAKERS], "speaker, the worst first"
+        ),
         by_length=_bars(_rates_by_length(evaluation.readings), "length of the utterance"),
         confusions=evaluation.confusions().most_common(SHOWN_CONFUSIONS),
         utterances={
