@@ -225,7 +225,10 @@ def _open(source: str | os.PathLike[str] | IO[bytes], name: str) -> soundfile.So
     if isinstance(source, str | os.PathLike):
         _check_path(Path(source), name)
     try:
-        sound = soundfile.SoundFile(cast(Any, source))
+        # As bytes, for a name need not be UTF-8; on Windows names are text.
+        if isinstance(source, str | os.PathLike) and os.name == "posix":
+            return soundfile.SoundFile(os.fsencode(source))
+        return soundfile.SoundFile(cast(Any, source))
     except soundfile.LibsndfileError as error:
         raise AudioError(
             f"{name}: not a sound file that can be read ({_reason(error)}). "
@@ -233,13 +236,14 @@ def _open(source: str | os.PathLike[str] | IO[bytes], name: str) -> soundfile.So
         ) from None
     except OSError as error:
         raise AudioError(f"{name}: cannot be read: {error.strerror or error}") from None
-    return sound
 
 
 def _check_path(path: Path, name: str) -> None:
     try:
         if path.is_dir():
             raise AudioError(f"{name}: is a folder, not a sound file")
+        if path.exists() and not path.is_file():  # a look at it would take sound out of it
+            raise AudioError(f"{name}: is a pipe or a device; give its sound to standard input (-)")
         with path.open("rb") as file:
             first = file.read(1)
     except FileNotFoundError:

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from enum import StrEnum
 from functools import partial
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -53,6 +54,7 @@ class OutputFormat(StrEnum):
     vtt = "vtt"
 
 
+TRAIN_EXTRA = {"jiwer", "pydantic", "rapidfuzz", "yaml", "lightning_fabric", "tensorboard"}
 CORPUS = (
     "A folder in LibriSpeech's or LJ Speech's layout or with a .txt beside each recording, or a "
     ".tsv file of Common Voice."
@@ -214,6 +216,8 @@ def prepare_pronouncer(
     from asr.pronunciation import read_lexicon
     from training.pronouncing import train_pronouncer
 
+    if not output.parent.is_dir():  # told before the training, not after it
+        raise ConfigError(f"{output}: its folder does not exist")
     model, errors = train_pronouncer(read_lexicon(dictionary), epochs, report=_say)
     save_grapheme_to_phoneme(model, output)
     typer.echo(f"{output}: {errors.line()}")
@@ -300,10 +304,18 @@ def train(
 
 def main() -> None:
     """The `rill` command: an error that a user can cause is one line and exit status 2."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # names of files need not be text
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
     except RillError as error:
         print(f"rill: {error}", file=sys.stderr)
+        sys.exit(2)
+    except ModuleNotFoundError as error:
+        if error.name not in TRAIN_EXTRA:
+            raise
+        print(f"rill: this needs {error.name}: pip install 'rill-asr[train]'", file=sys.stderr)
         sys.exit(2)
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EIO):

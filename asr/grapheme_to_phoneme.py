@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from asr.errors import ModelError
 from asr.pronunciation import Lexicon, Pronunciation, pronounce
-from asr.text import LETTER_TOKENS, PHONE_TOKENS, letter_ids
+from asr.text import LETTER_TOKENS, PHONE_TOKENS, letter_ids, normalise
 
 PLACES = 2  # phones that one letter can stand for
 WORDS_AT_ONCE = 512
@@ -63,9 +63,11 @@ def pronounce_missing(
 ) -> dict[str, Pronunciation]:
     """Pronunciations of those words that the lexicon, and what follows from it, lacks.
 
-    A possessive gets that of its word with the ending that it regularly takes.
+    Words that the letters cannot spell (normalisation would change them) are left out. A possessive
+    gets that of its word with the ending that it regularly takes.
     """
-    missing = [word for word in dict.fromkeys(words) if not pronounce(word, lexicon)]
+    spelled = (word for word in dict.fromkeys(words) if normalise(word) == word)
+    missing = [word for word in spelled if not pronounce(word, lexicon)]
     stems = {word.removesuffix("'s") for word in missing}
     spoken: Lexicon = {word: [phones] for word, phones in model.pronounce(stems).items()}
     return {

@@ -85,7 +85,10 @@ def transcribe_all(
             summary.failures.append(str(error))
             recognised = getattr(error, "transcript", None)
             if recognised:  # damaged further on: what was recognised is not lost
-                write(source, recognised)
+                try:
+                    write(source, recognised)
+                except ConfigError as unwritten:
+                    summary.failures[-1] += f"; {unwritten}"
             continue
         summary.recordings += 1
         summary.sound_seconds += transcript.duration
@@ -157,7 +160,9 @@ class FolderWriter:
     def _place(self, source: str) -> Path:
         path = Path("stdin" if source == STDIN else source)
         below = next((path.relative_to(r) for r in self._roots if path.is_relative_to(r)), None)
-        relative = below or Path(path.name)
+        if below is None or ".." in below.parts:  # not below the folder that was given
+            below = Path(path.name)
+        relative = below
         place = relative.with_suffix(EXTENSIONS[self._format])
         if place in self._taken:  # talk.wav and talk.mp3: neither may overwrite the other
             place = relative.with_name(relative.name + EXTENSIONS[self._format])

@@ -48,7 +48,7 @@ class Partial:
 class Final(Partial):
     """An utterance that has ended; its words will not change. No words: nothing was said."""
 
-    revised: bool = False  # the second pass changed words that were told before
+    revised: bool = False  # words that the last Partial told are not the first words of this
 
 
 class Stream:
@@ -103,8 +103,8 @@ class Stream:
         """
         if self._finished:
             raise ConfigError(f"{self.name}: the stream was finished; begin a new one")
-        heard = self._resampler.push(samples)
-        self._waiting = np.concatenate([self._waiting, heard])
+        resampled = self._resampler.push(samples)
+        self._waiting = np.concatenate([self._waiting, resampled])
         events: list[Partial] = []
         while len(self._waiting) >= self._chunk_samples:
             chunk, self._waiting = np.split(self._waiting, [self._chunk_samples])
@@ -138,6 +138,7 @@ class Stream:
                 "resampler": self._resampler.state(),
                 "waiting": self._waiting,
                 "recognizer": self._state,
+                "model": self.recognizer,
                 "frames": torch.cat(self._frames),
                 "emissions": self._emissions,
                 "first_step": self._first_step,
@@ -177,6 +178,7 @@ class Stream:
         self._decoding = self.recognizer.decoder.begin()
         self._emissions: list[Emission] = []  # of this utterance: the decoding can be made from it
         self._silent_steps = 0
+        self._speech_heard = False
         self._shown: tuple[Word, ...] = ()
 
     def _hear(self, heard: Heard) -> None:
@@ -186,6 +188,7 @@ class Stream:
         self._decoding.push(emission)
         self._emissions.append(emission)
         speech = torch.nonzero(emission.phones[0, :, 0].exp() < SPEECH_PROBABILITY)
+        self._speech_heard |= len(speech) > 0
         steps = emission.phones.shape[1]
         self._silent_steps = (
             steps - 1 - int(speech[-1]) if len(speech) else self._silent_steps + steps
@@ -203,34 +206,35 @@ class Stream:
             bool(words),
         )
         if decision != "none":
-            final = self._final(self.seconds_heard)
-            self._frames = [self._utterance_frames()[1]]
+            final, was_shown = self._final(self.seconds_heard), self._shown
+            self._frames = [self._frames_after()]
             self._begin_utterance(self._first_step + self._decoding.steps)
             if decision == "pause":
                 # Trained on single utterances, the LSTM begins each with an empty memory.
                 self._state = self.recognizer.forget(self._state)
-            return [final] if final.words else []
+            # A Final without words takes back what a Partial told.
+            return [final] if final.words or was_shown else []
         if [word.word for word in words] == [word.word for word in self._shown]:
             return []
         self._shown = words
         return [Partial(words)]
 
     def _final(self, latest: float) -> Final:
-        words = self._in_recording(self._decoding.words(finished=True), latest)
-        if not (self.second_pass and words):  # in silence there is nothing to read again
-            return Final(words)
-        frames, _ = self._utterance_frames()
-        decoding = self.recognizer.decoder.begin()
-        decoding.push(self.recognizer.read_again(frames))
-        again = self._in_recording(decoding.words(finished=True), latest)
-        return Final(again, revised=[w.word for w in again] != [w.word for w in words])
+        found = self._decoding.words(finished=True)
+        if self.second_pass and self._speech_heard:
+            # With the frames that come after it as look-ahead, but without their steps.
+            emission = self.recognizer.read_again(torch.cat(self._frames))
+            decoding = self.recognizer.decoder.begin()
+            decoding.push(Emission(*(part[:, : self._decoding.steps] for part in emission)))
+            found = decoding.words(finished=True)
+        words = self._in_recording(found, latest)
+        shown = [word.word for word in self._shown]
+        return Final(words, revised=[w.word for w in words[: len(shown)]] != shown)
 
-    def _utterance_frames(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """The frames of the steps of this utterance, and those after it."""
-        frames = torch.cat(self._frames)
-        model = self.recognizer.acoustic_model
-        place = self._decoding.steps * model.config.frames_per_step
-        return frames[:place], frames[place:]
+    def _frames_after(self) -> torch.Tensor:
+        """The frames heard that belong to the next utterance."""
+        config = self.recognizer.acoustic_model.config
+        return torch.cat(self._frames)[self._decoding.steps * config.frames_per_step :]
 
     def _in_recording(self, words: list[Word], latest: float = float("inf")) -> tuple[Word, ...]:
         return shift_words(words, self._first_step * self._step_seconds, latest)

@@ -104,6 +104,38 @@ def test_what_was_heard_before_the_damage_is_not_lost(tmp_path: Path, mode: str)
     assert len(result.stdout.split()) >= 3
 
 
+def test_a_batch_goes_on_past_odd_names_pipes_and_unwritable_texts(tmp_path: Path) -> None:
+    odd = os.fsencode(tmp_path) + b"/caf\xe9.flac"
+    Path(os.fsdecode(odd)).write_bytes(DEMO.read_bytes())
+    os.mkfifo(tmp_path / "pipe.wav")
+    sound, _ = soundfile.read(DEMO)
+    soundfile.write(tmp_path / "cut.wav", sound, SAMPLE_RATE)
+    os.truncate(tmp_path / "cut.wav", 200_000)
+    shutil.copy(DEMO, tmp_path / "good.flac")
+    (tmp_path / "out" / "cut.txt").mkdir(parents=True)
+    names = [tmp_path / "cut.wav", tmp_path / "pipe.wav", os.fsdecode(odd), tmp_path / "good.flac"]
+    command = [sys.executable, "-m", "asr.cli", "transcribe"]
+    batch = [*command, *map(os.fspath, names), "--output", str(tmp_path / "out")]
+    result = subprocess.run(batch, capture_output=True)
+    told = result.stderr.decode()
+    assert result.returncode == 2 and "Traceback" not in told, told
+    assert "2 of 4 recordings" in told and "is a pipe" in told and "cut.txt: could not be" in told
+    shown = subprocess.run([*command, os.fsdecode(odd), os.fsdecode(odd)], capture_output=True)
+    assert shown.returncode == 0 and b"\\udce9.flac" in shown.stdout, shown.stderr
+
+
+def test_a_missing_extra_is_named(tmp_path: Path) -> None:
+    (tmp_path / "jiwer.py").write_text("raise ModuleNotFoundError('no', name='jiwer')")
+    result = subprocess.run(
+        [sys.executable, "-m", "asr.cli", "evaluate", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+    )
+    assert result.returncode == 2
+    assert result.stderr == "rill: this needs jiwer: pip install 'rill-asr[train]'\n"
+
+
 def test_names_that_meet_do_not_overwrite_each_other(tmp_path: Path) -> None:
     for folder in ("one", "two"):
         (tmp_path / folder).mkdir()

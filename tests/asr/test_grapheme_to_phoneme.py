@@ -109,7 +109,7 @@ def test_rill_prepare_lexicon_pronounces_frequent_words_that_the_dictionary_lack
 ) -> None:
     dictionary, words, output = (tmp_path / name for name in ("dict", "words.tsv", "lexicon.txt"))
     dictionary.write_text("the DH AH\ncat K AE T\n")
-    words.write_text("the\t900\ndroplet\t30\ncat's\t25\nquirinal\t3\ncat\t2\n")
+    words.write_text("the\t900\ncafé\t70\ndroplet\t30\ncat's\t25\nquirinal\t3\ncat\t2\n")
     command = [sys.executable, "-m", "asr.cli", "prepare", "lexicon", dictionary, output]
     options = ["--words", words, "--pronouncer", BUNDLED]
     subprocess.run([*map(str, command), *map(str, options)], check=True, capture_output=True)
