@@ -29,17 +29,18 @@ BUNDLED_MODEL = Path(__file__).parent / "models" / "en-small"
 def save_model(
     model: AcousticModel, folder: str | Path, about: dict[str, Any] | None = None
 ) -> None:
-    """Write a model's folder; settings that stand in it already, such as decoding, are kept."""
+    """Write a model's folder; settings that stand in it already, such as decoding, are kept.
+
+    Raises:
+        ModelError: it cannot be written; the weights that were there before are whole.
+    """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     weights = {
         name: value.detach().half().contiguous() for name, value in model.state_dict().items()
     }
-    part = folder / "weights.part"
-    save_file(weights, part)
-    part.replace(folder / "weights.safetensors")
     config_path = folder / "config.json"
-    kept = json.loads(config_path.read_text()) if config_path.exists() else {}
+    kept = _kept_settings(config_path)
     config = kept | {
         "format_version": FORMAT_VERSION,
         "acoustic_model": asdict(model.config),
@@ -47,7 +48,24 @@ def save_model(
         "letters": list(LETTER_TOKENS),
         "about": about or {},
     }
-    config_path.write_text(json.dumps(config, indent=1) + "\n")
+    parts = folder / "weights.part", folder / "config.part"
+    try:
+        save_file(weights, parts[0])
+        parts[0].chmod(0o644)  # safetensors lets nobody else read it
+        parts[1].write_text(json.dumps(config, indent=1) + "\n")
+        parts[0].replace(folder / "weights.safetensors")
+        parts[1].replace(config_path)
+    except (OSError, SafetensorError) as error:
+        for part in parts:
+            part.unlink(missing_ok=True)
+        raise ModelError(f"{folder}: could not be written ({error})") from None
+
+
+def _kept_settings(config_path: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(config_path.read_text()))
+    except (OSError, ValueError):
+        return {}
 
 
 def read_model_config(folder: str | Path) -> dict[str, Any]:

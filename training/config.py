@@ -87,7 +87,7 @@ class TrainConfig(_Strict):
     ema_decay: float = Field(0.998, ge=0, lt=1)
     valid_utterances: int = Field(120, ge=1)
     checkpoint_minutes: float = Field(5.0, gt=0)
-    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "bf16-mixed"
+    precision: Literal["32-true", "bf16-mixed"] = "bf16-mixed"
     devices: int = Field(1, ge=1)  # processes of one machine, each with a GPU where there are any
     nodes: int = Field(1, ge=1)  # machines
     threads: int = Field(1, ge=1)  # of each process; two beside other work are slower than one

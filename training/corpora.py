@@ -80,7 +80,9 @@ def read_utterances(path: Path) -> list[Utterance]:
     try:
         return [Utterance(**json.loads(line)) for line in path.read_text().splitlines()]
     except FileNotFoundError:
-        raise DataError(f"{path}: no such file; make it with: rill prepare CORPUS FOLDER") from None
+        raise DataError(
+            f"{path}: no such file; make it with: rill prepare corpus CORPUS FOLDER"
+        ) from None
     except (ValueError, TypeError) as error:
         raise DataError(f"{path}: damaged ({error}); run rill prepare again") from None
 

@@ -20,6 +20,8 @@ from asr.errors import AudioError, DataError
 from asr.features import MEL_BANDS, log_mel
 from training.corpora import Corpus, Utterance, read_utterances, write_utterances
 
+TEACHER_FILES = ("encodings.f16", "posteriors.f16", "components.f16", "principal.npy")
+
 
 class FeatureCache:
     """A cache opened for reading; frames stay on disk until they are asked for."""
@@ -79,6 +81,8 @@ def write_feature_cache(
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
+    for name in TEACHER_FILES:  # of the corpus that was here before: every step would be another's
+        (folder / name).unlink(missing_ok=True)
     kept: list[Utterance] = []
     left_out = list(corpus.left_out)
     offsets = [0]

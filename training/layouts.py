@@ -62,7 +62,7 @@ def walk_corpus(path: str | Path) -> list[Found]:
 
 def _librispeech(transcript: Path) -> Iterable[Found]:
     recordings = _recordings(transcript.parent)
-    for line in _text(transcript).splitlines():
+    for line in _lines(transcript):
         name, _, text = line.strip().partition(" ")
         if name:
             yield Found(name, recordings.get(name), text, name.split("-")[0])
@@ -71,7 +71,7 @@ def _librispeech(transcript: Path) -> Iterable[Found]:
 def _lj_speech(folder: Path) -> list[Found]:
     recordings = _recordings(folder / "wavs")
     found = []
-    for line in _text(folder / "metadata.csv").splitlines():
+    for line in _lines(folder / "metadata.csv"):
         name, *texts = line.split("|")
         if name.strip():
             text = texts[-1] if texts else ""  # the last column has numbers written out
@@ -81,9 +81,7 @@ def _lj_speech(folder: Path) -> list[Found]:
 
 def _common_voice(table: Path) -> list[Found]:
     clips = table.parent / "clips"
-    rows = csv.DictReader(
-        _text(table).splitlines(), delimiter="\t", quoting=csv.QUOTE_NONE, restval=""
-    )
+    rows = csv.DictReader(_lines(table), delimiter="\t", quoting=csv.QUOTE_NONE, restval="")
     missing = {"client_id", "path", "sentence"} - set(rows.fieldnames or [])
     if missing:
         raise DataError(f"{table}: no column {', '.join(sorted(missing))}; is it Common Voice's?")
@@ -121,3 +119,8 @@ def _text(path: Path) -> str:
         return path.read_text(encoding="utf-8-sig", errors="replace")
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from None
+
+
+def _lines(path: Path) -> list[str]:
+    """Not splitlines, which also splits at characters that stand within sentences (U+2028)."""
+    return [line.rstrip("\r") for line in _text(path).split("\n")]

@@ -7,6 +7,7 @@ epoch), `curve.png` drawn from it, and `tensorboard/`. A resumed run goes on in 
 from __future__ import annotations
 
 import json
+import math
 import sys
 import time
 from collections.abc import Callable
@@ -69,6 +70,8 @@ class RunLog:
     ) -> None:
         """One update was made, on so many seconds of speech."""
         for name, value in terms.items():
+            if not math.isfinite(value):  # told by the loop; it would stay in the mean for ever
+                continue
             key = f"{mode}/{name}"
             before = self._smooth.get(key, value)
             self._smooth[key] = SMOOTHING * before + (1 - SMOOTHING) * value

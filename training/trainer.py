@@ -95,13 +95,17 @@ def train(
     best, epochs_without_best = math.inf, 0
     if saved := read_checkpoint(config, last):
         student.load_state_dict(saved["student"])
-        optimiser.load_state_dict(saved["optimiser"])
         average, update, best = saved["average"], saved["update"], saved["best"]
         epochs_without_best = saved["epochs_without_best"]
         if fabric.is_global_zero:
             report(f"resumed at update {update} of {total_updates}")
     plain_student = student
     student, optimiser = fabric.setup(student, optimiser)
+    if saved:  # only now, so that its moments come to where the weights have gone
+        optimiser.load_state_dict(saved["optimiser"])
+    if config.patience_epochs and epochs_without_best >= config.patience_epochs:
+        report(f"no better for {epochs_without_best} epochs: ended before")
+        return output / "model"
     if fabric.is_global_zero:
         (output / "config.json").write_text(config.model_dump_json(indent=2))
         report(

@@ -78,7 +78,7 @@ def test_lj_speech_is_read(tmp_path: Path) -> None:
     lines = [
         "LJ001-0001|Printing, in 1455|Printing, in fourteen fifty-five",
         "LJ001-0002|lost|lost",
-        "LJ001-0003|plain",
+        "LJ001-0003|plain\u2028",
     ]
     (tmp_path / "metadata.csv").write_text("\n".join(lines), encoding="utf-8")
     corpus = find_corpus(tmp_path)
@@ -135,6 +135,13 @@ def test_the_cache_holds_the_features(corpus_folder: Path, tmp_path: Path) -> No
     mean, deviation = cache.mean_and_deviation()
     np.testing.assert_allclose(mean, cache.frames(0).mean(0), atol=1e-3)
     np.testing.assert_allclose(deviation, cache.frames(0).std(0), atol=1e-3)
+
+
+def test_a_corpus_prepared_again_has_no_teacher(corpus_folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "posteriors.f16").write_bytes(b"of another corpus")
+    write_feature_cache(find_corpus(corpus_folder), tmp_path / "cache", workers=1)
+    assert not (tmp_path / "cache" / "posteriors.f16").exists()
 
 
 def test_a_truncated_cache_is_told(corpus_folder: Path, tmp_path: Path) -> None:

@@ -143,6 +143,8 @@ def test_the_best_epoch_is_kept_and_patience_ends_a_run(tmp_path: Path) -> None:
     assert kept["token_errors"]["streaming"]["phones"] == min(wrong)
     assert len(wrong) < 60 and kept["epoch"] == len(wrong) - 4
     assert lines[-1] == "no better for 3 epochs: ended"
+    train(configured(tiny(tmp_path, *absurd)), lines.append)
+    assert lines[-1] == "no better for 3 epochs: ended before"
 
 
 def test_epochs_of_different_length_are_each_gone_through(tmp_path: Path) -> None:
