@@ -24,6 +24,11 @@ SAMPLE_RATE = 16_000
 LOWEST_SAMPLE_RATE = 4_000
 HIGHEST_SAMPLE_RATE = 768_000
 BLOCK_SECONDS = 10.0
+# What a folder is searched for: the names of what libsndfile reads.
+SOUND_SUFFIXES = frozenset(
+    f".{name}"
+    for name in ("wav", "flac", "ogg", "oga", "opus", "mp3", "aiff", "aif", "au", "caf", "w64")
+)
 # soxr's filter reaches back less than this; a restored resampler hears it again.
 _HISTORY_SECONDS = 0.25
 

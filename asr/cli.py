@@ -54,7 +54,10 @@ class OutputFormat(StrEnum):
     vtt = "vtt"
 
 
-TRAIN_EXTRA = {"jiwer", "pydantic", "rapidfuzz", "yaml", "lightning_fabric", "tensorboard"}
+TRAIN_EXTRA = {
+    "jinja2", "jiwer", "lightning_fabric", "matplotlib", "pydantic", "rapidfuzz", "tensorboard",
+    "yaml",
+}  # fmt: skip
 CORPUS = (
     "A folder in LibriSpeech's or LJ Speech's layout or with a .txt beside each recording, or a "
     ".tsv file of Common Voice."
@@ -212,14 +215,14 @@ def prepare_pronouncer(
     epochs: Annotated[int, typer.Option(min=1)] = 8,
 ) -> None:
     """Train the model that pronounces words which no dictionary has."""
-    from asr.grapheme_to_phoneme import save_grapheme_to_phoneme
+    from asr.model_file import write_weights
     from asr.pronunciation import read_lexicon
     from training.pronouncing import train_pronouncer
 
     if not output.parent.is_dir():  # told before the training, not after it
         raise ConfigError(f"{output}: its folder does not exist")
     model, errors = train_pronouncer(read_lexicon(dictionary), epochs, report=_say)
-    save_grapheme_to_phoneme(model, output)
+    write_weights(model, output)
     typer.echo(f"{output}: {errors.line()}")
 
 

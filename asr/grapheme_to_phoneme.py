@@ -10,14 +10,12 @@ from __future__ import annotations
 import os
 from collections import defaultdict
 from collections.abc import Iterable
-from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from asr.errors import ModelError
+from asr.model_file import read_weights
 from asr.pronunciation import Lexicon, Pronunciation, pronounce
 from asr.text import LETTER_TOKENS, PHONE_TOKENS, letter_ids, normalise
 
@@ -68,7 +66,7 @@ def pronounce_missing(
     """
     spelled = (word for word in dict.fromkeys(words) if normalise(word) == word)
     missing = [word for word in spelled if not pronounce(word, lexicon)]
-    stems = {word.removesuffix("'s") for word in missing}
+    stems = dict.fromkeys(word.removesuffix("'s") for word in missing)
     spoken: Lexicon = {word: [phones] for word, phones in model.pronounce(stems).items()}
     return {
         word: variants[0]
@@ -90,26 +88,19 @@ def same_length_batches(words: Iterable[str], most: int) -> list[list[str]]:
     ]
 
 
-def save_grapheme_to_phoneme(model: GraphemeToPhoneme, path: str | os.PathLike[str]) -> None:
-    """Write a model as safetensors, float16."""
-    weights = {name: value.half().contiguous() for name, value in model.state_dict().items()}
-    save_file(weights, path)
-
-
 def load_grapheme_to_phoneme(path: str | os.PathLike[str]) -> GraphemeToPhoneme:
-    """Raises ModelError when the file is missing, damaged, or another model's."""
-    try:
-        weights = {name: value.float() for name, value in load_file(path).items()}
-    except FileNotFoundError:
-        raise ModelError(f"{path}: no such file") from None
-    except (OSError, SafetensorError) as error:
-        raise ModelError(f"{path}: damaged or truncated ({error})") from None
+    """A model whose weights `asr.model_file.write_weights` wrote.
+
+    Raises:
+        ModelError: the file is missing, damaged, or another model's.
+    """
+    weights = read_weights(path)
     try:
         width = weights["letters.weight"].shape[1]
         model = GraphemeToPhoneme(width, weights["lstm.weight_hh_l0"].shape[1])
         model.load_state_dict(weights)
     except (KeyError, IndexError, RuntimeError):
         raise ModelError(
-            f"{Path(path)}: not a grapheme-to-phoneme model; rill prepare pronouncer makes one"
+            f"{path}: not a grapheme-to-phoneme model; rill prepare pronouncer makes one"
         ) from None
     return model.eval()

@@ -10,6 +10,7 @@ The bundled model's folder also holds the lexicon (`lexicon.txt.xz`), the langua
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from torch import nn
 
 from asr.acoustic_model import AcousticConfig, AcousticModel
 from asr.errors import ModelError
@@ -36,9 +38,6 @@ def save_model(
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    weights = {
-        name: value.detach().half().contiguous() for name, value in model.state_dict().items()
-    }
     config_path = folder / "config.json"
     kept = _kept_settings(config_path)
     config = kept | {
@@ -48,17 +47,47 @@ def save_model(
         "letters": list(LETTER_TOKENS),
         "about": about or {},
     }
-    parts = folder / "weights.part", folder / "config.part"
+    part = folder / "config.part"
     try:
-        save_file(weights, parts[0])
-        parts[0].chmod(0o644)  # safetensors lets nobody else read it
-        parts[1].write_text(json.dumps(config, indent=1) + "\n")
-        parts[0].replace(folder / "weights.safetensors")
-        parts[1].replace(config_path)
-    except (OSError, SafetensorError) as error:
-        for part in parts:
-            part.unlink(missing_ok=True)
+        part.write_text(json.dumps(config, indent=1) + "\n")
+        write_weights(model, folder / "weights.safetensors")
+        part.replace(config_path)
+    except OSError as error:
         raise ModelError(f"{folder}: could not be written ({error})") from None
+
+
+def write_weights(model: nn.Module, path: str | os.PathLike[str]) -> None:
+    """Write a network's weights as safetensors, float16, whole or not at all.
+
+    Raises:
+        ModelError: they cannot be written; the file that was there before is intact.
+    """
+    path = Path(path)
+    part = path.with_suffix(".part")
+    weights = {
+        name: value.detach().half().contiguous() for name, value in model.state_dict().items()
+    }
+    try:
+        save_file(weights, part)
+        part.chmod(0o644)  # safetensors lets nobody else read it
+        part.replace(path)
+    except (OSError, SafetensorError) as error:
+        part.unlink(missing_ok=True)
+        raise ModelError(f"{path}: could not be written ({error})") from None
+
+
+def read_weights(path: str | os.PathLike[str]) -> dict[str, torch.Tensor]:
+    """What `write_weights` wrote, as float32.
+
+    Raises:
+        ModelError: no such file, damaged, or truncated.
+    """
+    try:
+        return {name: value.float() for name, value in load_file(path).items()}
+    except FileNotFoundError:
+        raise ModelError(f"{path}: no such file") from None
+    except (OSError, SafetensorError) as error:
+        raise ModelError(f"{path}: damaged or truncated ({error}). Copy it again") from None
 
 
 def _kept_settings(config_path: Path) -> dict[str, Any]:
@@ -108,12 +137,7 @@ def load_model(folder: str | Path) -> AcousticModel:
         raise ModelError(
             f"{folder}/config.json: not a network that can be built ({error})"
         ) from None
-    try:
-        weights = {name: value.float() for name, value in load_file(path).items()}
-    except FileNotFoundError:
-        raise ModelError(f"{path}: no such file") from None
-    except (OSError, SafetensorError) as error:
-        raise ModelError(f"{path}: damaged or truncated ({error}). Copy it again") from None
+    weights = read_weights(path)
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:

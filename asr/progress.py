@@ -41,7 +41,7 @@ def progress_bar(sources: list[str]) -> Iterator[Progress]:
     )
 
     def say_above_the_bar(text: str) -> None:
-        console.print(text, end="", soft_wrap=True, markup=False, highlight=False)
+        console.print(text, end="", soft_wrap=True, markup=False, emoji=False, highlight=False)
 
     with bar:
         task = bar.add_task("", total=_seconds_of_all(sources))

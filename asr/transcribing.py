@@ -17,17 +17,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Literal
 
-from asr.audio import SAMPLE_RATE, Samples, read_blocks
+from asr.audio import SAMPLE_RATE, SOUND_SUFFIXES, Samples, read_blocks
 from asr.errors import AudioError, ConfigError
 from asr.transcript import Transcript, to_json, to_srt, to_text, to_vtt
 
 Format = Literal["text", "json", "srt", "vtt"]
 STDIN = "-"
 EXTENSIONS = {"text": ".txt", "json": ".json", "srt": ".srt", "vtt": ".vtt"}
-SOUND_SUFFIXES = frozenset(
-    f".{name}"
-    for name in ("wav", "flac", "ogg", "oga", "opus", "mp3", "aiff", "aif", "au", "caf", "w64")
-)
 
 Read = Callable[[Iterable[Samples]], Transcript]
 BLOCK_SECONDS = 1.0
@@ -160,9 +156,7 @@ class FolderWriter:
     def _place(self, source: str) -> Path:
         path = Path("stdin" if source == STDIN else source)
         below = next((path.relative_to(r) for r in self._roots if path.is_relative_to(r)), None)
-        if below is None or ".." in below.parts:  # not below the folder that was given
-            below = Path(path.name)
-        relative = below
+        relative = below if below and ".." not in below.parts else Path(path.name)
         place = relative.with_suffix(EXTENSIONS[self._format])
         if place in self._taken:  # talk.wav and talk.mp3: neither may overwrite the other
             place = relative.with_name(relative.name + EXTENSIONS[self._format])

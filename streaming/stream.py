@@ -137,8 +137,7 @@ class Stream:
             {
                 "resampler": self._resampler.state(),
                 "waiting": self._waiting,
-                "recognizer": self._state,
-                "model": self.recognizer,
+                "carried": self._state,
                 "frames": torch.cat(self._frames),
                 "emissions": self._emissions,
                 "first_step": self._first_step,
@@ -146,7 +145,8 @@ class Stream:
                 "shown": [vars(word) for word in self._shown],
                 "finished": self._finished,
                 "second_pass": self.second_pass,
-            }
+            },
+            self.recognizer,
         )
 
     @classmethod
@@ -163,7 +163,7 @@ class Stream:
         stream = cls(recognizer, rate, rules, second_pass=second_pass)
         stream._resampler = Resampler.from_state(state["resampler"])
         stream._waiting = state["waiting"]
-        stream._state = state["recognizer"]
+        stream._state = state["carried"]
         stream._begin_utterance(state["first_step"])
         stream._frames = [state["frames"]]
         for emission in state["emissions"]:

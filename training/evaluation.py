@@ -121,13 +121,11 @@ def evaluate_corpus(
     folder: str | Path,
     mode: Mode,
     separate: Sequence[str] = (),
-    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Evaluation:
     """Read a corpus in one of the layouts of training/layouts.py.
 
     Args:
         separate: speakers who make a part each; the others together are the part `read`.
-        progress: told how many utterances of how many are read.
 
     Raises:
         DataError: nothing in the corpus can be used, or it has no such speaker.
@@ -138,7 +136,7 @@ def evaluate_corpus(
         raise DataError(f"{folder}: no speaker {', '.join(sorted(missing))} to report apart")
     recognise = _recognise(recognizer, mode)
     readings, left_out = [], list(corpus.left_out)
-    for done, utterance in enumerate(corpus.utterances, start=1):
+    for utterance in corpus.utterances:
         try:
             hypothesis = recognise(utterance.audio)
         except AudioError as error:
@@ -147,7 +145,6 @@ def evaluate_corpus(
         readings.append(
             Reading(utterance.id, utterance.speaker, utterance.seconds, utterance.text, hypothesis)
         )
-        progress(done, len(corpus.utterances))
     if not readings:
         raise DataError(f"{folder}: not one recording of the corpus could be read")
     parts: dict[str, list[Reading]] = {}

@@ -15,11 +15,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+from asr.audio import SOUND_SUFFIXES
 from asr.errors import DataError
 
-AUDIO_EXTENSIONS = (
-    ".flac", ".wav", ".opus", ".ogg", ".oga", ".mp3", ".aiff", ".aif", ".au", ".caf", ".w64"
-)  # fmt: skip
 HINT = (
     "LibriSpeech's layout (*.trans.txt), LJ Speech's (metadata.csv), a .tsv file of Common Voice, "
     "or recordings with a .txt beside each"
@@ -111,7 +109,7 @@ def _recordings(folder: Path) -> dict[str, Path]:
     """The sound files of a folder by their names without extension."""
     if not folder.is_dir():
         return {}
-    return {p.stem: p for p in sorted(folder.iterdir()) if p.suffix.lower() in AUDIO_EXTENSIONS}
+    return {p.stem: p for p in sorted(folder.iterdir()) if p.suffix.lower() in SOUND_SUFFIXES}
 
 
 def _text(path: Path) -> str:

@@ -16,11 +16,6 @@ class Term(NamedTuple):
     total: Tensor  # [] summed over steps, in nats or squared deviations
     steps: Tensor  # [] how many
 
-    @property
-    def mean(self) -> Tensor:
-        """Per step; 0 where there is none."""
-        return self.total / self.steps.clamp(min=1)
-
 
 def ctc(log_probabilities: Tensor, step_lengths: Tensor, targets: list[list[int]]) -> Term:
     """Connectionist temporal classification (Graves et al. 2006).

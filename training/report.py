@@ -54,12 +54,10 @@ def write_html(evaluation: Evaluation, settings: dict[str, str], path: str | Pat
     """A page that can be sent to someone: tables, plots, utterances with their errors marked.
 
     Raises:
-        DataError: the file cannot be written, or a library of the `train` extra is missing.
+        DataError: the file cannot be written.
     """
-    try:
-        import jinja2
-    except ImportError as error:
-        raise DataError(f"the report needs {error.name}: pip install 'rill-asr[train]'") from None
+    import jinja2
+
     worst = evaluation.worst_first()
     middle = max(0, len(worst) // 2 - SHOWN_UTTERANCES // 2)
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
@@ -91,10 +89,8 @@ def _rates_by_length(readings: Sequence[Reading]) -> list[ErrorRates]:
 
 def _bars(rates: Sequence[ErrorRates], label: str) -> str:
     """A bar for each, with its interval: an SVG picture."""
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise DataError(f"the report needs {error.name}: pip install 'rill-asr[train]'") from None
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(7, 0.7 + 0.3 * len(rates)), layout="constrained")
     axes: Any = figure.subplots()
     names = [f"{rate.part} ({rate.words} words)" for rate in rates]

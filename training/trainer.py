@@ -177,7 +177,9 @@ def train(
         asked = bool(fabric.all_reduce(torch.tensor(float(stopping.asked)), reduce_op="sum"))
         updates_made += 1
         stop = asked or updates_made == most_updates
-        if end_of_epoch or stop or time.monotonic() - saved_at > 60 * config.checkpoint_minutes:
+        due = time.monotonic() - saved_at > 60 * config.checkpoint_minutes
+        # At the end of an epoch only after its evaluation, so that a kill cannot skip that.
+        if (stop or due) and not end_of_epoch:
             save()
             saved_at = time.monotonic()
         if end_of_epoch and log:
@@ -191,6 +193,7 @@ def train(
                 best = wrong
                 save_model(evaluated, output / "model", {"epoch": epoch, "token_errors": errors})
             save()
+            saved_at = time.monotonic()
         if end_of_epoch and config.patience_epochs:
             waited = fabric.broadcast(epochs_without_best)
             if waited >= config.patience_epochs:

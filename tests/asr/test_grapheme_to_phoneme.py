@@ -16,9 +16,8 @@ from asr.grapheme_to_phoneme import (
     load_grapheme_to_phoneme,
     pronounce_missing,
     same_length_batches,
-    save_grapheme_to_phoneme,
 )
-from asr.model_file import BUNDLED_MODEL
+from asr.model_file import BUNDLED_MODEL, write_weights
 from asr.pronunciation import Lexicon, read_lexicon
 from training.pronouncing import pronouncing_errors, train_pronouncer
 
@@ -79,9 +78,12 @@ def test_errors_are_counted_against_the_nearest_pronunciation(trained: GraphemeT
 
 def test_a_model_survives_its_file(trained: GraphemeToPhoneme, tmp_path: Path) -> None:
     path = tmp_path / "g.safetensors"
-    save_grapheme_to_phoneme(trained, path)
+    write_weights(trained, path)
     words = ["bandit", "detain"]
     assert load_grapheme_to_phoneme(path).pronounce(words) == trained.pronounce(words)
+    assert path.stat().st_mode & 0o777 == 0o644
+    with pytest.raises(ModelError, match="could not be written"):
+        write_weights(trained, tmp_path / "nowhere" / "g.safetensors")
     path.write_bytes(path.read_bytes()[:-10])
     with pytest.raises(ModelError, match="damaged"):
         load_grapheme_to_phoneme(path)

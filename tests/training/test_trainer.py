@@ -75,6 +75,7 @@ def test_a_run_in_two_parts_is_an_unbroken_one(tmp_path: Path) -> None:
     told: list[str] = []
     resumed = train(config, told.append)
     assert told[0].startswith("resumed at update")
+    assert any(line.startswith("epoch 2 valid") for line in told), "the evaluation was cut off"
     a, b = (load_model(folder).state_dict() for folder in (whole, resumed))
     for name, value in a.items():
         torch.testing.assert_close(value, b[name], atol=1e-6, rtol=0)
