@@ -29,6 +29,8 @@ app = typer.Typer(
 )
 prepare_app = typer.Typer(help="Make the files that training reads.", no_args_is_help=True)
 app.add_typer(prepare_app, name="prepare")
+lm_app = typer.Typer(help="Language models and the weight they are given.", no_args_is_help=True)
+app.add_typer(lm_app, name="lm")
 
 
 class Mode(StrEnum):
@@ -66,6 +68,9 @@ Model = Annotated[
     Path | None, typer.Option(help="A model's folder; the bundled English model if not given.")
 ]
 LanguageModelFile = Annotated[Path | None, typer.Option("--lm", help="A KenLM binary to use.")]
+WordsFile = Annotated[
+    Path | None, typer.Option(help="Custom words, one a line: kubernetes, or  rill  R IH L.")
+]
 LexiconFile = Annotated[Path | None, typer.Option(help="A lexicon to use: word  P HH OW N Z.")]
 
 
@@ -82,6 +87,7 @@ def transcribe(
     model: Model = None,
     lm: LanguageModelFile = None,
     lexicon: LexiconFile = None,
+    words: WordsFile = None,
     decoder: Annotated[DecoderChoice, typer.Option(help="beam or greedy.")] = DecoderChoice.beam,
     second_pass: Annotated[
         bool | None,
@@ -103,7 +109,7 @@ def transcribe(
         import torch
 
         torch.set_num_threads(threads)
-    recognizer = _load(model, decoder, lm, lexicon)
+    recognizer = _load(model, decoder, lm, lexicon, words)
     read: Any = recognizer.transcribe_blocks
     if mode is Mode.streaming:
         from streaming.stream import transcribe_streaming
@@ -159,6 +165,7 @@ def evaluate(
     model: Model = None,
     lm: LanguageModelFile = None,
     lexicon: LexiconFile = None,
+    words: WordsFile = None,
     mode: Annotated[Mode, typer.Option()] = Mode.streaming,
     decoder: Annotated[DecoderChoice, typer.Option()] = DecoderChoice.beam,
     separate: Annotated[
@@ -173,7 +180,7 @@ def evaluate(
     from training.evaluation import evaluate_corpus
     from training.report import report_lines, write_html, write_json
 
-    recognizer = _load(model, decoder, lm, lexicon)
+    recognizer = _load(model, decoder, lm, lexicon, words)
     evaluation = evaluate_corpus(recognizer, corpus, mode.value, separate or [])
     for line in report_lines(evaluation):
         typer.echo(line)
@@ -183,6 +190,7 @@ def evaluate(
         "mode": mode.value,
         "decoder": decoder.value,
         "language model": lm.name if lm else "the model's own",
+        "custom words": words.name if words else "none",
     }
     if json_file:
         write_json(evaluation, settings, json_file)
@@ -270,6 +278,8 @@ def prepare_teacher(
     epochs: Annotated[int, typer.Option(min=1)] = 5,
 ) -> None:
     """Train the teacher and write its posteriors beside the features."""
+    import torch
+
     from asr.pronunciation import read_lexicon
     from training.feature_cache import FeatureCache
     from training.teacher import encode_corpus, train_teacher, write_teaching
@@ -277,9 +287,38 @@ def prepare_teacher(
     cache = FeatureCache(train_cache)
     pronunciations = read_lexicon(lexicon)
     if not (cache.folder / "encodings.f16").exists():
+        threads = torch.get_num_threads()
         encode_corpus(cache, whisper, _every(500, f"of {len(cache)} utterances encoded"))
+        torch.set_num_threads(threads)  # the encoder, which shares OpenMP with torch, took one
     write_teaching(cache, train_teacher(cache, pronunciations, epochs, report=typer.echo))
     typer.echo(f"{train_cache}: posteriors and components written")
+
+
+@lm_app.command("tune")
+def tune_decoder(
+    corpus: Annotated[Path, typer.Argument(help=CORPUS + " Never what you report on in the end.")],
+    model: Model = None,
+    lm: LanguageModelFile = None,
+    lexicon: LexiconFile = None,
+    words: WordsFile = None,
+    mode: Annotated[Mode, typer.Option()] = Mode.streaming,
+    every: Annotated[int, typer.Option(min=1, help="Take every so many-th utterance.")] = 1,
+    processes: Annotated[int, typer.Option(min=1, help="Decode in so many processes.")] = 2,
+    save: Annotated[
+        bool, typer.Option(help="Write the best settings into the model's config.json.")
+    ] = True,
+) -> None:
+    """Find the language model's weight, the blank's penalty and the score of a word that leave the
+    fewest words wrong."""
+    from asr.model_file import BUNDLED_MODEL, save_decoding
+    from training.decoder_tuning import told, tune
+
+    recognizer = _load(model, DecoderChoice.beam, lm, lexicon, words)
+    best, rate = tune(recognizer, corpus, mode.value, every, processes, _say)
+    folder = model or BUNDLED_MODEL
+    if save:
+        save_decoding(folder, vars(best))
+    typer.echo(f"best: WER {rate:.2f} %  {told(best)}" + (f"; saved in {folder}" if save else ""))
 
 
 @app.command()
@@ -330,12 +369,18 @@ def main() -> None:
 
 
 def _load(
-    model: Path | None, decoder: DecoderChoice, lm: Path | None, lexicon: Path | None
+    model: Path | None,
+    decoder: DecoderChoice,
+    lm: Path | None,
+    lexicon: Path | None,
+    words: Path | None,
 ) -> Recognizer:
+    from asr.custom_words import read_custom_words
     from asr.model_file import BUNDLED_MODEL
     from asr.recognizer import Recognizer
 
-    return Recognizer.load(model or BUNDLED_MODEL, decoder.value, lm, lexicon)
+    custom = read_custom_words(words) if words else []
+    return Recognizer.load(model or BUNDLED_MODEL, decoder.value, lm, lexicon, custom)
 
 
 def _say(line: str) -> None:

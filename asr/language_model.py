@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from asr.errors import ModelError
 from asr.library_checks import check_flashlight
 
+HISTORIES, CANDIDATES = 32, 10_000  # words that `steady_words` looks at
 _KENLM_MAGIC = b"mmap lm http://kheafield.com/code format version 5"
 
 
@@ -30,8 +34,13 @@ class LanguageModel:
                 f"{path}: not a KenLM binary (version 5); make one with KenLM's build_binary"
             )
 
-    def for_words(self, vocabulary: list[str]) -> Any:
-        """flashlight's language model whose word numbers are the places in the vocabulary.
+    def for_words(self, vocabulary: list[str], alike: Sequence[str] = ()) -> Any:
+        """flashlight's language model whose word numbers are the places in the vocabulary; the
+        number after those is the unknown word's.
+
+        Args:
+            alike: for each further number the word of the language model that it behaves like: a
+                class of words with one member's probabilities (Brown et al. 1992).
 
         Raises:
             ModelError: the file is truncated or KenLM cannot use it.
@@ -44,8 +53,30 @@ class LanguageModel:
         for number, word in enumerate(vocabulary):
             numbers.add_entry(word, number)
         numbers.add_entry("<unk>", len(vocabulary))
+        for number, word in enumerate(alike, start=len(vocabulary) + 1):
+            # An entry must be new to the dictionary; KenLM reads a name up to its zero byte.
+            numbers.add_entry(f"{word}\0{number}", number)
         try:
             return KenLM(str(self.path), numbers)
         except (RuntimeError, ValueError) as error:
             first_line = str(error).splitlines()[0] if str(error) else "KenLM cannot load it"
             raise ModelError(f"{self.path}: damaged or truncated ({first_line})") from None
+
+
+def steady_words(model: Any, words: Sequence[str], log10: Sequence[float]) -> list[str]:
+    """For each log10 probability a word that has about that much after whatever was said before.
+
+    Args:
+        model: as `LanguageModel.for_words` gives it for a vocabulary.
+        words: the vocabulary, most frequent first.
+    """
+    begin = model.start(True)
+    histories = [model.score(begin, number)[0] for number in range(min(HISTORIES, len(words)))]
+    candidates = range(min(CANDIDATES, len(words)))
+    scores = np.array([[model.score(h, number)[1] for h in histories] for number in candidates])
+    ends = np.array([model.finish(model.score(begin, number)[0])[1] for number in candidates])
+    # A word that is likely here and unlikely there is as bad as one that is off the mark, and so is
+    # one that never stands at an end, as "the".
+    distances = np.abs(scores.mean(1)[:, None] - log10) + scores.std(1)[:, None] / 2
+    distances += (np.median(ends) - ends).clip(min=0)[:, None]
+    return [words[number] for number in distances.argmin(0)]

@@ -56,6 +56,23 @@ def save_model(
         raise ModelError(f"{folder}: could not be written ({error})") from None
 
 
+def save_decoding(folder: str | Path, settings: dict[str, Any]) -> None:
+    """Write the decoder's settings into a model's config.json, beside those that are there.
+
+    Raises:
+        ModelError: as `read_model_config`, or the file cannot be written.
+    """
+    config = read_model_config(folder)
+    config["decoding"] = config.get("decoding", {}) | settings
+    path = Path(folder) / "config.json"
+    part = path.with_suffix(".part")
+    try:
+        part.write_text(json.dumps(config, indent=1) + "\n")
+        part.replace(path)
+    except OSError as error:
+        raise ModelError(f"{path}: could not be written ({error})") from None
+
+
 def write_weights(model: nn.Module, path: str | os.PathLike[str]) -> None:
     """Write a network's weights as safetensors, float16, whole or not at all.
 

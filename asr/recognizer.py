@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterable
+from dataclasses import fields
 from pathlib import Path
 from typing import IO, Any, Literal, NamedTuple
 
@@ -18,16 +19,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from asr.acoustic_model import AcousticModel, AcousticState, BlockState, Emission
+from asr.acoustic_model import AcousticModel, AcousticState, BlockState, Emission, Mode
 from asr.audio import SAMPLE_RATE, Samples, read_blocks, readable_part
-from asr.decoding import BeamDecoder, Decoder, GreedyDecoder
+from asr.beam_search import BeamDecoder, BeamSettings
+from asr.custom_words import CustomWord, custom_words
+from asr.decoding import Clock, Decoder, GreedyDecoder
 from asr.errors import AudioError, ConfigError
 from asr.features import log_mel, log_mel_step
+from asr.grapheme_to_phoneme import load_grapheme_to_phoneme
 from asr.language_model import LanguageModel
 from asr.library_checks import check_flashlight, import_torchaudio
 from asr.model_file import BUNDLED_MODEL, load_model, read_model_config
 from asr.pauses import cut_at_pauses
-from asr.pronunciation import read_lexicon
+from asr.pronunciation import Lexicon, read_lexicon
 from asr.transcript import Segment, Transcript, Word
 
 DecoderName = Literal["beam", "greedy"]
@@ -50,8 +54,16 @@ class Heard(NamedTuple):
 class Recognizer:
     """An acoustic model with its decoder. Holds no state of any recording: threads may share it."""
 
-    def __init__(self, acoustic_model: AcousticModel, decoder: Decoder, name: str = "") -> None:
+    def __init__(
+        self,
+        acoustic_model: AcousticModel,
+        decoder: Decoder,
+        name: str = "",
+        pronouncer: Path | None = None,
+    ) -> None:
+        """`pronouncer`: the grapheme-to-phoneme model for custom words that no lexicon knows."""
         self.acoustic_model, self.decoder, self.name = acoustic_model, decoder, name
+        self.pronouncer = pronouncer
 
     @classmethod
     def load(
@@ -60,6 +72,7 @@ class Recognizer:
         decoder: DecoderName = "beam",
         language_model: str | os.PathLike[str] | None = None,
         lexicon: str | os.PathLike[str] | None = None,
+        words: Iterable[str] = (),
         **decoding: float,
     ) -> Recognizer:
         """A recogniser from a model's folder.
@@ -69,38 +82,61 @@ class Recognizer:
             decoder: "beam" (lexicon and language model) or "greedy" (letters alone).
             language_model: a KenLM binary instead of the model's own.
             lexicon: a lexicon file instead of the model's own.
+            words: custom words, each as a line of `asr.custom_words`: "rill  R IH L  :1".
             decoding: settings of the beam (beam, beam_threshold, lm_weight, word_score,
                 blank_penalty) instead of those in the model's config.
 
         Raises:
             ModelError: a part that is missing or damaged.
-            ConfigError: a decoder or setting that does not exist.
+            ConfigError: a decoder or setting that does not exist, a custom word that cannot be
+                honoured.
         """
+        words = list(words)
         folder = Path(model)
         config = read_model_config(folder)
         settings: dict[str, Any] = config.get("decoding", {}) | decoding
         delay = settings.pop("emission_delay_steps", 0)
-        known = {"beam", "beam_threshold", "lm_weight", "word_score", "blank_penalty"}
+        known = {field.name for field in fields(BeamSettings)}
         if unknown := sorted(set(settings) - known):
             raise ConfigError(f"unknown decoding settings {unknown}; there are {sorted(known)}")
         if decoder not in ("beam", "greedy"):
             raise ConfigError(f"unknown decoder '{decoder}'; there are beam and greedy")
-        if decoder == "greedy" and (language_model or lexicon):
-            raise ConfigError("the greedy decoder takes no language model or lexicon; use beam")
+        if decoder == "greedy" and (language_model or lexicon or words):
+            raise ConfigError(
+                "the greedy decoder takes no language model, lexicon or custom words; use beam"
+            )
         import_torchaudio()  # a torch that does not fit is told now, not at the first sound
         acoustic_model = load_model(folder)
-        step_seconds = acoustic_model.step_ms / 1000
+        clock = Clock(acoustic_model.step_ms / 1000, delay)
         if decoder == "greedy":
-            return cls(acoustic_model, GreedyDecoder(step_seconds, delay), folder.name)
+            return cls(acoustic_model, GreedyDecoder(clock), folder.name)
         check_flashlight()
+        pronouncer = folder / "pronouncer.safetensors"
+        known_words = read_lexicon(lexicon or folder / "lexicon.txt.xz")
         beam = BeamDecoder(
-            read_lexicon(lexicon or folder / "lexicon.txt.xz"),
+            known_words,
             LanguageModel(language_model or folder / "language_model.bin"),
-            step_seconds,
-            delay,
-            **settings,
+            clock,
+            BeamSettings(**settings),
+            _custom_words(words, known_words, pronouncer),
         )
-        return cls(acoustic_model, beam, folder.name)
+        return cls(acoustic_model, beam, folder.name, pronouncer)
+
+    def with_words(self, words: Iterable[str]) -> Recognizer:
+        """A recogniser that also knows these custom words, in place of any that this one knows. It
+        shares the network; making it takes about a second.
+
+        Args:
+            words: each as a line of `asr.custom_words`: "kubernetes", "rill  R IH L  :1".
+
+        Raises:
+            ConfigError: a word that cannot be honoured, or a decoder without a lexicon.
+        """
+        if not isinstance(self.decoder, BeamDecoder):
+            raise ConfigError("the greedy decoder takes no custom words; use beam")
+        custom = _custom_words(list(words), self.decoder.lexicon, self.pronouncer)
+        decoder = self.decoder.with_custom_words(custom)
+        return Recognizer(self.acoustic_model, decoder, self.name, self.pronouncer)
 
     def transcribe(self, source: str | os.PathLike[str] | IO[bytes] | Samples) -> Transcript:
         """A whole recording in full mode, both directions.
@@ -126,14 +162,23 @@ class Recognizer:
 
     @torch.inference_mode()
     def _transcribe_piece(self, samples: Samples, begins_seconds: float) -> Segment:
-        padded = np.concatenate([samples, self.tail_silence()])
-        emission, _ = self.acoustic_model(log_mel(torch.from_numpy(padded))[None], None, "full")
         decoding = self.decoder.begin()
-        decoding.push(emission)
+        decoding.push(self.emission(samples, "full"))
         words = decoding.words(finished=True)
         return Segment(
             shift_words(words, begins_seconds, begins_seconds + len(samples) / SAMPLE_RATE)
         )
+
+    @torch.inference_mode()
+    def emission(self, samples: Samples, mode: Mode) -> Emission:
+        """What the network makes of a whole utterance, [1, steps, tokens]; in streaming mode the
+        very steps that a stream would have heard."""
+        if mode == "full":
+            padded = np.concatenate([samples, self.tail_silence()])
+            return self.read_again(log_mel(torch.from_numpy(padded)))
+        state, heard = self.step(self.initial_state(), samples)
+        rest = self.finish(state)
+        return Emission(*(torch.cat(pair, dim=1) for pair in zip(heard.emission, rest.emission)))
 
     def tail_silence(self) -> Samples:
         """Silence to hear after the last sample, so that the model has all the look-ahead that the
@@ -184,6 +229,13 @@ class Recognizer:
             for block in state.acoustic.blocks
         )
         return RecognizerState(state.samples, AcousticState(state.acoustic.frames, blocks))
+
+
+def _custom_words(words: list[str], lexicon: Lexicon, pronouncer: Path | None) -> list[CustomWord]:
+    if not words:
+        return []
+    model = load_grapheme_to_phoneme(pronouncer) if pronouncer and pronouncer.exists() else None
+    return custom_words(words, lexicon, model)
 
 
 def heard_in(segments: Iterable[Segment], duration: float, damage: list[AudioError]) -> Transcript:

@@ -18,8 +18,10 @@ from torch.nn import functional as F
 from asr.errors import ConfigError
 from asr.features import ENERGY_FLOOR, HOP_MS, MEL_BANDS
 from asr.pronunciation import Lexicon
+from asr.text import PHONE_TOKENS
 from training.config import AugmentationConfig, BatchConfig
 from training.feature_cache import FeatureCache
+from training.phone_crf import PhoneTrigram
 from training.targets import target_ids
 from training.teaching import Teaching
 
@@ -69,6 +71,11 @@ class Batches:
         self.sizes, self.augmentation, self.seed = sizes, augmentation, seed
         self._targets = [target_ids(utterance.text, lexicon) for utterance in cache.utterances]
         self.without_phones = sum(not phones for phones, _ in self._targets)
+
+    def phone_trigram(self) -> PhoneTrigram:
+        """The model of phone sequences that the corpus' own texts make."""
+        sequences = [phones for phones, _ in self._targets if phones]
+        return PhoneTrigram(sequences, len(PHONE_TOKENS))
 
     def epoch(self, number: int) -> list[list[int]]:
         """Lists of utterance numbers, one a batch, in the order of this epoch."""

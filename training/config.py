@@ -56,6 +56,7 @@ class ObjectiveConfig(_Strict):
     """Weights of the terms of the loss; 0 turns one off."""
 
     ctc_phones: float = 0.3
+    ctc_crf: float = 0.0  # the right phones against all others that a trigram of phones allows
     ctc_letters: float = 0.1
     teacher_phones: float = 1.0
     teacher_letters: float = 0.3

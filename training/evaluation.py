@@ -10,7 +10,6 @@ from pathlib import Path
 
 import jiwer
 import numpy as np
-import torch
 
 from asr.acoustic_model import Mode
 from asr.audio import read_audio
@@ -187,13 +186,10 @@ def _recognise(recognizer: Recognizer, mode: Mode) -> Callable[[str], str]:
     if mode == "full":
         return lambda audio: recognizer.transcribe(audio).text
 
-    @torch.inference_mode()
     def recognise_streaming(audio: str) -> str:
         # One utterance is one segment here: the endpointer belongs to the stream, not to the model.
-        state, heard = recognizer.step(recognizer.initial_state(), read_audio(audio))
         decoding = recognizer.decoder.begin()
-        decoding.push(heard.emission)
-        decoding.push(recognizer.finish(state).emission)
+        decoding.push(recognizer.emission(read_audio(audio), "streaming"))
         return " ".join(word.word for word in decoding.words(finished=True))
 
     return recognise_streaming

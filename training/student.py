@@ -17,15 +17,19 @@ from training import objectives
 from training.batches import Batch
 from training.config import ObjectiveConfig, TrainConfig
 from training.feature_cache import FeatureCache
+from training.phone_crf import PhoneTrigram, ctc_crf
 from training.teacher import COMPONENTS
 
 
 class Student(nn.Module):
     """An acoustic model that hears a batch and tells how wrong it was."""
 
-    def __init__(self, model: AcousticModel, weights: ObjectiveConfig) -> None:
+    def __init__(
+        self, model: AcousticModel, weights: ObjectiveConfig, trigram: PhoneTrigram | None = None
+    ) -> None:
+        """`trigram`: of the training texts' phones; only the weight of `ctc_crf` needs it."""
         super().__init__()
-        self.model, self.weights = model, weights
+        self.model, self.weights, self.trigram = model, weights, trigram
         self.components_head = nn.Linear(model.config.hidden, COMPONENTS)
 
     def forward(self, batch: Batch, mode: Mode) -> dict[str, objectives.Term]:
@@ -36,6 +40,8 @@ class Student(nn.Module):
         terms = {}
         if weights.ctc_phones:
             terms["ctc_phones"] = objectives.ctc(phones, steps, batch.phones)
+        if weights.ctc_crf and self.trigram:
+            terms["ctc_crf"] = ctc_crf(phones, steps, batch.phones, self.trigram)
         if weights.ctc_letters:
             terms["ctc_letters"] = objectives.ctc(letters, steps, batch.letters)
         if batch.posteriors is None or batch.components is None:

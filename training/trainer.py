@@ -75,7 +75,7 @@ def train(
 
     torch.manual_seed(config.seed)
     model = first_model(config, train_cache)
-    student: Any = Student(model, weights)
+    student: Any = Student(model, weights, batches.phone_trigram() if weights.ctc_crf else None)
     optimiser: Any = torch.optim.AdamW(
         student.parameters(),
         config.learning_rate,

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asr.acoustic_model import Emission
-from asr.decoding import MOST_HOMOPHONES, BeamDecoder, Decoder, GreedyDecoder
+from asr.beam_search import MOST_HOMOPHONES, BeamDecoder, BeamSettings
+from asr.decoding import Clock, Decoder, GreedyDecoder
 from asr.errors import ModelError
 from asr.language_model import LanguageModel
 from asr.model_file import BUNDLED_MODEL
@@ -19,6 +20,7 @@ from asr.text import LETTER_TOKENS, PHONE_TOKENS
 from asr.transcript import Word
 
 STEP_SECONDS = 0.04
+CLOCK = Clock(STEP_SECONDS, 0)
 LEXICON: Lexicon = {
     "the": [("DH", "AH")],
     "cat": [("K", "AE", "T")],
@@ -36,7 +38,7 @@ def language_model() -> LanguageModel:
 
 @pytest.fixture(scope="module")
 def beam(language_model: LanguageModel) -> BeamDecoder:
-    return BeamDecoder(LEXICON, language_model, STEP_SECONDS, emission_delay_steps=1)
+    return BeamDecoder(LEXICON, language_model, Clock(STEP_SECONDS, 1))
 
 
 def emission_of(phones: str, letters: str = "", certainty: float = 8.0) -> Emission:
@@ -80,7 +82,7 @@ def test_a_blank_penalty_hears_what_was_said_faintly(language_model: LanguageMod
     emission.phones[0, 4:7, 0] = emission.phones[0, 4:7].max(-1).values + 1  # blank is likelier
     found = {}
     for penalty in (0.0, 4.0):
-        decoder = BeamDecoder(LEXICON, language_model, STEP_SECONDS, 0, blank_penalty=penalty)
+        decoder = BeamDecoder(LEXICON, language_model, CLOCK, BeamSettings(blank_penalty=penalty))
         found[penalty] = [word.word for word in decode(decoder, [emission])]
     assert "cat" in found[4.0]
     assert found[0.0] == ["the"]
@@ -111,7 +113,7 @@ def test_a_partial_leaves_out_the_word_not_yet_whole(beam: BeamDecoder) -> None:
 def test_silence_has_no_words(beam: BeamDecoder) -> None:
     silence = emission_of("- " * 50)
     assert decode(beam, [silence]) == []
-    assert decode(GreedyDecoder(STEP_SECONDS, 0), [silence]) == []
+    assert decode(GreedyDecoder(CLOCK), [silence]) == []
 
 
 @given(
@@ -127,7 +129,7 @@ def test_pieces_are_the_whole(beam: BeamDecoder, seed: int, places: list[int], p
             for alphabet in (PHONE_TOKENS, LETTER_TOKENS)
         )
     )
-    for decoder in (beam, GreedyDecoder(STEP_SECONDS, 1)):
+    for decoder in (beam, GreedyDecoder(Clock(STEP_SECONDS, 1))):
         decoding = decoder.begin()
         for piece in split(emission, places):
             decoding.push(piece)
@@ -148,7 +150,7 @@ def test_decodings_of_one_decoder_do_not_mix(beam: BeamDecoder) -> None:
 
 def test_greedy_spells(beam: BeamDecoder) -> None:
     emission = emission_of("- " * 12, letters="-hee-y||yo-u")
-    words = decode(GreedyDecoder(STEP_SECONDS, 0), [emission])
+    words = decode(GreedyDecoder(CLOCK), [emission])
     assert [word.word for word in words] == ["hey", "you"]
     assert words[0].start == pytest.approx(0.04)
     assert words[0].end == pytest.approx(0.24)
@@ -156,7 +158,7 @@ def test_greedy_spells(beam: BeamDecoder) -> None:
 
 def test_more_homophones_than_the_trie_holds(language_model: LanguageModel) -> None:
     many: Lexicon = {f"word{n}": [("S", "IY")] for n in range(MOST_HOMOPHONES + 3)}
-    decoder = BeamDecoder(many, language_model, STEP_SECONDS, 0)
+    decoder = BeamDecoder(many, language_model, CLOCK)
     assert len(decode(decoder, [emission_of("- S IY -")])) == 1
 
 

@@ -1,0 +1,211 @@
+"""Beam search over the words of a lexicon, with a language model and custom words.
+
+The search is flashlight-text's (the library behind `torchaudio.models.decoder`, whose factory
+cannot share one trie among many streams and drops the steps at which words ended).
+"""
+
+from __future__ import annotations
+
+import copy
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from asr.acoustic_model import Emission
+from asr.custom_words import CustomWord
+from asr.decoding import BLANK_ID, Clock
+from asr.language_model import LanguageModel, steady_words
+from asr.pronunciation import Lexicon, Pronunciation
+from asr.text import PHONE_TOKENS, phone_ids
+from asr.transcript import Word
+
+MOST_HOMOPHONES = 6  # flashlight's trie holds no more words at one node
+# Of a custom word, to which its boost is added: it behaves like a word of the lexicon that has
+# about so much wherever it stands.
+CUSTOM_WORD_LOG10 = -4.5
+
+
+@dataclass(frozen=True)
+class BeamSettings:
+    """How the beam weighs and prunes."""
+
+    beam: int = 100  # hypotheses kept at each step
+    beam_threshold: float = 20.0  # those worse than the best by more than this are dropped
+    lm_weight: float = 2.0  # of the language model's log10 probability
+    word_score: float = 0.0  # added for each word
+    # Taken off the blank's log-probability: a model that is unsure says nothing too readily, and
+    # words are left out.
+    blank_penalty: float = 0.0
+
+
+class BeamDecoder:
+    """Beam search over the words of a lexicon, with a language model."""
+
+    def __init__(
+        self,
+        lexicon: Lexicon,
+        language_model: LanguageModel,
+        clock: Clock,
+        settings: BeamSettings = BeamSettings(),
+        custom: Sequence[CustomWord] = (),
+    ) -> None:
+        """Builds the trie of the lexicon (about a second for 70,000 words).
+
+        Args:
+            clock: of the acoustic model's steps.
+            custom: words besides the lexicon's, or likelier than the language model has them.
+        """
+        self.lexicon, self.clock, self.settings = lexicon, clock, settings
+        self._model_of_words = language_model
+        # Numbers of words: the lexicon's, then the unknown word's, then the custom words'.
+        vocabulary = list(lexicon)
+        self.unknown_word = len(vocabulary)
+        self.spellings: list[tuple[str, ...]] = [*((word,) for word in vocabulary), ("<unk>",)]
+        self.phrases: dict[int, CustomWord] = {}
+        self.language_model = language_model.for_words(vocabulary)
+        if custom:
+            wanted = [CUSTOM_WORD_LOG10 + word.boost for word in custom]
+            alike = steady_words(self.language_model, vocabulary, wanted)
+            self.language_model = language_model.for_words(vocabulary, alike)
+        entries: list[tuple[Pronunciation, int]] = []
+        for number, word in enumerate(custom, start=len(self.spellings)):
+            self.spellings.append(word.words)
+            self.phrases[number] = word
+            entries += [(tuple(chain(*phones)), number) for phones in word.pronunciations]
+        for number, variants in enumerate(lexicon.values()):
+            entries += [(phones, number) for phones in variants]
+        self.trie = _trie(entries, self.language_model)
+
+    def with_custom_words(self, custom: Sequence[CustomWord]) -> BeamDecoder:
+        """The same decoder with these custom words in place of its own."""
+        return BeamDecoder(self.lexicon, self._model_of_words, self.clock, self.settings, custom)
+
+    def with_settings(self, settings: BeamSettings) -> BeamDecoder:
+        """The same words searched with other settings; lexicon and language model are shared."""
+        changed = copy.copy(self)
+        changed.settings = settings
+        return changed
+
+    def begin(self) -> BeamDecoding:
+        """A decoding of a new utterance; trie and language model are shared."""
+        from flashlight.lib.text.decoder import (
+            CriterionType,
+            LexiconDecoder,
+            LexiconDecoderOptions,
+        )
+
+        options = LexiconDecoderOptions(
+            beam_size=self.settings.beam,
+            beam_size_token=len(PHONE_TOKENS),
+            beam_threshold=self.settings.beam_threshold,
+            lm_weight=self.settings.lm_weight,
+            word_score=self.settings.word_score,
+            unk_score=float("-inf"),
+            sil_score=0.0,
+            log_add=False,
+            criterion_type=CriterionType.CTC,
+        )
+        return BeamDecoding(
+            self,
+            LexiconDecoder(
+                options,
+                self.trie,
+                self.language_model,
+                BLANK_ID,  # the phones have no token for silence: between words there is blank
+                BLANK_ID,
+                self.unknown_word,
+                [],
+                False,
+            ),
+        )
+
+
+class BeamDecoding:
+    """The beam of one utterance."""
+
+    def __init__(self, decoder: BeamDecoder, search: object) -> None:
+        self.steps = 0
+        self._decoder = decoder
+        self._search = search
+        self._phones: list[Tensor] = []
+        self._finished = False
+        search.decode_begin()  # type: ignore[attr-defined]
+
+    def push(self, emission: Emission) -> None:
+        """Hear more steps."""
+        phones = emission.phones[0].float()
+        if len(phones):
+            scores = phones.clone(memory_format=torch.contiguous_format)
+            scores[:, BLANK_ID] -= self._decoder.settings.blank_penalty
+            self._search.decode_step(scores.data_ptr(), *scores.shape)  # type: ignore[attr-defined]
+            self._phones.append(phones)
+            self.steps += len(phones)
+
+    def words(self, finished: bool = False) -> list[Word]:
+        """Words of the best hypothesis; a word that is not yet whole is left out."""
+        if not self.steps:
+            return []
+        if finished and not self._finished:
+            self._search.decode_end()  # type: ignore[attr-defined]
+            self._finished = True
+        # Not get_all_final_hypothesis, which before decode_end gives them in no order.
+        hypothesis = self._search.get_best_hypothesis(0)  # type: ignore[attr-defined]
+        # One entry for the begin, one a step; a word stands at the step of its last phone's begin.
+        labels = np.asarray(hypothesis.words)[1 : self.steps + 1]
+        tokens = np.asarray(hypothesis.tokens)[1 : self.steps + 1]
+        probability = torch.cat(self._phones).exp().numpy()
+        found, after = [], 0
+        for at in np.flatnonzero(labels >= 0).tolist():
+            last = tokens[at]
+            end = at + 1
+            while end < len(tokens) and tokens[end] == last and labels[end] < 0:
+                end += 1
+            for text, begin, stop in self._spelled(labels[at], tokens[after:end]):
+                sounded = after + begin + np.flatnonzero(tokens[after:end][begin:stop] != BLANK_ID)
+                sure = probability[sounded, tokens[sounded]]
+                found.append(
+                    Word(
+                        text,
+                        *self._decoder.clock.span(int(sounded[0]), after + stop),
+                        float(np.exp(np.log(np.maximum(sure, 1e-4)).mean())),
+                    )
+                )
+            after = end
+        return found
+
+    def _spelled(self, number: int, path: np.ndarray) -> list[tuple[str, int, int]]:
+        """The words that a number stands for: text, first step and end step of each in its path."""
+        words = self._decoder.spellings[number]
+        if len(words) == 1:
+            return [(words[0], 0, len(path))]
+        # Steps at which a phone begins, and with which of them each word begins.
+        begins = np.flatnonzero((path != BLANK_ID) & (path != np.append(BLANK_ID, path[:-1])))
+        said = path[begins].tolist()
+        variants = self._decoder.phrases[number].pronunciations
+        variant = next(v for v in variants if phone_ids(list(chain.from_iterable(v))) == said)
+        firsts = begins[np.cumsum([0, *(len(phones) for phones in variant[:-1])])].tolist()
+        # A word lasts to its last phone's last step, not to the begin of the next.
+        ends = [int(np.flatnonzero(path[:first])[-1]) + 1 for first in firsts[1:]]
+        return list(zip(words, firsts, [*ends, len(path)]))
+
+
+def _trie(entries: Iterable[tuple[Pronunciation, int]], language_model: Any) -> Any:
+    """flashlight's trie of (phones, number of the word). Of more words that sound alike than a node
+    holds, the later ones are left out."""
+    from flashlight.lib.text.decoder import SmearingMode, Trie
+
+    trie = Trie(len(PHONE_TOKENS), BLANK_ID)
+    begin = language_model.start(False)
+    homophones: Counter[Pronunciation] = Counter()
+    for phones, number in entries:
+        if homophones[phones] < MOST_HOMOPHONES:
+            homophones[phones] += 1
+            trie.insert(phone_ids(list(phones)), number, language_model.score(begin, number)[1])
+    trie.smear(SmearingMode.MAX)
+    return trie

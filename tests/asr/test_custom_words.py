@@ -1,0 +1,156 @@
+"""Words that a user brings along: read, pronounced, heard; and a clear error for each bad one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from asr.audio import Samples
+from asr.beam_search import BeamDecoder
+from asr.custom_words import CustomWord, custom_words, read_custom_words
+from asr.errors import ConfigError
+from asr.grapheme_to_phoneme import GraphemeToPhoneme, load_grapheme_to_phoneme
+from asr.language_model import LanguageModel
+from asr.model_file import BUNDLED_MODEL
+from asr.recognizer import Recognizer
+from streaming.stream import transcribe_streaming
+from tests.asr.test_decoding import CLOCK, LEXICON, decode, emission_of, split
+
+PIECES = 12
+
+
+@pytest.fixture(scope="module")
+def pronouncer() -> GraphemeToPhoneme:
+    return load_grapheme_to_phoneme(BUNDLED_MODEL / "pronouncer.safetensors")
+
+
+@pytest.fixture(scope="module")
+def beam() -> BeamDecoder:
+    return BeamDecoder(LEXICON, LanguageModel(BUNDLED_MODEL / "language_model.bin"), CLOCK)
+
+
+def test_a_line_may_say_how_it_sounds_and_how_likely_it_is() -> None:
+    lines = ["Rill  R IH1 L  :1.5", "the cat\t:-2", "sea"]
+    assert custom_words(lines, LEXICON, None) == [
+        CustomWord(("rill",), ((("R", "IH", "L"),),), 1.5),
+        CustomWord(("the", "cat"), ((("DH", "AH"), ("K", "AE", "T")),), -2.0),
+        CustomWord(("sea",), ((("S", "IY"),),)),
+    ]
+
+
+def test_what_the_lexicon_lacks_is_pronounced_from_its_letters(
+    pronouncer: GraphemeToPhoneme,
+) -> None:
+    (made,) = custom_words(["bat cats"], LEXICON, pronouncer)
+    assert made.pronunciations == ((("B", "AE", "T"), ("K", "AE", "T", "S")),)
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("c3po", "3 cannot be spelled"),
+        ("кот", "к о т cannot be spelled"),
+        ("--", "no letters"),
+        ("rill  R QQ", "unknown phones QQ"),
+        ("rill  R IH L  :lots", "'lots' is no boost"),
+        ("rill  R IH L  :3", "'3' is no boost"),
+        ("rill :nan", "'nan' is no boost"),
+        ("the cat  DH AH K AE T", "each on a line of its own"),
+        ("zubr", "how it sounds is not known"),
+    ],
+)
+def test_a_word_that_cannot_be_honoured_is_named(line: str, reason: str) -> None:
+    with pytest.raises(ConfigError, match=reason) as told:
+        custom_words(["cat", line], LEXICON, None)
+    assert line.split()[0] in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "no words"),
+        (b"\n# only a comment\n", "no words"),
+        (b"\x00\x01\x02", "not a text file"),
+        (b"\xff\xfe\xfa", "not a text file"),
+    ],
+)
+def test_a_file_without_words_is_told(tmp_path: Path, data: bytes, reason: str) -> None:
+    path = tmp_path / "words.txt"
+    path.write_bytes(data)
+    with pytest.raises(ConfigError, match=f"words.txt: {reason}"):
+        read_custom_words(path)
+
+
+def test_a_folder_and_nothing_are_no_files_of_words(tmp_path: Path) -> None:
+    for path in (tmp_path, tmp_path / "none.txt"):
+        with pytest.raises(ConfigError, match=str(path)):
+            read_custom_words(path)
+
+
+def test_a_word_that_nobody_knew_is_heard(beam: BeamDecoder) -> None:
+    emission = emission_of("- DH AH - K AA T - S AE T - -")
+    assert "kott" not in [word.word for word in decode(beam, [emission])]
+    better = beam.with_custom_words(custom_words(["kott  K AA T"], LEXICON, None))
+    assert [word.word for word in decode(better, [emission])] == ["the", "kott", "sat"]
+    assert "kott" not in [word.word for word in decode(beam, [emission])], "the first is as it was"
+
+
+def test_the_words_of_a_phrase_have_their_own_times(beam: BeamDecoder) -> None:
+    phrase = custom_words(["cat sat"], LEXICON, None)
+    words = decode(
+        beam.with_custom_words(phrase), [emission_of("- DH AH - K AE AE T - - - S AE T - -")]
+    )
+    assert [word.word for word in words] == ["the", "cat", "sat"]
+    assert [(word.start, word.end) for word in words[1:]] == [
+        pytest.approx((0.16, 0.32)),
+        pytest.approx((0.44, 0.56)),
+    ]
+
+
+def test_a_boost_decides_between_words_that_sound_alike(recognizer: Recognizer) -> None:
+    emission = emission_of("- K AE T -")
+    for boost, heard in ((":2", "katt"), (":-2", "cat")):
+        decoder = recognizer.with_words([f"katt  K AE T  {boost}"]).decoder
+        assert [word.word for word in decode(decoder, [emission])] == [heard]
+
+
+def test_a_boost_is_powers_of_ten_after_any_word(recognizer: Recognizer) -> None:
+    decoder = recognizer.with_words(["rill :-1", "rillet", "rills :1"]).decoder
+    model = decoder.language_model
+    begin = model.start(True)
+    after = [model.score(begin, number)[0] for number in range(20)]
+    first = decoder.unknown_word + 1
+    means = [
+        sum(model.score(state, number)[1] for state in after) / len(after)
+        for number in range(first, first + 3)
+    ]
+    assert means == pytest.approx([-5.5, -4.5, -3.5], abs=0.4)
+
+
+@given(places=st.lists(st.integers(0, PIECES), max_size=8).map(sorted))
+def test_pieces_are_the_whole_with_custom_words_too(beam: BeamDecoder, places: list[int]) -> None:
+    decoder = beam.with_custom_words(custom_words(["kott  K AA T", "the sea"], LEXICON, None))
+    emission = emission_of("- DH AH - K AA T - DH AH S IY", certainty=3.0)
+    assert decode(decoder, split(emission, places)) == decode(decoder, [emission])
+
+
+def test_a_stream_hears_custom_words_in_a_real_recording(
+    recognizer: Recognizer, speech: Samples
+) -> None:
+    """What the bundled recording says, "the entire castle", as one invented name."""
+    with_name = recognizer.with_words(["thentirecastle  DH IY EH N T AY ER K AE S AH L  :2"])
+    assert with_name.acoustic_model is recognizer.acoustic_model
+    for blocks in ([speech], [speech[:50_001], speech[50_001:]]):
+        text = transcribe_streaming(with_name, blocks).text
+        assert "thentirecastle" in text
+        assert "thentirecastle" not in transcribe_streaming(recognizer, blocks).text
+
+
+def test_greedy_takes_no_words() -> None:
+    with pytest.raises(ConfigError, match="greedy"):
+        Recognizer.load(decoder="greedy", words=["rill"])
+    with pytest.raises(ConfigError, match="greedy"):
+        Recognizer.load(decoder="greedy").with_words(["rill"])
