@@ -38,6 +38,13 @@ class Decoder(Protocol):
         """A decoding of a new utterance, at step 0."""
 
 
+def decode(decoder: Decoder, emission: Emission) -> list[Word]:
+    """The words of a whole utterance."""
+    decoding = decoder.begin()
+    decoding.push(emission)
+    return decoding.words(finished=True)
+
+
 class GreedyDecoder:
     """The best letter of every step: no lexicon, no language model."""
 

@@ -23,7 +23,7 @@ from asr.acoustic_model import AcousticModel, AcousticState, BlockState, Emissio
 from asr.audio import SAMPLE_RATE, Samples, read_blocks, readable_part
 from asr.beam_search import BeamDecoder, BeamSettings
 from asr.custom_words import CustomWord, custom_words
-from asr.decoding import Clock, Decoder, GreedyDecoder
+from asr.decoding import Clock, Decoder, GreedyDecoder, decode
 from asr.errors import AudioError, ConfigError
 from asr.features import log_mel, log_mel_step
 from asr.grapheme_to_phoneme import load_grapheme_to_phoneme
@@ -162,9 +162,7 @@ class Recognizer:
 
     @torch.inference_mode()
     def _transcribe_piece(self, samples: Samples, begins_seconds: float) -> Segment:
-        decoding = self.decoder.begin()
-        decoding.push(self.emission(samples, "full"))
-        words = decoding.words(finished=True)
+        words = decode(self.decoder, self.emission(samples, "full"))
         return Segment(
             shift_words(words, begins_seconds, begins_seconds + len(samples) / SAMPLE_RATE)
         )

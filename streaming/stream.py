@@ -21,6 +21,7 @@ import torch
 
 from asr.acoustic_model import Emission
 from asr.audio import SAMPLE_RATE, Resampler, Samples, readable_part
+from asr.decoding import decode
 from asr.errors import AudioError, ConfigError
 from asr.features import MEL_BANDS
 from asr.recognizer import Heard, Recognizer, RecognizerState, heard_in, shift_words
@@ -224,9 +225,8 @@ class Stream:
         if self.second_pass and self._speech_heard:
             # With the frames that come after it as look-ahead, but without their steps.
             emission = self.recognizer.read_again(torch.cat(self._frames))
-            decoding = self.recognizer.decoder.begin()
-            decoding.push(Emission(*(part[:, : self._decoding.steps] for part in emission)))
-            found = decoding.words(finished=True)
+            its_steps = Emission(*(part[:, : self._decoding.steps] for part in emission))
+            found = decode(self.recognizer.decoder, its_steps)
         words = self._in_recording(found, latest)
         shown = [word.word for word in self._shown]
         return Final(words, revised=[w.word for w in words[: len(shown)]] != shown)

@@ -19,6 +19,7 @@ import torch
 from asr.acoustic_model import Emission, Mode
 from asr.audio import read_audio
 from asr.beam_search import BeamDecoder, BeamSettings
+from asr.decoding import decode
 from asr.errors import AudioError, ConfigError, DataError
 from asr.recognizer import Recognizer
 from training.corpora import find_corpus
@@ -136,9 +137,8 @@ def _wrong_words(settings: BeamSettings, numbers: range) -> int:
     decoder = decoder.with_settings(settings)
     references, hypotheses = [], []
     for number in numbers:
-        decoding = decoder.begin()
-        decoding.push(spoken[number].emission)
+        words = decode(decoder, spoken[number].emission)
         references.append(spoken[number].reference)
-        hypotheses.append(" ".join(word.word for word in decoding.words(finished=True)))
+        hypotheses.append(" ".join(word.word for word in words))
     output = jiwer.process_words(references, hypotheses)
     return output.substitutions + output.deletions + output.insertions

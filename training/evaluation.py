@@ -13,6 +13,7 @@ import numpy as np
 
 from asr.acoustic_model import Mode
 from asr.audio import read_audio
+from asr.decoding import decode
 from asr.errors import AudioError, DataError
 from asr.recognizer import Recognizer
 from training.corpora import find_corpus
@@ -188,8 +189,7 @@ def _recognise(recognizer: Recognizer, mode: Mode) -> Callable[[str], str]:
 
     def recognise_streaming(audio: str) -> str:
         # One utterance is one segment here: the endpointer belongs to the stream, not to the model.
-        decoding = recognizer.decoder.begin()
-        decoding.push(recognizer.emission(read_audio(audio), "streaming"))
-        return " ".join(word.word for word in decoding.words(finished=True))
+        words = decode(recognizer.decoder, recognizer.emission(read_audio(audio), "streaming"))
+        return " ".join(word.word for word in words)
 
     return recognise_streaming

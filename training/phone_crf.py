@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from training import objectives
+from training.objectives import Term
 
 START = END = 0  # the blank's number, which no sequence of phones holds
 
@@ -58,15 +58,16 @@ def ctc_crf(
     step_lengths: Tensor,
     targets: list[list[int]],
     trigram: PhoneTrigram,
-) -> objectives.Term:
+    paths: Term,
+) -> Term:
     """-log p(phones | sound), summed over the utterances.
 
     Args:
+        paths: `objectives.ctc` of the same.
         log_probabilities: [batch, steps, tokens], token 0 the blank.
         step_lengths: [batch].
         targets: tokens of each utterance; an empty list leaves the utterance out.
     """
-    paths = objectives.ctc(log_probabilities, step_lengths, targets)
     rows = [
         row
         for row, target in enumerate(targets)
@@ -76,7 +77,7 @@ def ctc_crf(
         return paths
     partition = log_partition(log_probabilities[rows], step_lengths[rows], trigram)
     sequences = sum(trigram.log_probability(targets[row]) for row in rows)
-    return objectives.Term(paths.total + partition.sum() - sequences, paths.steps)
+    return Term(paths.total + partition.sum() - sequences, paths.steps)
 
 
 def log_partition(log_probabilities: Tensor, step_lengths: Tensor, trigram: PhoneTrigram) -> Tensor:

@@ -38,10 +38,12 @@ class Student(nn.Module):
         hidden, steps = self.model.encode(batch.frames, batch.frame_lengths, mode)
         phones, letters = self.model.emit(hidden)
         terms = {}
-        if weights.ctc_phones:
-            terms["ctc_phones"] = objectives.ctc(phones, steps, batch.phones)
-        if weights.ctc_crf and self.trigram:
-            terms["ctc_crf"] = ctc_crf(phones, steps, batch.phones, self.trigram)
+        if weights.ctc_phones or weights.ctc_crf:
+            paths = objectives.ctc(phones, steps, batch.phones)
+            if weights.ctc_phones:
+                terms["ctc_phones"] = paths
+            if weights.ctc_crf and self.trigram:
+                terms["ctc_crf"] = ctc_crf(phones, steps, batch.phones, self.trigram, paths)
         if weights.ctc_letters:
             terms["ctc_letters"] = objectives.ctc(letters, steps, batch.letters)
         if batch.posteriors is None or batch.components is None:

@@ -8,6 +8,7 @@ import math
 import pytest
 import torch
 
+from training.objectives import Term, ctc
 from training.phone_crf import PhoneTrigram, ctc_crf, log_partition
 
 TOKENS = 4  # a blank and three phones
@@ -43,7 +44,7 @@ def test_the_probabilities_of_all_sequences_sum_to_one(trigram):
     for length in range(1, 5):
         for sequence in itertools.product(range(1, TOKENS), repeat=length):
             if length + sum(a == b for a, b in itertools.pairwise(sequence)) <= 4:
-                term = ctc_crf(logs, torch.tensor([4]), [list(sequence)], trigram)
+                term = _crf(logs, [4], [list(sequence)], trigram)
                 total += math.exp(-float(term.total))
     assert total == pytest.approx(1.0, abs=1e-4)
 
@@ -61,9 +62,16 @@ def test_the_gradient_is_that_of_the_sum_over_paths(trigram):
 def test_an_utterance_without_phones_or_too_short_for_them_counts_for_nothing(trigram):
     logs = torch.randn(3, 4, TOKENS, requires_grad=True)
     targets = [[], [1, 1, 1], [1, 2]]
-    term = ctc_crf(logs.log_softmax(-1), torch.tensor([4, 4, 4]), targets, trigram)
+    term = _crf(logs.log_softmax(-1), [4, 4, 4], targets, trigram)
     term.total.backward()
     assert not logs.grad[0].any() and not logs.grad[1].any() and logs.grad[2].any()
+
+
+def _crf(
+    logs: torch.Tensor, lengths: list[int], targets: list[list[int]], trigram: PhoneTrigram
+) -> Term:
+    steps = torch.tensor(lengths)
+    return ctc_crf(logs, steps, targets, trigram, ctc(logs, steps, targets))
 
 
 def _all_paths(logs: torch.Tensor, trigram: PhoneTrigram) -> float:
