@@ -10,7 +10,7 @@ In full mode both directions read the whole recording. In streaming mode the bac
 out, and h and c of the forward half are carried from chunk to chunk. The weights are the same;
 training runs both (dual-mode training: Yu et al. 2021, arXiv 2010.06030). The projection of a step
 also sees the forward LSTM's next `lookahead` steps (a row convolution: Deep Speech 2, arXiv
-1512.02595), which costs a fixed delay, `AcousticModel.latency_ms`.
+1512.02595), which costs a fixed delay, `AcousticConfig.latency_ms`.
 
 `forward` reads whole recordings; `step` reads the next piece. They agree, which
 tests/asr/test_acoustic_model.py checks for random cuts.
@@ -18,54 +18,15 @@ tests/asr/test_acoustic_model.py checks for random cuts.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal, NamedTuple, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from asr.audio import SAMPLE_RATE
-from asr.features import HOP_SAMPLES, MEL_BANDS, WINDOW_SAMPLES
+from asr.engine import AcousticConfig, AcousticState, BlockState, Emission, Mode
+from asr.features import MEL_BANDS
 from asr.text import LETTER_TOKENS, PHONE_TOKENS
-
-Mode = Literal["full", "streaming"]
-
-
-@dataclass(frozen=True)
-class AcousticConfig:
-    """The shape of the network."""
-
-    blocks: int = 4
-    hidden: int = 512  # width of a block and of its forward LSTM
-    backward_hidden: int = 256  # width of the backward LSTM
-    lookahead: int = 1  # steps of the future that each block's projection sees
-    frames_per_step: int = 4
-    context_frames: int = 2  # frames that a step sees before its first and after its last
-    dropout: float = 0.15
-
-
-class Emission(NamedTuple):
-    """Log-probabilities of the tokens at every step."""
-
-    phones: Tensor  # [batch, steps, phone tokens]
-    letters: Tensor  # [batch, steps, letter tokens]
-
-
-class BlockState(NamedTuple):
-    """What one block carries: the LSTM's memory, and steps that wait for their look-ahead."""
-
-    hidden: Tensor  # [batch, hidden]
-    cell: Tensor  # [batch, hidden]
-    waiting_input: Tensor  # [batch, at most lookahead steps, hidden]
-    waiting_output: Tensor  # [batch, at most lookahead steps, hidden]
-
-
-class AcousticState(NamedTuple):
-    """All that the network carries between two pieces of sound."""
-
-    frames: Tensor  # [batch, frames, mels]: those that a coming step still sees
-    blocks: tuple[BlockState, ...]
 
 
 class AcousticModel(nn.Module):
@@ -86,27 +47,9 @@ class AcousticModel(nn.Module):
         self.phone_head = nn.Linear(config.hidden, len(PHONE_TOKENS))
         self.letter_head = nn.Linear(config.hidden, len(LETTER_TOKENS))
 
-    @property
-    def step_samples(self) -> int:
-        """Samples by which one step moves on."""
-        return self.config.frames_per_step * HOP_SAMPLES
-
-    @property
-    def step_ms(self) -> float:
-        """Duration of one step in milliseconds."""
-        return 1000 * self.step_samples / SAMPLE_RATE
-
-    @property
-    def latency_ms(self) -> float:
-        """Algorithmic latency: from the first sample of a step until all is heard that it needs."""
-        config = self.config
-        steps = 1 + config.blocks * config.lookahead
-        frames = steps * config.frames_per_step + config.context_frames
-        return 1000 * ((frames - 1) * HOP_SAMPLES + WINDOW_SAMPLES) / SAMPLE_RATE
-
     def forward(
         self, frames: Tensor, lengths: Tensor | None = None, mode: Mode = "full"
-    ) -> tuple[Emission, Tensor]:
+    ) -> tuple[Emission[Tensor], Tensor]:
         """Emissions of whole recordings.
 
         Args:
@@ -137,7 +80,7 @@ class AcousticModel(nn.Module):
             x = block(x, mask[:, :, None], step_lengths, mode)
         return x, step_lengths
 
-    def emit(self, hidden: Tensor) -> Emission:
+    def emit(self, hidden: Tensor) -> Emission[Tensor]:
         """Log-probabilities [batch, steps, tokens] from the last block's output."""
         return Emission(
             self.phone_head(hidden).float().log_softmax(-1),
@@ -148,7 +91,7 @@ class AcousticModel(nn.Module):
         """Frames with the training data's mean and deviation taken out."""
         return (frames - self.feature_mean) / self.feature_deviation
 
-    def initial_state(self, batch: int = 1) -> AcousticState:
+    def initial_state(self, batch: int = 1) -> AcousticState[Tensor]:
         """The state before the first frame."""
         config, like = self.config, self.input.weight
         before = like.new_zeros(batch, config.context_frames, MEL_BANDS)
@@ -157,7 +100,9 @@ class AcousticModel(nn.Module):
         block = BlockState(zeros, zeros, nothing, nothing)
         return AcousticState(before, (block,) * config.blocks)
 
-    def step(self, state: AcousticState, frames: Tensor) -> tuple[AcousticState, Emission]:
+    def step(
+        self, state: AcousticState[Tensor], frames: Tensor
+    ) -> tuple[AcousticState[Tensor], Emission[Tensor]]:
         """Emissions of the next frames in streaming mode.
 
         Args:
@@ -169,7 +114,7 @@ class AcousticModel(nn.Module):
         """
         return self._advance(state, self.normalise(frames), last=False)
 
-    def finish(self, state: AcousticState) -> Emission:
+    def finish(self, state: AcousticState[Tensor]) -> Emission[Tensor]:
         """The steps that still waited for their look-ahead when the recording ended."""
         per_step, context = self.config.frames_per_step, self.config.context_frames
         # The first `context` carried frames belong to the step before the waiting ones.
@@ -180,8 +125,8 @@ class AcousticModel(nn.Module):
         return self._advance(state, padding, last=True)[1]
 
     def _advance(
-        self, state: AcousticState, normalised: Tensor, last: bool
-    ) -> tuple[AcousticState, Emission]:
+        self, state: AcousticState[Tensor], normalised: Tensor, last: bool
+    ) -> tuple[AcousticState[Tensor], Emission[Tensor]]:
         frames = torch.cat([state.frames, normalised], dim=1)
         per_step, context = self.config.frames_per_step, self.config.context_frames
         steps = max(0, (frames.shape[1] - 2 * context) // per_step)
@@ -237,7 +182,9 @@ class Block(nn.Module):
         mask_of_all_steps = self.dropout(projected.new_ones(len(x), 1, x.shape[-1]))
         return self.norm(x + projected * mask_of_all_steps)
 
-    def step(self, state: BlockState, x: Tensor, last: bool) -> tuple[BlockState, Tensor]:
+    def step(
+        self, state: BlockState[Tensor], x: Tensor, last: bool
+    ) -> tuple[BlockState[Tensor], Tensor]:
         """The next steps of a stream; at the `last` call the look-ahead is zeros."""
         hidden, cell = state.hidden, state.cell
         heard = x

@@ -7,19 +7,17 @@ cannot share one trie among many streams and drops the steps at which words ende
 from __future__ import annotations
 
 import copy
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from asr.acoustic_model import Emission
 from asr.custom_words import CustomWord
 from asr.decoding import BLANK_ID, Clock
+from asr.engine import Emitted
 from asr.language_model import LanguageModel, steady_words
 from asr.pronunciation import Lexicon, Pronunciation
 from asr.text import PHONE_TOKENS, phone_ids
@@ -36,6 +34,7 @@ class BeamSettings:
     """How the beam weighs and prunes."""
 
     beam: int = 100  # hypotheses kept at each step
+    beam_tokens: int = 10  # phones by which a hypothesis may go on at a step: the likeliest ones
     beam_threshold: float = 20.0  # those worse than the best by more than this are dropped
     lm_weight: float = 2.0  # of the language model's log10 probability
     word_score: float = 0.0  # added for each word
@@ -102,7 +101,7 @@ class BeamDecoder:
 
         options = LexiconDecoderOptions(
             beam_size=self.settings.beam,
-            beam_size_token=len(PHONE_TOKENS),
+            beam_size_token=self.settings.beam_tokens,
             beam_threshold=self.settings.beam_threshold,
             lm_weight=self.settings.lm_weight,
             word_score=self.settings.word_score,
@@ -133,17 +132,17 @@ class BeamDecoding:
         self.steps = 0
         self._decoder = decoder
         self._search = search
-        self._phones: list[Tensor] = []
+        self._phones: list[np.ndarray] = []
         self._finished = False
         search.decode_begin()  # type: ignore[attr-defined]
 
-    def push(self, emission: Emission) -> None:
+    def push(self, emission: Emitted) -> None:
         """Hear more steps."""
-        phones = emission.phones[0].float()
+        phones = emission.phones[0]
         if len(phones):
-            scores = phones.clone(memory_format=torch.contiguous_format)
+            scores = np.array(phones, np.float32, order="C")
             scores[:, BLANK_ID] -= self._decoder.settings.blank_penalty
-            self._search.decode_step(scores.data_ptr(), *scores.shape)  # type: ignore[attr-defined]
+            self._search.decode_step(scores.ctypes.data, *scores.shape)  # type: ignore[attr-defined]
             self._phones.append(phones)
             self.steps += len(phones)
 
@@ -159,7 +158,7 @@ class BeamDecoding:
         # One entry for the begin, one a step; a word stands at the step of its last phone's begin.
         labels = np.asarray(hypothesis.words)[1 : self.steps + 1]
         tokens = np.asarray(hypothesis.tokens)[1 : self.steps + 1]
-        probability = torch.cat(self._phones).exp().numpy()
+        probability = np.exp(np.concatenate(self._phones))
         found, after = [], 0
         for at in np.flatnonzero(labels >= 0).tolist():
             last = tokens[at]
@@ -188,7 +187,7 @@ class BeamDecoding:
         begins = np.flatnonzero((path != BLANK_ID) & (path != np.append(BLANK_ID, path[:-1])))
         said = path[begins].tolist()
         variants = self._decoder.phrases[number].pronunciations
-        variant = next(v for v in variants if phone_ids(list(chain.from_iterable(v))) == said)
+        variant = next(v for v in variants if phone_ids(chain.from_iterable(v)) == said)
         firsts = begins[np.cumsum([0, *(len(phones) for phones in variant[:-1])])].tolist()
         # A word lasts to its last phone's last step, not to the begin of the next.
         ends = [int(np.flatnonzero(path[:first])[-1]) + 1 for first in firsts[1:]]
@@ -202,10 +201,10 @@ def _trie(entries: Iterable[tuple[Pronunciation, int]], language_model: Any) -> 
 
     trie = Trie(len(PHONE_TOKENS), BLANK_ID)
     begin = language_model.start(False)
-    homophones: Counter[Pronunciation] = Counter()
+    homophones: dict[Pronunciation, int] = defaultdict(int)
     for phones, number in entries:
         if homophones[phones] < MOST_HOMOPHONES:
             homophones[phones] += 1
-            trie.insert(phone_ids(list(phones)), number, language_model.score(begin, number)[1])
+            trie.insert(phone_ids(phones), number, language_model.score(begin, number)[1])
     trie.smear(SmearingMode.MAX)
     return trie

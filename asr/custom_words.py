@@ -23,7 +23,6 @@ from itertools import product
 from pathlib import Path
 
 from asr.errors import ConfigError
-from asr.grapheme_to_phoneme import GraphemeToPhoneme, pronounce_missing
 from asr.pronunciation import Lexicon, Pronunciation, pronounce
 from asr.text import PHONES, normalise, unspellable
 
@@ -71,13 +70,14 @@ def read_custom_words(path: str | os.PathLike[str]) -> list[str]:
 
 
 def custom_words(
-    lines: Iterable[str], lexicon: Lexicon, pronouncer: GraphemeToPhoneme | None
+    lines: Iterable[str], lexicon: Lexicon, pronouncer: Path | None
 ) -> list[CustomWord]:
     """Custom words with their pronunciations, from lines as in a file of them.
 
     Args:
         lexicon: says how known words sound.
-        pronouncer: says how the others sound; without one they are errors.
+        pronouncer: the grapheme-to-phoneme model that says how the others sound; without one they
+            are errors.
 
     Raises:
         ConfigError: a line that cannot be honoured, which it names.
@@ -91,8 +91,10 @@ def custom_words(
         if not pronounce(word, lexicon)
     }
     made: dict[str, Pronunciation] = {}
-    if unknown and pronouncer:
-        made = pronounce_missing(unknown, lexicon, pronouncer)
+    if unknown and pronouncer and pronouncer.exists():
+        from asr.grapheme_to_phoneme import GraphemeToPhoneme, pronounce_missing
+
+        made = pronounce_missing(unknown, lexicon, GraphemeToPhoneme(pronouncer))
     found = []
     for words, phones, boost in requests:
         variants: tuple[tuple[Pronunciation, ...], ...]

@@ -12,7 +12,7 @@ from typing import Protocol
 
 import numpy as np
 
-from asr.acoustic_model import Emission
+from asr.engine import Emitted
 from asr.text import LETTER_TOKENS, WORD_BOUNDARY
 from asr.transcript import Word
 
@@ -24,7 +24,7 @@ class Decoding(Protocol):
 
     steps: int
 
-    def push(self, emission: Emission) -> None:
+    def push(self, emission: Emitted) -> None:
         """Hear more steps: [1, steps, tokens] each."""
 
     def words(self, finished: bool = False) -> list[Word]:
@@ -38,7 +38,7 @@ class Decoder(Protocol):
         """A decoding of a new utterance, at step 0."""
 
 
-def decode(decoder: Decoder, emission: Emission) -> list[Word]:
+def decode(decoder: Decoder, emission: Emitted) -> list[Word]:
     """The words of a whole utterance."""
     decoding = decoder.begin()
     decoding.push(emission)
@@ -65,11 +65,11 @@ class GreedyDecoding:
         self._best: list[np.ndarray] = []
         self._probability: list[np.ndarray] = []
 
-    def push(self, emission: Emission) -> None:
+    def push(self, emission: Emitted) -> None:
         """Hear more steps."""
-        probability, best = emission.letters[0].max(-1)
-        self._best.append(best.numpy())
-        self._probability.append(probability.exp().numpy())
+        best = emission.letters[0].argmax(-1)
+        self._best.append(best)
+        self._probability.append(np.exp(emission.letters[0].max(-1)))
         self.steps += len(best)
 
     def words(self, finished: bool = False) -> list[Word]:

@@ -8,11 +8,11 @@ training data, which are stored in the model.
 from __future__ import annotations
 
 from functools import lru_cache
+from pathlib import Path
 
-import torch
-from torch import Tensor
+import numpy as np
 
-from asr.audio import SAMPLE_RATE
+from asr.audio import SAMPLE_RATE, Samples
 
 WINDOW_SAMPLES = 400  # 25 ms
 HOP_SAMPLES = 160  # 10 ms
@@ -21,7 +21,7 @@ HOP_MS = 1000 * HOP_SAMPLES // SAMPLE_RATE
 ENERGY_FLOOR = 1e-8  # below the rounding noise of 16-bit sound, so that digital silence is a number
 
 
-def log_mel(samples: Tensor) -> Tensor:
+def log_mel(samples: Samples) -> np.ndarray:
     """Frames of a whole recording.
 
     Args:
@@ -31,13 +31,16 @@ def log_mel(samples: Tensor) -> Tensor:
         float32 [frames, 80]; frame n covers samples 160 n to 160 n + 400. Fewer than 400 samples
         give no frame.
     """
-    if samples.shape[-1] < WINDOW_SAMPLES:
-        return samples.new_zeros((0, MEL_BANDS))
-    energies = _mel_spectrogram()(samples)  # [80, frames]
-    return energies.clamp(min=ENERGY_FLOOR).log().T.contiguous()
+    if len(samples) < WINDOW_SAMPLES:
+        return np.zeros((0, MEL_BANDS), np.float32)
+    # A centred window would need samples from before the recording began.
+    windows = np.lib.stride_tricks.sliding_window_view(samples, WINDOW_SAMPLES)[::HOP_SAMPLES]
+    spectrum = np.fft.rfft(windows * _hann())
+    power = (spectrum.real**2 + spectrum.imag**2).astype(np.float32)  # [frames, 201]
+    return np.log(np.maximum(power @ mel_filters(), ENERGY_FLOOR))
 
 
-def log_mel_step(carried: Tensor, samples: Tensor) -> tuple[Tensor, Tensor]:
+def log_mel_step(carried: Samples, samples: Samples) -> tuple[Samples, np.ndarray]:
     """Frames of the next piece of a recording.
 
     Args:
@@ -48,9 +51,9 @@ def log_mel_step(carried: Tensor, samples: Tensor) -> tuple[Tensor, Tensor]:
         The samples to carry on (at most 399: those that the next frame begins with), and the
         frames that are complete, [frames, 80]. All frames of all pieces are those of `log_mel`.
     """
-    samples = torch.cat([carried, samples])
+    samples = np.concatenate([carried, samples])
     frames = log_mel(samples)
-    return samples[len(frames) * HOP_SAMPLES :].clone(), frames
+    return samples[len(frames) * HOP_SAMPLES :].copy(), frames
 
 
 def frame_count(samples: int) -> int:
@@ -59,16 +62,18 @@ def frame_count(samples: int) -> int:
 
 
 @lru_cache(maxsize=1)
-def _mel_spectrogram() -> torch.nn.Module:
-    from asr.library_checks import import_torchaudio
+def mel_filters() -> np.ndarray:
+    """float32 [201 frequencies, 80 bands]: Slaney's mel scale, each filter of equal area.
 
-    torchaudio = import_torchaudio()
-    return torchaudio.transforms.MelSpectrogram(
-        sample_rate=SAMPLE_RATE,
-        n_fft=WINDOW_SAMPLES,
-        hop_length=HOP_SAMPLES,
-        n_mels=MEL_BANDS,
-        center=False,  # a centred window would need samples from before the recording began
-        norm="slaney",
-        mel_scale="slaney",
-    )
+    Made by `torchaudio.functional.melscale_fbanks(201, 0, 8000, 80, 16000, "slaney", "slaney")`
+    and kept in a file, as openai/whisper keeps its own, so that recognition needs no torchaudio.
+    """
+    with np.load(Path(__file__).with_name("mel_filters.npz")) as file:
+        return np.asarray(file["slaney_80"])
+
+
+@lru_cache(maxsize=1)
+def _hann() -> np.ndarray:
+    """float32 [400]: periodic, as for spectra."""
+    phase = 2 * np.pi * np.arange(WINDOW_SAMPLES) / WINDOW_SAMPLES
+    return (0.5 - 0.5 * np.cos(phase)).astype(np.float32)

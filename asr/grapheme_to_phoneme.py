@@ -10,37 +10,29 @@ from __future__ import annotations
 import os
 from collections import defaultdict
 from collections.abc import Iterable
+from itertools import groupby
+from pathlib import Path
 
-import torch
-from torch import Tensor, nn
+import numpy as np
 
 from asr.errors import ModelError
-from asr.model_file import read_weights
+from asr.onnx_session import open_session
 from asr.pronunciation import Lexicon, Pronunciation, pronounce
-from asr.text import LETTER_TOKENS, PHONE_TOKENS, letter_ids, normalise
+from asr.text import PHONE_TOKENS, letter_ids, normalise
 
-PLACES = 2  # phones that one letter can stand for
 WORDS_AT_ONCE = 512
 
 
-class GraphemeToPhoneme(nn.Module):
-    """Letters of words to log-probabilities of phones."""
+class GraphemeToPhoneme:
+    """A model that `rill prepare pronouncer` made."""
 
-    def __init__(self, width: int = 64, hidden: int = 128) -> None:
-        super().__init__()
-        self.letters = nn.Embedding(len(LETTER_TOKENS), width)
-        self.lstm = nn.LSTM(
-            width, hidden, num_layers=2, batch_first=True, bidirectional=True, dropout=0.1
-        )
-        self.phones = nn.Linear(2 * hidden, PLACES * len(PHONE_TOKENS))
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        """Raises ModelError when the file is missing, damaged, or another model's."""
+        remedy = "rill prepare pronouncer makes one"
+        self._session = open_session(Path(path), threads=1, remedy=remedy)
+        if [value.name for value in self._session.get_inputs()] != ["letters"]:
+            raise ModelError(f"{path}: not a grapheme-to-phoneme model; {remedy}")
 
-    def forward(self, letters: Tensor) -> Tensor:
-        """Words of the same length, [batch, letters], to log-probabilities,
-        [batch, 2 * letters, phones]; phone 0 is the blank."""
-        written: Tensor = self.phones(self.lstm(self.letters(letters))[0])
-        return written.unflatten(2, (PLACES, -1)).flatten(1, 2).log_softmax(-1)
-
-    @torch.inference_mode()
     def pronounce(self, words: Iterable[str]) -> dict[str, Pronunciation]:
         """The most likely pronunciation of each word (letters a to z and apostrophe).
 
@@ -48,9 +40,10 @@ class GraphemeToPhoneme(nn.Module):
         """
         found = {}
         for batch in same_length_batches(words, WORDS_AT_ONCE):
-            letters = torch.tensor([letter_ids(word) for word in batch])
-            for word, path in zip(batch, self(letters).argmax(-1)):
-                phones = tuple(PHONE_TOKENS[k] for k in path.unique_consecutive().tolist() if k)
+            letters = np.array([letter_ids(word) for word in batch], np.int64)
+            (written,) = self._session.run(["phones"], {"letters": letters})
+            for word, path in zip(batch, written.argmax(-1).tolist()):
+                phones = tuple(PHONE_TOKENS[token] for token, _ in groupby(path) if token)
                 if phones:
                     found[word] = phones
         return found
@@ -86,21 +79,3 @@ def same_length_batches(words: Iterable[str], most: int) -> list[list[str]]:
         for _, same in sorted(by_length.items())
         for begin in range(0, len(same), most)
     ]
-
-
-def load_grapheme_to_phoneme(path: str | os.PathLike[str]) -> GraphemeToPhoneme:
-    """A model whose weights `asr.model_file.write_weights` wrote.
-
-    Raises:
-        ModelError: the file is missing, damaged, or another model's.
-    """
-    weights = read_weights(path)
-    try:
-        width = weights["letters.weight"].shape[1]
-        model = GraphemeToPhoneme(width, weights["lstm.weight_hh_l0"].shape[1])
-        model.load_state_dict(weights)
-    except (KeyError, IndexError, RuntimeError):
-        raise ModelError(
-            f"{path}: not a grapheme-to-phoneme model; rill prepare pronouncer makes one"
-        ) from None
-    return model.eval()

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 import platform
+import shutil
+import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from asr import __version__
-from asr.model_file import load_model, read_model_config
+from asr.engine import load_engine
+from asr.model_config import read_model_config
+from asr.onnx_session import default_threads
 
-PACKAGES = ("torch", "torchaudio", "flashlight-text", "kenlm", "soundfile", "soxr", "numpy")
+PACKAGES = ("onnxruntime", "flashlight-text", "kenlm", "soundfile", "soxr", "numpy", "torch")
 
 
 def info_lines(model_folder: str | Path) -> list[str]:
@@ -19,27 +23,33 @@ def info_lines(model_folder: str | Path) -> list[str]:
     Raises:
         ModelError: the model cannot be read.
     """
-    import torch
-
     config = read_model_config(model_folder)
-    model = load_model(model_folder)
-    weights = sum(parameter.numel() for parameter in model.parameters())
+    engine = load_engine(model_folder)
+    shape = engine.config
     size = sum(p.stat().st_size for p in Path(model_folder).rglob("*") if p.is_file())
     lines = [
         f"rill {__version__}, Python {platform.python_version()}, {platform.platform(terse=True)}",
-        f"model {Path(model_folder).name}: {weights / 1e6:.1f} million weights, "
-        f"{size / 1e6:.0f} MB with lexicon and language model, format {config['format_version']}",
-        f"algorithmic latency {model.latency_ms:.0f} ms, steps of {model.step_ms:.0f} ms",
+        f"model {Path(model_folder).name}: {shape.blocks} blocks of {shape.hidden} and "
+        f"{shape.backward_hidden} cells, {size / 1e6:.0f} MB with lexicon and language model, "
+        f"format {config['format_version']}",
+        f"engine {engine.description}",
+        f"algorithmic latency {shape.latency_ms:.0f} ms, steps of {shape.step_ms:.0f} ms",
     ]
     lines += [f"{key}: {value}" for key, value in sorted(config.get("decoding", {}).items())]
     lines += [f"{package} {_version(package)}" for package in PACKAGES]
-    lines.append(f"CPU: {os.cpu_count()} cores, {torch.get_num_threads()} threads")
-    if torch.cuda.is_available():
-        names = (torch.cuda.get_device_name(n) for n in range(torch.cuda.device_count()))
-        lines += [f"GPU: {name} (training; recognition runs on the CPU)" for name in names]
-    else:
-        lines.append("GPU: none")
+    lines.append(f"CPU: {os.cpu_count()} cores, {default_threads()} threads")
+    lines += [f"GPU: {name} (training; recognition runs on the CPU)" for name in _gpus()] or [
+        "GPU: none (recognition runs on the CPU)"
+    ]
     return lines
+
+
+def _gpus() -> list[str]:
+    if not shutil.which("nvidia-smi"):
+        return []
+    command = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
+    told = subprocess.run(command, capture_output=True, text=True)
+    return told.stdout.splitlines() if told.returncode == 0 else []
 
 
 def _version(package: str) -> str:

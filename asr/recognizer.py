@@ -16,53 +16,62 @@ from pathlib import Path
 from typing import IO, Any, Literal, NamedTuple
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from asr.acoustic_model import AcousticModel, AcousticState, BlockState, Emission, Mode
 from asr.audio import SAMPLE_RATE, Samples, read_blocks, readable_part
 from asr.beam_search import BeamDecoder, BeamSettings
-from asr.custom_words import CustomWord, custom_words
+from asr.custom_words import custom_words
 from asr.decoding import Clock, Decoder, GreedyDecoder, decode
+from asr.engine import (
+    AcousticState,
+    BlockState,
+    Emitted,
+    Engine,
+    EngineName,
+    Mode,
+    State,
+    join,
+    load_engine,
+)
 from asr.errors import AudioError, ConfigError
 from asr.features import log_mel, log_mel_step
-from asr.grapheme_to_phoneme import load_grapheme_to_phoneme
 from asr.language_model import LanguageModel
-from asr.library_checks import check_flashlight, import_torchaudio
-from asr.model_file import BUNDLED_MODEL, load_model, read_model_config
+from asr.library_checks import check_flashlight
+from asr.model_config import BUNDLED_MODEL, read_model_config
 from asr.pauses import cut_at_pauses
-from asr.pronunciation import Lexicon, read_lexicon
+from asr.pronunciation import read_lexicon
 from asr.transcript import Segment, Transcript, Word
 
 DecoderName = Literal["beam", "greedy"]
+CHUNK_STEPS = 8  # that a stream hears at once
 
 
 class RecognizerState(NamedTuple):
     """All that the recogniser carries between two pieces of sound, the decoding left out."""
 
-    samples: Tensor  # [samples] that the next frame begins with
-    acoustic: AcousticState
+    samples: Samples  # [samples] that the next frame begins with
+    acoustic: State
 
 
 class Heard(NamedTuple):
     """What came of a piece of sound."""
 
-    frames: Tensor  # [frames, mels] log-mel, those that became complete
-    emission: Emission  # [1, steps, tokens], the steps that became certain
+    frames: np.ndarray  # [frames, mels] log-mel, those that became complete
+    emission: Emitted  # [1, steps, tokens], the steps that became certain
 
 
 class Recognizer:
-    """An acoustic model with its decoder. Holds no state of any recording: threads may share it."""
+    """The engine of an acoustic model, with a decoder. Holds no state of any recording: threads may
+    share it."""
 
     def __init__(
         self,
-        acoustic_model: AcousticModel,
+        engine: Engine,
         decoder: Decoder,
         name: str = "",
         pronouncer: Path | None = None,
     ) -> None:
         """`pronouncer`: the grapheme-to-phoneme model for custom words that no lexicon knows."""
-        self.acoustic_model, self.decoder, self.name = acoustic_model, decoder, name
+        self.engine, self.decoder, self.name = engine, decoder, name
         self.pronouncer = pronouncer
 
     @classmethod
@@ -73,6 +82,8 @@ class Recognizer:
         language_model: str | os.PathLike[str] | None = None,
         lexicon: str | os.PathLike[str] | None = None,
         words: Iterable[str] = (),
+        engine: EngineName | None = None,
+        threads: int | None = None,
         **decoding: float,
     ) -> Recognizer:
         """A recogniser from a model's folder.
@@ -83,13 +94,15 @@ class Recognizer:
             language_model: a KenLM binary instead of the model's own.
             lexicon: a lexicon file instead of the model's own.
             words: custom words, each as a line of `asr.custom_words`: "rill  R IH L  :1".
-            decoding: settings of the beam (beam, beam_threshold, lm_weight, word_score,
-                blank_penalty) instead of those in the model's config.
+            engine: "onnx" or "torch" (asr/engine.py); the faster that the model has if not given.
+            threads: that the network may use; one for each core if not given.
+            decoding: settings of the beam (beam, beam_tokens, beam_threshold, lm_weight,
+                word_score, blank_penalty) instead of those in the model's config.
 
         Raises:
             ModelError: a part that is missing or damaged.
-            ConfigError: a decoder or setting that does not exist, a custom word that cannot be
-                honoured.
+            ConfigError: a decoder, engine or setting that does not exist, a custom word that cannot
+                be honoured.
         """
         words = list(words)
         folder = Path(model)
@@ -105,22 +118,21 @@ class Recognizer:
             raise ConfigError(
                 "the greedy decoder takes no language model, lexicon or custom words; use beam"
             )
-        import_torchaudio()  # a torch that does not fit is told now, not at the first sound
-        acoustic_model = load_model(folder)
-        clock = Clock(acoustic_model.step_ms / 1000, delay)
+        network = load_engine(folder, engine, threads)
+        clock = Clock(network.config.step_ms / 1000, delay)
         if decoder == "greedy":
-            return cls(acoustic_model, GreedyDecoder(clock), folder.name)
+            return cls(network, GreedyDecoder(clock), folder.name)
         check_flashlight()
-        pronouncer = folder / "pronouncer.safetensors"
+        pronouncer = folder / "pronouncer.onnx"
         known_words = read_lexicon(lexicon or folder / "lexicon.txt.xz")
         beam = BeamDecoder(
             known_words,
             LanguageModel(language_model or folder / "language_model.bin"),
             clock,
             BeamSettings(**settings),
-            _custom_words(words, known_words, pronouncer),
+            custom_words(words, known_words, pronouncer),
         )
-        return cls(acoustic_model, beam, folder.name, pronouncer)
+        return cls(network, beam, folder.name, pronouncer)
 
     def with_words(self, words: Iterable[str]) -> Recognizer:
         """A recogniser that also knows these custom words, in place of any that this one knows. It
@@ -134,9 +146,9 @@ class Recognizer:
         """
         if not isinstance(self.decoder, BeamDecoder):
             raise ConfigError("the greedy decoder takes no custom words; use beam")
-        custom = _custom_words(list(words), self.decoder.lexicon, self.pronouncer)
+        custom = custom_words(words, self.decoder.lexicon, self.pronouncer)
         decoder = self.decoder.with_custom_words(custom)
-        return Recognizer(self.acoustic_model, decoder, self.name, self.pronouncer)
+        return Recognizer(self.engine, decoder, self.name, self.pronouncer)
 
     def transcribe(self, source: str | os.PathLike[str] | IO[bytes] | Samples) -> Transcript:
         """A whole recording in full mode, both directions.
@@ -160,80 +172,69 @@ class Recognizer:
             samples_heard = begins + len(samples)
         return heard_in(segments, samples_heard / SAMPLE_RATE, damage)
 
-    @torch.inference_mode()
     def _transcribe_piece(self, samples: Samples, begins_seconds: float) -> Segment:
         words = decode(self.decoder, self.emission(samples, "full"))
         return Segment(
             shift_words(words, begins_seconds, begins_seconds + len(samples) / SAMPLE_RATE)
         )
 
-    @torch.inference_mode()
-    def emission(self, samples: Samples, mode: Mode) -> Emission:
+    def emission(self, samples: Samples, mode: Mode) -> Emitted:
         """What the network makes of a whole utterance, [1, steps, tokens]; in streaming mode the
         very steps that a stream would have heard."""
         if mode == "full":
             padded = np.concatenate([samples, self.tail_silence()])
-            return self.read_again(log_mel(torch.from_numpy(padded)))
-        state, heard = self.step(self.initial_state(), samples)
-        rest = self.finish(state)
-        return Emission(*(torch.cat(pair, dim=1) for pair in zip(heard.emission, rest.emission)))
+            return self.engine.read(log_mel(padded))
+        state, emissions = self.initial_state(), []
+        for begin in range(0, len(samples), self.chunk_samples):
+            state, heard = self.step(state, samples[begin : begin + self.chunk_samples])
+            emissions.append(heard.emission)
+        return join([*emissions, self.finish(state).emission])
+
+    @property
+    def chunk_samples(self) -> int:
+        """Samples that a stream hears at once: 320 ms."""
+        return CHUNK_STEPS * self.engine.config.step_samples
 
     def tail_silence(self) -> Samples:
         """Silence to hear after the last sample, so that the model has all the look-ahead that the
         last word needs: its algorithmic latency in whole steps."""
-        model = self.acoustic_model
-        steps = math.ceil(model.latency_ms / model.step_ms)
-        return np.zeros(steps * model.step_samples, np.float32)
+        config = self.engine.config
+        steps = math.ceil(config.latency_ms / config.step_ms)
+        return np.zeros(steps * config.step_samples, np.float32)
 
     def initial_state(self) -> RecognizerState:
         """The state of a stream that has heard nothing."""
-        return RecognizerState(torch.zeros(0), self.acoustic_model.initial_state())
+        return RecognizerState(np.zeros(0, np.float32), self.engine.initial_state())
 
-    @torch.inference_mode()
     def step(self, state: RecognizerState, samples: Samples) -> tuple[RecognizerState, Heard]:
         """Streaming mode: hear the next float32 [samples] at 16 kHz.
 
         Returns:
             The state to carry on, and what came of the samples.
         """
-        carried, frames = log_mel_step(state.samples, torch.from_numpy(samples))
-        acoustic, emission = self.acoustic_model.step(state.acoustic, frames[None])
+        carried, frames = log_mel_step(state.samples, samples)
+        acoustic, emission = self.engine.step(state.acoustic, frames)
         return RecognizerState(carried, acoustic), Heard(frames, emission)
 
-    @torch.inference_mode()
     def finish(self, state: RecognizerState) -> Heard:
         """What still waited, with the tail of silence heard."""
         state, heard = self.step(state, self.tail_silence())
-        rest = self.acoustic_model.finish(state.acoustic)
-        emission = Emission(*(torch.cat(pair, dim=1) for pair in zip(heard.emission, rest)))
-        return Heard(heard.frames, emission)
-
-    @torch.inference_mode()
-    def read_again(self, frames: Tensor) -> Emission:
-        """Full mode, both directions, over the frames [frames, mels] of an utterance that is whole:
-        the second pass of a stream."""
-        return self.acoustic_model(frames[None], None, "full")[0]
+        rest = self.engine.finish(state.acoustic)
+        return Heard(heard.frames, join([heard.emission, rest]))
 
     def forget(self, state: RecognizerState) -> RecognizerState:
         """The state with the LSTM's memory empty, as at the begin of an utterance; no sound that
         was heard and not yet told is lost."""
         blocks = tuple(
             BlockState(
-                torch.zeros_like(block.hidden),
-                torch.zeros_like(block.cell),
+                np.zeros_like(block.hidden),
+                np.zeros_like(block.cell),
                 block.waiting_input,
                 block.waiting_output,
             )
             for block in state.acoustic.blocks
         )
         return RecognizerState(state.samples, AcousticState(state.acoustic.frames, blocks))
-
-
-def _custom_words(words: list[str], lexicon: Lexicon, pronouncer: Path | None) -> list[CustomWord]:
-    if not words:
-        return []
-    model = load_grapheme_to_phoneme(pronouncer) if pronouncer and pronouncer.exists() else None
-    return custom_words(words, lexicon, model)
 
 
 def heard_in(segments: Iterable[Segment], duration: float, damage: list[AudioError]) -> Transcript:

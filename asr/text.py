@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
 
 BLANK = "-"  # CTC's "nothing new here"; index 0 in both alphabets
 WORD_BOUNDARY = "|"
@@ -52,9 +53,9 @@ def letter_ids(text: str) -> list[int]:
     return [_LETTER_ID[letter] for letter in text.replace(" ", WORD_BOUNDARY)]
 
 
-def phone_ids(phones: list[str]) -> list[int]:
+def phone_ids(phones: Iterable[str]) -> list[int]:
     """Phone tokens of a pronunciation."""
-    return [_PHONE_ID[phone] for phone in phones]
+    return list(map(_PHONE_ID.__getitem__, phones))
 
 
 _LETTER_ID = {letter: index for index, letter in enumerate(LETTER_TOKENS)}

@@ -17,11 +17,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
-from asr.acoustic_model import Emission
 from asr.audio import SAMPLE_RATE, Resampler, Samples, readable_part
 from asr.decoding import decode
+from asr.engine import Emission, Emitted
 from asr.errors import AudioError, ConfigError
 from asr.features import MEL_BANDS
 from asr.recognizer import Heard, Recognizer, RecognizerState, heard_in, shift_words
@@ -29,7 +28,6 @@ from asr.transcript import Segment, Transcript, Word
 from streaming.endpointing import EndpointRules, endpoint
 from streaming.state import pack_state, unpack_state
 
-CHUNK_STEPS = 8
 SPEECH_PROBABILITY = 0.5  # a step counts as speech when blank has less than the rest of this
 
 
@@ -74,13 +72,14 @@ class Stream:
         """
         self.recognizer, self.rules, self.name = recognizer, rules, name
         self.second_pass = second_pass
-        self._chunk_samples = CHUNK_STEPS * recognizer.acoustic_model.step_samples
-        self._step_seconds = recognizer.acoustic_model.step_ms / 1000
+        self._step_seconds = recognizer.engine.config.step_ms / 1000
         self._resampler = Resampler(sample_rate, name)
         self._waiting = np.zeros(0, np.float32)
         self._state: RecognizerState = recognizer.initial_state()
         self._finished = False
-        self._frames = [torch.zeros(0, MEL_BANDS)]  # of this utterance, and some that come after
+        self._frames = [
+            np.zeros((0, MEL_BANDS), np.float32)
+        ]  # of this utterance, and some that come after
         self._begin_utterance(first_step=0)
 
     @property
@@ -107,8 +106,8 @@ class Stream:
         resampled = self._resampler.push(samples)
         self._waiting = np.concatenate([self._waiting, resampled])
         events: list[Partial] = []
-        while len(self._waiting) >= self._chunk_samples:
-            chunk, self._waiting = np.split(self._waiting, [self._chunk_samples])
+        while len(self._waiting) >= self.recognizer.chunk_samples:
+            chunk, self._waiting = np.split(self._waiting, [self.recognizer.chunk_samples])
             self._state, heard = self.recognizer.step(self._state, chunk)
             events += self._decode(heard)
         return events
@@ -123,8 +122,10 @@ class Stream:
             raise ConfigError(f"{self.name}: the stream was finished before")
         self._finished = True
         rest = np.concatenate([self._waiting, self._resampler.finish()])
-        while len(rest) >= self._chunk_samples:  # what the resampler held can fill one more
-            chunk, rest = np.split(rest, [self._chunk_samples])
+        while (
+            len(rest) >= self.recognizer.chunk_samples
+        ):  # what the resampler held can fill one more
+            chunk, rest = np.split(rest, [self.recognizer.chunk_samples])
             self._state, heard = self.recognizer.step(self._state, chunk)
             self._hear(heard)
         self._state, heard = self.recognizer.step(self._state, rest)
@@ -139,7 +140,7 @@ class Stream:
                 "resampler": self._resampler.state(),
                 "waiting": self._waiting,
                 "carried": self._state,
-                "frames": torch.cat(self._frames),
+                "frames": np.concatenate(self._frames),
                 "emissions": self._emissions,
                 "first_step": self._first_step,
                 "silent_steps": self._silent_steps,
@@ -177,7 +178,7 @@ class Stream:
     def _begin_utterance(self, first_step: int) -> None:
         self._first_step = first_step
         self._decoding = self.recognizer.decoder.begin()
-        self._emissions: list[Emission] = []  # of this utterance: the decoding can be made from it
+        self._emissions: list[Emitted] = []  # of this utterance: the decoding can be made from it
         self._silent_steps = 0
         self._speech_heard = False
         self._shown: tuple[Word, ...] = ()
@@ -188,7 +189,7 @@ class Stream:
             self._frames.append(heard.frames)
         self._decoding.push(emission)
         self._emissions.append(emission)
-        speech = torch.nonzero(emission.phones[0, :, 0].exp() < SPEECH_PROBABILITY)
+        speech = np.flatnonzero(np.exp(emission.phones[0, :, 0]) < SPEECH_PROBABILITY)
         self._speech_heard |= len(speech) > 0
         steps = emission.phones.shape[1]
         self._silent_steps = (
@@ -224,17 +225,17 @@ class Stream:
         found = self._decoding.words(finished=True)
         if self.second_pass and self._speech_heard:
             # With the frames that come after it as look-ahead, but without their steps.
-            emission = self.recognizer.read_again(torch.cat(self._frames))
+            emission = self.recognizer.engine.read(np.concatenate(self._frames))
             its_steps = Emission(*(part[:, : self._decoding.steps] for part in emission))
             found = decode(self.recognizer.decoder, its_steps)
         words = self._in_recording(found, latest)
         shown = [word.word for word in self._shown]
         return Final(words, revised=[w.word for w in words[: len(shown)]] != shown)
 
-    def _frames_after(self) -> torch.Tensor:
+    def _frames_after(self) -> np.ndarray:
         """The frames heard that belong to the next utterance."""
-        config = self.recognizer.acoustic_model.config
-        return torch.cat(self._frames)[self._decoding.steps * config.frames_per_step :]
+        config = self.recognizer.engine.config
+        return np.concatenate(self._frames)[self._decoding.steps * config.frames_per_step :]
 
     def _in_recording(self, words: list[Word], latest: float = float("inf")) -> tuple[Word, ...]:
         return shift_words(words, self._first_step * self._step_seconds, latest)

@@ -11,7 +11,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from asr.audio import Samples, read_audio
-from asr.model_file import BUNDLED_MODEL
+from asr.model_config import BUNDLED_MODEL
 from asr.recognizer import Recognizer
 
 DEMO = BUNDLED_MODEL / "demo.flac"

@@ -14,12 +14,11 @@ from functools import partial
 from pathlib import Path
 
 import jiwer
-import torch
 
-from asr.acoustic_model import Emission, Mode
 from asr.audio import read_audio
 from asr.beam_search import BeamDecoder, BeamSettings
 from asr.decoding import decode
+from asr.engine import Emitted, Mode
 from asr.errors import AudioError, ConfigError, DataError
 from asr.recognizer import Recognizer
 from training.corpora import find_corpus
@@ -33,7 +32,7 @@ class Spoken:
     """An utterance of the corpus: what was said, and what the network made of it."""
 
     reference: str
-    emission: Emission  # [1, steps, tokens]
+    emission: Emitted  # [1, steps, tokens]
 
 
 def tune(
@@ -97,7 +96,6 @@ def told(settings: BeamSettings) -> str:
     return "  ".join(f"{name} {asdict(settings)[name]:g}" for name in STEPS)
 
 
-@torch.inference_mode()
 def hear(recognizer: Recognizer, corpus: str | Path, mode: Mode, every: int) -> list[Spoken]:
     """The emissions of a corpus; what cannot be read is left out.
 
@@ -121,7 +119,6 @@ _shared: tuple[BeamDecoder, list[Spoken]]
 
 def _share(decoder: BeamDecoder, spoken: list[Spoken]) -> None:
     global _shared
-    torch.set_num_threads(1)
     _shared = decoder, spoken
 
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import jiwer
 import numpy as np
 
-from asr.acoustic_model import Mode
 from asr.audio import read_audio
 from asr.decoding import decode
+from asr.engine import Mode
 from asr.errors import AudioError, DataError
 from asr.recognizer import Recognizer
 from training.corpora import find_corpus

@@ -13,7 +13,6 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from asr.audio import read_audio
 from asr.errors import AudioError, DataError
@@ -109,9 +108,9 @@ def write_feature_cache(
 
 
 def _frames_or_reason(utterance: Utterance) -> np.ndarray | str:
-    torch.set_num_threads(1)
+
     try:
         samples = read_audio(utterance.audio)
     except AudioError as error:
         return f"unreadable audio: {error}"
-    return log_mel(torch.from_numpy(samples)).numpy().astype(np.float16)
+    return log_mel(samples).astype(np.float16)

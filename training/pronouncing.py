@@ -2,24 +2,47 @@
 
 from __future__ import annotations
 
+import os
 import time
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
+from onnx import TensorProto
 from rapidfuzz.distance import Levenshtein
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 
-from asr.errors import DataError
-from asr.grapheme_to_phoneme import PLACES, GraphemeToPhoneme, same_length_batches
+from asr.errors import DataError, ModelError
+from asr.grapheme_to_phoneme import GraphemeToPhoneme, same_length_batches
+from asr.onnx_graph import Graph, Weights
 from asr.pronunciation import Lexicon
-from asr.text import letter_ids, normalise, phone_ids
+from asr.text import LETTER_TOKENS, PHONE_TOKENS, letter_ids, normalise, phone_ids
 
 HELD_OUT = 50  # every so many words (by hash) are kept for testing
 BATCH_WORDS = 256
+PLACES = 2  # phones that one letter can stand for
+
+
+class PronouncingNetwork(nn.Module):
+    """Letters of words to log-probabilities of phones."""
+
+    def __init__(self, width: int = 64, hidden: int = 128) -> None:
+        super().__init__()
+        self.letters = nn.Embedding(len(LETTER_TOKENS), width)
+        self.lstm = nn.LSTM(
+            width, hidden, num_layers=2, batch_first=True, bidirectional=True, dropout=0.1
+        )
+        self.phones = nn.Linear(2 * hidden, PLACES * len(PHONE_TOKENS))
+
+    def forward(self, letters: Tensor) -> Tensor:
+        """Words of the same length, [batch, letters], to log-probabilities,
+        [batch, 2 * letters, phones]; phone 0 is the blank."""
+        written: Tensor = self.phones(self.lstm(self.letters(letters))[0])
+        return written.unflatten(2, (PLACES, -1)).flatten(1, 2).log_softmax(-1)
 
 
 @dataclass(frozen=True)
@@ -43,8 +66,8 @@ def train_pronouncer(
     epochs: int = 10,
     seed: int = 1,
     report: Callable[[str], None] = print,
-) -> tuple[GraphemeToPhoneme, PronouncingErrors]:
-    """A grapheme-to-phoneme model of a dictionary, and its errors on the words kept out.
+) -> tuple[PronouncingNetwork, list[str]]:
+    """A grapheme-to-phoneme network of a dictionary, and the words that were kept out of training.
 
     Raises:
         DataError: a dictionary with too few words.
@@ -56,7 +79,7 @@ def train_pronouncer(
         raise DataError(f"a dictionary of {len(spelled)} words is too small to learn from")
     torch.manual_seed(seed)
     random = np.random.default_rng(seed)
-    model = GraphemeToPhoneme()
+    model = PronouncingNetwork()
     optimiser = torch.optim.AdamW(model.parameters(), lr=3e-3, weight_decay=1e-3, fused=True)
     schedule: torch.optim.lr_scheduler.OneCycleLR | None = None
     for epoch in range(epochs):
@@ -77,8 +100,38 @@ def train_pronouncer(
             f"epoch {epoch + 1} of {epochs}: loss {np.mean(losses):.3f}, "
             f"{time.monotonic() - began:.0f} s"
         )
-    model.eval()
-    return model, pronouncing_errors(model, lexicon, kept_out)
+    return model.eval(), kept_out
+
+
+def write_pronouncer(network: PronouncingNetwork, path: str | os.PathLike[str]) -> None:
+    """Write the network as `asr.grapheme_to_phoneme` reads it, whole or not at all.
+
+    Raises:
+        ModelError: it cannot be written; the file that was there before is intact.
+    """
+    graph = Graph(Weights(), "fp32")
+    letters = graph.input("letters", ["batch", "letters"], TensorProto.INT64)
+    table = graph.value("letters.weight", network.letters.weight.detach().numpy())
+    x = graph.batch_first(graph.node("Gather", [table, letters], "embedded"), "embedded_first")
+    for layer in ("l0", "l1"):
+        both = [
+            graph.lstm(f"{layer}{way}", x, network.lstm, reverse=bool(way), of=layer + way)[0]
+            for way in ("", "_reverse")
+        ]
+        x = graph.join(both, f"{layer}_both", axis=2)
+    written = graph.batch_first(graph.linear("phones", x, network.phones), "phones_batch")
+    shape = graph.number(0, -1, len(PHONE_TOKENS))
+    places = graph.node("Reshape", [written, shape], "places")
+    logs = graph.node("LogSoftmax", [places], "logs", axis=-1)
+    graph.output(logs, "phones", ["batch", "places", len(PHONE_TOKENS)])
+    path = Path(path)
+    part = path.with_suffix(".part")
+    try:
+        part.write_bytes(graph.serialised())
+        part.replace(path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise ModelError(f"{path}: could not be written ({error.strerror})") from None
 
 
 def pronouncing_errors(
@@ -101,13 +154,11 @@ def pronouncing_errors(
 
 
 def _loss(
-    model: GraphemeToPhoneme, words: list[str], lexicon: Lexicon, random: np.random.Generator
+    model: PronouncingNetwork, words: list[str], lexicon: Lexicon, random: np.random.Generator
 ) -> torch.Tensor:
     """CTC, per word; of several pronunciations one is drawn."""
     letters = torch.tensor([letter_ids(word) for word in words])
-    targets = [
-        phone_ids(list(lexicon[word][int(random.integers(len(lexicon[word])))])) for word in words
-    ]
+    targets = [phone_ids(lexicon[word][int(random.integers(len(lexicon[word])))]) for word in words]
     return F.ctc_loss(
         model(letters).transpose(0, 1),
         torch.tensor([phone for target in targets for phone in target]),

@@ -9,7 +9,8 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from asr.acoustic_model import AcousticConfig, AcousticModel, Mode
+from asr.acoustic_model import AcousticModel
+from asr.engine import AcousticConfig, Mode
 from asr.errors import ConfigError
 from asr.model_file import load_model
 from asr.text import PHONE_TOKENS

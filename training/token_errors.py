@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from rapidfuzz.distance import Levenshtein
 
-from asr.acoustic_model import AcousticModel, Mode
+from asr.acoustic_model import AcousticModel
+from asr.engine import Mode
 from asr.text import LETTER_TOKENS, WORD_BOUNDARY
 from training.batches import Batches
 

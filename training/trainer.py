@@ -22,7 +22,8 @@ from lightning_fabric.strategies import DDPStrategy
 from torch import Tensor, nn
 from torch.profiler import record_function
 
-from asr.acoustic_model import AcousticModel, Mode
+from asr.acoustic_model import AcousticModel
+from asr.engine import Mode
 from asr.errors import ConfigError, DataError
 from asr.model_file import save_model
 from asr.pronunciation import read_lexicon

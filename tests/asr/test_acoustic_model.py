@@ -11,10 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from asr.acoustic_model import AcousticConfig, AcousticModel, AcousticState, BlockState
+from asr.acoustic_model import AcousticModel
+from asr.engine import AcousticConfig, AcousticState, BlockState
 from asr.errors import ModelError
 from asr.lstm import LSTMLayer
-from asr.model_file import FORMAT_VERSION, load_model, save_model
+from asr.model_config import FORMAT_VERSION
+from asr.model_file import load_model, save_model
 
 CONFIGS = {
     "small": AcousticConfig(blocks=2, hidden=16, backward_hidden=8),
@@ -89,7 +91,7 @@ def test_stacked_streams_are_each_alone() -> None:
 @torch.no_grad()
 def test_a_step_needs_what_latency_promises_and_no_more() -> None:
     model = network(CONFIGS["small"])
-    frames = round((model.latency_ms - 25) / 10) + 1  # frames begun within the latency
+    frames = round((model.config.latency_ms - 25) / 10) + 1  # frames begun within the latency
     x = sound(frames)
     assert model.step(model.initial_state(), x)[1].phones.shape[1] == 1
     assert model.step(model.initial_state(), x[:, :-1])[1].phones.shape[1] == 0

@@ -12,19 +12,14 @@ from asr.audio import Samples
 from asr.beam_search import BeamDecoder
 from asr.custom_words import CustomWord, custom_words, read_custom_words
 from asr.errors import ConfigError
-from asr.grapheme_to_phoneme import GraphemeToPhoneme, load_grapheme_to_phoneme
 from asr.language_model import LanguageModel
-from asr.model_file import BUNDLED_MODEL
+from asr.model_config import BUNDLED_MODEL
 from asr.recognizer import Recognizer
 from streaming.stream import transcribe_streaming
 from tests.asr.test_decoding import CLOCK, LEXICON, decode, emission_of, split
 
 PIECES = 12
-
-
-@pytest.fixture(scope="module")
-def pronouncer() -> GraphemeToPhoneme:
-    return load_grapheme_to_phoneme(BUNDLED_MODEL / "pronouncer.safetensors")
+PRONOUNCER = BUNDLED_MODEL / "pronouncer.onnx"
 
 
 @pytest.fixture(scope="module")
@@ -41,10 +36,8 @@ def test_a_line_may_say_how_it_sounds_and_how_likely_it_is() -> None:
     ]
 
 
-def test_what_the_lexicon_lacks_is_pronounced_from_its_letters(
-    pronouncer: GraphemeToPhoneme,
-) -> None:
-    (made,) = custom_words(["bat cats"], LEXICON, pronouncer)
+def test_what_the_lexicon_lacks_is_pronounced_from_its_letters() -> None:
+    (made,) = custom_words(["bat cats"], LEXICON, PRONOUNCER)
     assert made.pronunciations == ((("B", "AE", "T"), ("K", "AE", "T", "S")),)
 
 
@@ -142,7 +135,7 @@ def test_a_stream_hears_custom_words_in_a_real_recording(
 ) -> None:
     """What the bundled recording says, "the entire castle", as one invented name."""
     with_name = recognizer.with_words(["thentirecastle  DH IY EH N T AY ER K AE S AH L  :2"])
-    assert with_name.acoustic_model is recognizer.acoustic_model
+    assert with_name.engine is recognizer.engine
     for blocks in ([speech], [speech[:50_001], speech[50_001:]]):
         text = transcribe_streaming(with_name, blocks).text
         assert "thentirecastle" in text

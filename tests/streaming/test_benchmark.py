@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from asr.audio import SAMPLE_RATE, Samples
-from asr.model_file import BUNDLED_MODEL
+from asr.model_config import BUNDLED_MODEL
 from asr.recognizer import Recognizer
 from streaming.benchmark import MEBIBYTE, benchmark, stream_for_hours, ten_seconds
 from tests.conftest import DEMO

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-import torch
 
 from asr.audio import SAMPLE_RATE, read_audio
 from asr.errors import DataError
@@ -130,8 +129,8 @@ def test_the_cache_holds_the_features(corpus_folder: Path, tmp_path: Path) -> No
     assert (tmp_path / "cache" / "left_out.tsv").read_text().count("\n") == 6
     cache = FeatureCache(tmp_path / "cache")
     assert cache.utterances == corpus.utterances
-    sound = torch.from_numpy(read_audio(corpus.utterances[0].audio))
-    np.testing.assert_allclose(cache.frames(0), log_mel(sound).numpy(), atol=1e-2)
+    sound = read_audio(corpus.utterances[0].audio)
+    np.testing.assert_allclose(cache.frames(0), log_mel(sound), atol=1e-2)
     mean, deviation = cache.mean_and_deviation()
     np.testing.assert_allclose(mean, cache.frames(0).mean(0), atol=1e-3)
     np.testing.assert_allclose(deviation, cache.frames(0).std(0), atol=1e-3)

@@ -10,7 +10,7 @@ import pytest
 
 from asr.beam_search import BeamDecoder, BeamSettings
 from asr.errors import ConfigError
-from asr.model_file import BUNDLED_MODEL, read_model_config, save_decoding
+from asr.model_config import BUNDLED_MODEL, read_model_config, save_decoding
 from asr.recognizer import Recognizer
 from training.decoder_tuning import neighbours, tune
 
@@ -28,7 +28,7 @@ def corpus(tmp_path: Path) -> Path:
 def test_settings_that_are_far_off_become_better(recognizer: Recognizer, corpus: Path) -> None:
     assert isinstance(recognizer.decoder, BeamDecoder)
     bad = replace(recognizer.decoder.settings, lm_weight=0.0, beam=20)
-    changed = Recognizer(recognizer.acoustic_model, recognizer.decoder.with_settings(bad))
+    changed = Recognizer(recognizer.engine, recognizer.decoder.with_settings(bad))
     told: list[str] = []
     best, rate = tune(changed, corpus, "streaming", processes=1, report=told.append)
     first = float(told[1].split()[1])

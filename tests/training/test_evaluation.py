@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from asr.acoustic_model import Mode
+from asr.engine import Mode
 from asr.errors import DataError
 from asr.recognizer import Recognizer
 from training.evaluation import Evaluation, Reading, error_rates, evaluate_corpus

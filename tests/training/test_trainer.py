@@ -14,7 +14,8 @@ import pytest
 import torch
 
 from asr.errors import ConfigError, DataError
-from asr.model_file import load_model, read_model_config
+from asr.model_config import read_model_config
+from asr.model_file import load_model
 from tests.training.synthetic import write_synthetic_cache
 from training.config import TrainConfig, read_config
 from training.profiling import profile_lines

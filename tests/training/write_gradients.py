@@ -7,7 +7,8 @@ import sys
 
 import torch
 
-from asr.acoustic_model import AcousticConfig, AcousticModel
+from asr.acoustic_model import AcousticModel
+from asr.engine import AcousticConfig
 from asr.pronunciation import read_lexicon
 from training.batches import Batches
 from training.config import BatchConfig, ObjectiveConfig, TrainConfig

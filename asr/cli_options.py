@@ -1,0 +1,76 @@
+"""Options that several commands of `rill` share, and the recogniser that they ask for."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from asr.recognizer import Recognizer
+
+
+class Mode(StrEnum):
+    """How a recording is read."""
+
+    full = "full"
+    streaming = "streaming"
+
+
+class DecoderChoice(StrEnum):
+    """How emissions become words."""
+
+    beam = "beam"
+    greedy = "greedy"
+
+
+class EngineChoice(StrEnum):
+    """What computes the network."""
+
+    onnx = "onnx"
+    torch = "torch"
+
+
+Model = Annotated[
+    Path | None, typer.Option(help="A model's folder; the bundled English model if not given.")
+]
+LanguageModelFile = Annotated[Path | None, typer.Option("--lm", help="A KenLM binary to use.")]
+WordsFile = Annotated[
+    Path | None, typer.Option(help="Custom words, one a line: kubernetes, or  rill  R IH L.")
+]
+LexiconFile = Annotated[Path | None, typer.Option(help="A lexicon to use: word  P HH OW N Z.")]
+EngineOption = Annotated[
+    EngineChoice | None,
+    typer.Option(help="onnx (the default where the model was exported) or torch, the reference."),
+]
+ThreadsOption = Annotated[
+    int | None, typer.Option(min=1, help="Threads of the network; one a core if not given.")
+]
+
+
+def load_recognizer(
+    model: Path | None,
+    decoder: DecoderChoice,
+    lm: Path | None,
+    lexicon: Path | None,
+    words: Path | None,
+    engine: EngineChoice | None = None,
+    threads: int | None = None,
+) -> Recognizer:
+    """The recogniser that the options of a command describe."""
+    from asr.custom_words import read_custom_words
+    from asr.model_config import BUNDLED_MODEL
+    from asr.recognizer import Recognizer
+
+    custom = read_custom_words(words) if words else []
+    return Recognizer.load(
+        model or BUNDLED_MODEL,
+        decoder.value,
+        lm,
+        lexicon,
+        custom,
+        engine.value if engine else None,
+        threads,
+    )
