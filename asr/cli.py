@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import math
 import os
 import sys
+from contextlib import closing
 from enum import StrEnum
 from functools import partial
 from io import TextIOWrapper
@@ -52,6 +54,13 @@ class OutputFormat(StrEnum):
     json = "json"
     srt = "srt"
     vtt = "vtt"
+
+
+class LiveFormat(StrEnum):
+    """How what is being said is written."""
+
+    text = "text"
+    json = "json"
 
 
 @app.command()
@@ -103,6 +112,62 @@ def transcribe(
         typer.echo(line, err=True)
     if summary.failures:
         raise typer.Exit(2)
+
+
+@app.command()
+def listen(
+    device: Annotated[
+        str | None, typer.Option(help="Number or part of the name; the default microphone if not.")
+    ] = None,
+    list_devices: Annotated[
+        bool, typer.Option("--list-devices", help="Print the input devices and end.")
+    ] = False,
+    format: Annotated[
+        LiveFormat, typer.Option(help="text, or json: an object a line, partials too.")
+    ] = LiveFormat.text,
+    save: Annotated[
+        Path | None, typer.Option(help="Also keep the sound: a .flac or .wav file.")
+    ] = None,
+    seconds: Annotated[
+        float | None, typer.Option(min=0.1, help="End after so many seconds of sound.")
+    ] = None,
+    model: Model = None,
+    lm: LanguageModelFile = None,
+    lexicon: LexiconFile = None,
+    words: WordsFile = None,
+    decoder: Annotated[DecoderChoice, typer.Option(help="beam or greedy.")] = DecoderChoice.beam,
+    second_pass: Annotated[
+        bool, typer.Option(help="Read each utterance again, in both directions, when it has ended.")
+    ] = True,
+    silence: Annotated[
+        float, typer.Option(min=0.1, help="Seconds of silence after words that end an utterance.")
+    ] = 1.2,
+    engine: EngineOption = None,
+    threads: ThreadsOption = None,
+) -> None:
+    """Write down what is said into the microphone, as it is said. Ctrl-C ends."""
+    from streaming.captions import JsonCaptions, PlainCaptions, TerminalCaptions
+    from streaming.endpointing import EndpointRules
+    from streaming.listening import listen as listen_until
+    from streaming.listening import stopped_by_signals
+    from streaming.microphone import choose_device, default_device, input_devices
+
+    if list_devices:
+        default = default_device()
+        for found in input_devices():
+            typer.echo(found.line(found == default))
+        return
+    choose_device(device)  # a wrong one is told before the model is loaded
+    recognizer = load_recognizer(model, decoder, lm, lexicon, words, engine, threads)
+    rules = EndpointRules(silence_after_words=silence)
+    plain = JsonCaptions() if format is LiveFormat.json else PlainCaptions()
+    captions = TerminalCaptions() if sys.stdout.isatty() and format is LiveFormat.text else plain
+    with stopped_by_signals() as stop, closing(captions):
+        summary = listen_until(
+            recognizer, captions, device, save, seconds or math.inf, rules, second_pass, stop
+        )
+    for line in summary.lines():
+        typer.echo(line, err=True)
 
 
 @app.command()

@@ -195,6 +195,13 @@ class Recognizer:
         """Samples that a stream hears at once: 320 ms."""
         return CHUNK_STEPS * self.engine.config.step_samples
 
+    def warm_up(self) -> None:
+        """Load now what is otherwise loaded when it is first used."""
+        silence = np.zeros(SAMPLE_RATE, np.float32)
+        modes: tuple[Mode, ...] = ("streaming", "full")
+        for mode in modes:
+            decode(self.decoder, self.emission(silence, mode))
+
     def tail_silence(self) -> Samples:
         """Silence to hear after the last sample, so that the model has all the look-ahead that the
         last word needs: its algorithmic latency in whole steps."""

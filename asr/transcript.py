@@ -62,17 +62,19 @@ def to_json(transcript: Transcript, file: str) -> str:
         "file": file,
         "text": transcript.text,
         "duration": round(transcript.duration, 3),
-        "words": [
-            {
-                "word": word.word,
-                "start": round(word.start, 3),
-                "end": round(word.end, 3),
-                "confidence": round(word.confidence, 3),
-            }
-            for word in transcript.words
-        ],
+        "words": [word_record(word) for word in transcript.words],
     }
     return json.dumps(record) + "\n"
+
+
+def word_record(word: Word) -> dict[str, str | float]:
+    """A word as JSON has it."""
+    return {
+        "word": word.word,
+        "start": round(word.start, 3),
+        "end": round(word.end, 3),
+        "confidence": round(word.confidence, 3),
+    }
 
 
 def to_srt(transcript: Transcript) -> str:

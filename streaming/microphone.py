@@ -1,0 +1,226 @@
+"""The microphone: sounddevice in, samples out; and nothing lost without being counted."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass
+from types import ModuleType, TracebackType
+from typing import Any
+
+import numpy as np
+
+from asr.errors import AudioError
+
+QUEUE_SECONDS = 30.0  # of sound that may wait for a recogniser that is busy
+BLOCK_SECONDS = 0.02
+SILENT_DEVICE_SECONDS = 2.0  # without a block, a device counts as unplugged
+
+
+@dataclass(frozen=True)
+class Device:
+    """An input device, at the rate and with the channels that it has itself."""
+
+    number: int
+    name: str
+    sample_rate: int
+    channels: int
+
+    def line(self, is_default: bool = False) -> str:
+        """For people."""
+        mark = "*" if is_default else " "
+        return f"{mark}{self.number:>3}  {self.name} ({self.channels} in, {self.sample_rate} Hz)"
+
+
+@dataclass(frozen=True)
+class Block:
+    """Sound as the device gave it."""
+
+    samples: np.ndarray  # float32 [samples, channels]
+    arrived: float  # time.monotonic()
+
+
+def input_devices() -> list[Device]:
+    """All devices that can be listened to.
+
+    Raises:
+        AudioError: PortAudio is missing.
+    """
+    return [
+        Device(
+            int(found["index"]),
+            str(found["name"]),
+            round(found["default_samplerate"]),
+            int(found["max_input_channels"]),
+        )
+        for found in _sounddevice().query_devices()
+        if found["max_input_channels"] > 0
+    ]
+
+
+def default_device() -> Device | None:
+    """The system's default input, if it has one."""
+    number = _sounddevice().default.device[0]
+    return next((device for device in input_devices() if device.number == number), None)
+
+
+def choose_device(wanted: str | None = None) -> Device:
+    """The device of that number, or with that in its name; the system's default if none is wanted.
+
+    Raises:
+        AudioError: there is no such device, several, or none at all; the message names those that
+            there are. Another device is never taken instead.
+    """
+    devices = input_devices()
+    if not devices:
+        raise AudioError(
+            "no input device: plug in a microphone, or see whether this user may use it "
+            "(on Linux: group audio, PulseAudio or PipeWire running)"
+        )
+    if wanted is None:
+        if found := default_device():
+            return found
+        raise AudioError(f"the system has no default microphone; {_choices(devices)}")
+    matching = [device for device in devices if wanted == str(device.number)] or [
+        device for device in devices if wanted.lower() in device.name.lower()
+    ]
+    exact = [device for device in matching if wanted in (device.name, str(device.number))]
+    if len(exact or matching) == 1:
+        return (exact or matching)[0]
+    problem = "several input devices have" if matching else "no input device has"
+    raise AudioError(f"{problem} '{wanted}' as number or in the name; {_choices(devices)}")
+
+
+def look_again() -> None:
+    """Let PortAudio find devices that were plugged in since it was loaded."""
+    sounddevice = _sounddevice()
+    sounddevice._terminate()
+    sounddevice._initialize()
+
+
+class Microphone:
+    """An open input device.
+
+    The device's own thread only copies what it gets. Sound waits here until `read` takes it; when
+    more than `queue_seconds` wait, the oldest goes and is counted.
+    """
+
+    def __init__(self, device: Device, queue_seconds: float = QUEUE_SECONDS) -> None:
+        """Opens the device at its own rate.
+
+        Raises:
+            AudioError: the device is busy, gone, or refuses.
+        """
+        self.device = device
+        self.sample_rate = device.sample_rate
+        self.overflows = 0  # times that the system lost sound before we had it
+        self._most_waiting = round(queue_seconds * self.sample_rate)
+        self._waiting: deque[Block] = deque()
+        self._waiting_samples = self._dropped_samples = 0
+        self._closed = False
+        self._arrived = threading.Condition()
+        self._last_block = time.monotonic()
+        self._stream = self._open()
+
+    def read(self, timeout_seconds: float = 0.2) -> list[Block]:
+        """The blocks that wait, oldest first; none when nothing came within the time.
+
+        Raises:
+            AudioError: the device was unplugged or has stopped; never after `close`.
+        """
+        with self._arrived:
+            if not self._waiting and not self._closed:
+                self._arrived.wait(timeout_seconds)
+            blocks = list(self._waiting)
+            self._waiting.clear()
+            self._waiting_samples = 0
+        if not blocks and not self._closed:
+            quiet_seconds = time.monotonic() - self._last_block
+            if quiet_seconds > SILENT_DEVICE_SECONDS or not self._stream.active:
+                raise AudioError(f"'{self.device.name}' gives no sound any more")
+        return blocks
+
+    def gives_sound(self, timeout_seconds: float) -> bool:
+        """Whether a block comes within the time; it stays to be read."""
+        with self._arrived:
+            return bool(self._waiting or self._arrived.wait(timeout_seconds))
+
+    def take_dropped_seconds(self) -> float:
+        """Seconds of sound that were dropped since this was asked last."""
+        with self._arrived:
+            dropped, self._dropped_samples = self._dropped_samples, 0
+        return dropped / self.sample_rate
+
+    def close(self) -> None:
+        """Stop listening; what waits can still be read."""
+        self._closed = True
+        self._stream.abort(ignore_errors=True)
+        self._stream.close(ignore_errors=True)
+
+    def __enter__(self) -> Microphone:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _open(self) -> Any:
+        sounddevice = _sounddevice()
+        reasons = []
+        # Most devices mix down to one channel themselves; some give all of theirs or nothing.
+        for channels in dict.fromkeys((1, min(2, self.device.channels), self.device.channels)):
+            try:
+                stream = sounddevice.InputStream(
+                    samplerate=self.sample_rate,
+                    blocksize=round(BLOCK_SECONDS * self.sample_rate),
+                    device=self.device.number,
+                    channels=channels,
+                    dtype="float32",
+                    latency=5 * BLOCK_SECONDS,
+                    callback=self._heard,
+                )
+                stream.start()
+                return stream
+            except sounddevice.PortAudioError as error:
+                reasons.append(str(error).splitlines()[0])
+        raise AudioError(
+            f"'{self.device.name}' cannot be opened at {self.sample_rate} Hz ({reasons[0]}). Is "
+            "another program using it? rill listen --list-devices shows the others"
+        )
+
+    def _heard(self, samples: np.ndarray, count: int, times: Any, status: Any) -> None:
+        """Called by the device's thread, which must never wait for the recogniser."""
+        block = Block(samples.copy(), time.monotonic())
+        with self._arrived:
+            self.overflows += bool(status.input_overflow)
+            self._waiting.append(block)
+            self._waiting_samples += count
+            while self._waiting_samples > self._most_waiting:
+                oldest = len(self._waiting.popleft().samples)
+                self._waiting_samples -= oldest
+                self._dropped_samples += oldest
+            self._last_block = block.arrived
+            self._arrived.notify()
+
+
+def _choices(devices: list[Device]) -> str:
+    named = ", ".join(f"{device.number} ({device.name})" for device in devices)
+    return f"choose one with --device: {named}"
+
+
+def _sounddevice() -> ModuleType:
+    try:
+        import sounddevice
+    except ModuleNotFoundError:
+        raise AudioError("a microphone needs sounddevice: pip install 'rill-asr[live]'") from None
+    except OSError:
+        raise AudioError(
+            "PortAudio is missing: apt install libportaudio2 (Debian, Ubuntu), dnf install "
+            "portaudio (Fedora), brew install portaudio (macOS)"
+        ) from None
+    return sounddevice
