@@ -54,14 +54,19 @@ def read_audio(source: str | os.PathLike[str] | IO[bytes]) -> Samples:
 
 
 def read_blocks(
-    source: str | os.PathLike[str] | IO[bytes], block_seconds: float = BLOCK_SECONDS
+    source: str | os.PathLike[str] | IO[bytes],
+    block_seconds: float = BLOCK_SECONDS,
+    name: str | None = None,
 ) -> Iterator[Samples]:
     """The same samples as `read_audio`, in pieces of about `block_seconds`.
+
+    Args:
+        name: what errors call the source, if not by its own name.
 
     Raises:
         AudioError: as `read_audio`; for damage and truncation, when the reading gets there.
     """
-    name = source_name(source)
+    name = name or source_name(source)
     with _open(source, name) as sound:
         resampler = Resampler(sound.samplerate, name)
         block_frames = max(1, int(block_seconds * sound.samplerate))

@@ -107,7 +107,7 @@ class BeamDecoder:
             word_score=self.settings.word_score,
             unk_score=float("-inf"),
             sil_score=0.0,
-            log_add=False,
+            log_add=True,  # a word is as likely as all its alignments together
             criterion_type=CriterionType.CTC,
         )
         return BeamDecoding(

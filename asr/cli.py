@@ -41,9 +41,12 @@ app = typer.Typer(
 )
 
 
-TRAIN_EXTRA = {
-    "jinja2", "jiwer", "lightning_fabric", "matplotlib", "onnx", "pydantic", "rapidfuzz",
-    "tensorboard", "torch", "yaml",
+EXTRAS = {
+    "serve": {"multipart", "prometheus_client", "python_multipart", "starlette", "uvicorn"},
+    "train": {
+        "jinja2", "jiwer", "lightning_fabric", "matplotlib", "onnx", "pydantic", "rapidfuzz",
+        "tensorboard", "torch", "yaml",
+    },
 }  # fmt: skip
 
 
@@ -171,6 +174,36 @@ def listen(
 
 
 @app.command()
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen at.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535)] = 8080,
+    token: Annotated[
+        str | None, typer.Option(envvar="RILL_TOKEN", help="That clients have to give.")
+    ] = None,
+    streams: Annotated[int, typer.Option(min=1, help="At once.")] = 50,
+    model: Model = None,
+    lm: LanguageModelFile = None,
+    lexicon: LexiconFile = None,
+    words: WordsFile = None,
+    engine: EngineOption = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Threads that recognise; one a core if not given.")
+    ] = None,
+) -> None:
+    """Recognise over the network: WebSockets (Rill's and Vosk's), OpenAI's API, and a page."""
+    from asr.onnx_session import default_threads
+    from streaming.server.app import create_app
+    from streaming.server.app import run as run_server
+    from streaming.server.limits import Limits
+
+    recognizer = load_recognizer(model, DecoderChoice.beam, lm, lexicon, words, engine, threads=1)
+    if host not in ("127.0.0.1", "::1", "localhost") and not token:
+        typer.echo(f"rill: anyone who reaches {host} can use this server; see --token", err=True)
+    served = create_app(recognizer, Limits(streams=streams), token, workers or default_threads())
+    run_server(served, host, port, lambda at: typer.echo(f"listening at {at}", err=True))
+
+
+@app.command()
 def info(model: Model = None) -> None:
     """Print the model, the versions and the devices."""
     from asr.info import info_lines
@@ -213,9 +246,10 @@ def main() -> None:
         print(f"rill: {error}", file=sys.stderr)
         sys.exit(2)
     except ModuleNotFoundError as error:
-        if error.name not in TRAIN_EXTRA:
+        extra = next((name for name, modules in EXTRAS.items() if error.name in modules), None)
+        if not extra:
             raise
-        print(f"rill: this needs {error.name}: pip install 'rill-asr[train]'", file=sys.stderr)
+        print(f"rill: this needs {error.name}: pip install 'rill-asr[{extra}]'", file=sys.stderr)
         sys.exit(2)
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EIO):

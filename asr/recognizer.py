@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import fields
 from pathlib import Path
 from typing import IO, Any, Literal, NamedTuple
@@ -171,6 +171,18 @@ class Recognizer:
             segments.append(self._transcribe_piece(samples, begins / SAMPLE_RATE))
             samples_heard = begins + len(samples)
         return heard_in(segments, samples_heard / SAMPLE_RATE, damage)
+
+    def segments(self, blocks: Iterable[Samples]) -> Iterator[Segment]:
+        """The same, each segment as soon as it is recognised; some may have no words.
+
+        Raises:
+            AudioError: after the segments before the damaged place.
+        """
+        damage: list[AudioError] = []
+        for begins, samples in cut_at_pauses(readable_part(blocks, damage)):
+            yield self._transcribe_piece(samples, begins / SAMPLE_RATE)
+        for error in damage:
+            raise error
 
     def _transcribe_piece(self, samples: Samples, begins_seconds: float) -> Segment:
         words = decode(self.decoder, self.emission(samples, "full"))

@@ -50,14 +50,19 @@ class JsonCaptions(PlainCaptions):
     """One JSON object a line: type (partial or final), text, words with times and confidences."""
 
     def show(self, event: Partial) -> None:
-        record: dict[str, Any] = {
-            "type": "final" if isinstance(event, Final) else "partial",
-            "text": event.text,
-            "words": [word_record(word) for word in event.words],
-        }
-        if isinstance(event, Final):
-            record["revised"] = event.revised
-        print(json.dumps(record), flush=True)
+        print(json.dumps(event_record(event)), flush=True)
+
+
+def event_record(event: Partial) -> dict[str, Any]:
+    """An event as JSON has it."""
+    record: dict[str, Any] = {
+        "type": "final" if isinstance(event, Final) else "partial",
+        "text": event.text,
+        "words": [word_record(word) for word in event.words],
+    }
+    if isinstance(event, Final):
+        record["revised"] = event.revised
+    return record
 
 
 class TerminalCaptions:

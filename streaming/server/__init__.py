@@ -1,0 +1,1 @@
+"""Many voices over the network: `rill serve`."""

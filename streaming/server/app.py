@@ -1,0 +1,152 @@
+"""The server: routes, the page, and how it begins and ends."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from types import FrameType
+
+import uvicorn
+from prometheus_client import generate_latest
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Mount, Route, WebSocketRoute
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.websockets import WebSocket
+
+from asr import __version__
+from asr.recognizer import Recognizer
+from streaming.server import rill_socket, transcriptions, vosk_socket
+from streaming.server.limits import Limits
+from streaming.server.service import Service
+
+WEB = Path(__file__).parents[1] / "web"
+FINISH_SECONDS = 10.0  # that live streams have for their last words when the server ends
+HEADERS = {
+    "content-security-policy": "default-src 'self'; frame-ancestors 'none'",
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+}
+
+
+def create_app(
+    recognizer: Recognizer,
+    limits: Limits = Limits(),
+    token: str | None = None,
+    workers: int = 2,
+) -> Starlette:
+    """The application; `app.state.service` is what its routes share."""
+    service = Service(recognizer, limits, token, workers)
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        await service.run(recognizer.warm_up)
+        yield
+        service.close()
+
+    async def health(request: Request) -> Response:
+        return JSONResponse(
+            {"status": "ok", "version": __version__, "streams": service.places.taken}
+        )
+
+    async def metrics(request: Request) -> Response:
+        return Response(generate_latest(service.registry), media_type="text/plain; version=0.0.4")
+
+    async def transcribe(request: Request) -> Response:
+        return await transcriptions.transcribe(request, service)
+
+    app = Starlette(
+        routes=[
+            Route("/health", health),
+            Route("/metrics", metrics),
+            Route("/v1/audio/transcriptions", transcribe, methods=["POST"]),
+            WebSocketRoute("/v1/stream", _with(rill_socket.serve, service)),
+            WebSocketRoute("/", _with(vosk_socket.serve, service)),
+            Mount("/", StaticFiles(directory=WEB, html=True)),
+        ],
+        middleware=[Middleware(SafeHeaders)],
+        lifespan=lifespan,
+    )
+    app.state.service = service
+    return app
+
+
+def run(app: Starlette, host: str, port: int, ready: Callable[[str], None]) -> None:
+    """Serve until Ctrl-C or SIGTERM, then let live streams say their last words."""
+    service: Service = app.state.service
+    config = uvicorn.Config(
+        app,
+        host,
+        port,
+        log_level="warning",
+        access_log=False,  # addresses of pages hold the token
+        ws_max_size=2 * service.limits.message_bytes,  # ours is told, this one only closes
+        server_header=False,
+    )
+    Server(config, service, ready).run()
+
+
+class Server(uvicorn.Server):
+    """uvicorn's, which on a signal first waits for the streams."""
+
+    def __init__(
+        self, config: uvicorn.Config, service: Service, ready: Callable[[str], None]
+    ) -> None:
+        super().__init__(config)
+        self._service, self._ready = service, ready
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._ending: asyncio.Task[None] | None = None
+
+    async def startup(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
+        await super().startup(sockets)  # type: ignore[arg-type]
+        self._loop = asyncio.get_running_loop()
+        if self.started:
+            host, port, *_ = self.servers[0].sockets[0].getsockname()
+            self._ready(f"http://{f'[{host}]' if ':' in host else host}:{port}/")
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if self._loop is None or self._service.closing.is_set() or sig == signal.SIGQUIT:
+            super().handle_exit(sig, frame)
+            return
+        self._loop.call_soon_threadsafe(self._begin_end)
+
+    def _begin_end(self) -> None:
+        self._service.closing.set()
+        self._ending = asyncio.ensure_future(self._end())
+
+    async def _end(self) -> None:
+        for _ in range(round(FINISH_SECONDS / 0.05)):
+            if not self._service.places.taken:
+                break
+            await asyncio.sleep(0.05)
+        self.should_exit = True
+
+
+class SafeHeaders:
+    """Puts the headers of a careful page on every answer."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] += [(k.encode(), v.encode()) for k, v in HEADERS.items()]
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers)
+
+
+def _with(
+    serve: Callable[[WebSocket, Service], Awaitable[None]], service: Service
+) -> Callable[[WebSocket], Awaitable[None]]:
+    async def endpoint(websocket: WebSocket) -> None:
+        await serve(websocket, service)
+
+    return endpoint

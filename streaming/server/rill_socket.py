@@ -1,0 +1,137 @@
+"""Rill's own protocol, at /v1/stream: JSON messages, and sound as binary ones.
+
+-> {"type": "start", "sample_rate": 48000, "encoding": "pcm16"}     also float32; words: custom
+   words as `rill transcribe --words` takes them; second_pass: true; silence: seconds, 1.2
+<- {"type": "ready", "latency_ms": 235, "chunk_ms": 320}
+-> sound, little endian, one channel
+<- {"type": "partial", "text": ..., "words": [{"word", "start", "end", "confidence"}]}
+<- {"type": "final", "text": ..., "words": [...], "revised": false}
+-> {"type": "keepalive"}, {"type": "finish"}
+<- the last final, {"type": "done", "duration": 12.3}, close 1000
+<- {"type": "error", "code": ..., "message": ...} before every other close
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.websockets import WebSocket
+
+from streaming.captions import event_record
+from streaming.endpointing import EndpointRules
+from streaming.server.limits import Refused
+from streaming.server.service import SAMPLE_BYTES, LiveStream, Service
+from streaming.server.sockets import converse, receive_within, send_within
+from streaming.stream import Partial
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a client asks for."""
+
+    sample_rate: float
+    encoding: str = "pcm16"
+    words: tuple[str, ...] = ()
+    second_pass: bool = True
+    silence: float = 1.2
+
+
+async def serve(websocket: WebSocket, service: Service) -> None:
+    """One stream, from its start message to its end."""
+    await converse(websocket, service, _hear, _error)
+
+
+def _error(refused: Refused) -> dict[str, str]:
+    return {"type": "error", "code": refused.code, "message": refused.message}
+
+
+async def _hear(websocket: WebSocket, service: Service) -> None:
+    first = await receive_within(websocket, service)
+    if first is None:
+        return
+    start = parse_start(first)
+    stream = await service.open(
+        start.sample_rate,
+        start.words,
+        start.second_pass,
+        EndpointRules(silence_after_words=start.silence),
+    )
+    recognizer = service.recognizer
+    ready = {
+        "type": "ready",
+        "latency_ms": recognizer.engine.config.latency_ms,
+        "chunk_ms": 1000 * recognizer.chunk_samples / 16_000,
+    }
+    await send_within(websocket, json.dumps(ready), service)
+    while (message := await receive_within(websocket, service)) is not None:
+        if isinstance(message, bytes):
+            await _tell(websocket, service, await stream.push(message, start.encoding))
+            continue
+        match _object(message).get("type"):
+            case "keepalive":
+                continue
+            case "finish":
+                break
+            case other:
+                raise Refused("bad_message", f"type {other!r}; expected keepalive or finish")
+    else:
+        if not service.closing.is_set():
+            return  # the client has gone without finish
+    await _end(websocket, service, stream)
+
+
+async def _end(websocket: WebSocket, service: Service, stream: LiveStream) -> None:
+    await _tell(websocket, service, await stream.finish())
+    done = {"type": "done", "duration": round(stream.seconds_heard, 3)}
+    await send_within(websocket, json.dumps(done), service)
+
+
+async def _tell(websocket: WebSocket, service: Service, events: Sequence[Partial]) -> None:
+    for event in events:
+        await send_within(websocket, json.dumps(event_record(event)), service)
+
+
+def parse_start(message: str | bytes) -> Start:
+    """The first message of a client.
+
+    Raises:
+        Refused: anything in it that cannot be honoured.
+    """
+    if isinstance(message, bytes):
+        raise Refused("bad_message", "sound before the start message")
+    fields = _object(message)
+    if fields.pop("type", None) != "start":
+        raise Refused("bad_message", 'expected {"type": "start", "sample_rate": ...} first')
+    if unknown := sorted(set(fields) - set(Start.__dataclass_fields__)):
+        raise Refused("bad_message", f"start has no setting {unknown[0]!r}")
+    rate = fields.get("sample_rate")
+    if not _is_number(rate):
+        raise Refused("bad_message", "sample_rate: expected samples a second, as a number")
+    if fields.get("encoding", "pcm16") not in SAMPLE_BYTES:
+        raise Refused("bad_message", f"encoding: expected one of {', '.join(SAMPLE_BYTES)}")
+    words = fields.get("words", [])
+    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+        raise Refused("bad_message", "words: expected a list of texts")
+    if not isinstance(fields.get("second_pass", True), bool):
+        raise Refused("bad_message", "second_pass: expected true or false")
+    silence = fields.get("silence", 1.2)
+    if not _is_number(silence) or not 0.1 <= silence <= 60:
+        raise Refused("bad_message", "silence: expected seconds between 0.1 and 60")
+    return Start(**fields | {"words": tuple(word for word in words if word.strip())})
+
+
+def _object(message: str | bytes) -> dict[str, Any]:
+    try:
+        parsed = json.loads(message)
+    except (ValueError, RecursionError):
+        parsed = None
+    if not isinstance(parsed, dict):
+        raise Refused("bad_message", "not a JSON object")
+    return parsed
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)

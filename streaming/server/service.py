@@ -1,0 +1,166 @@
+"""What all protocols share: the recogniser, its workers, the limits, who may come in, figures."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import secrets
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+import numpy as np
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from starlette.requests import HTTPConnection
+
+from asr.errors import AudioError, ConfigError
+from asr.recognizer import Recognizer
+from streaming.endpointing import EndpointRules
+from streaming.server.limits import Limits, Places, Refused
+from streaming.stream import Final, Partial, Stream
+
+Result = TypeVar("Result")
+
+SAMPLE_BYTES = {"pcm16": 2, "float32": 4}
+DECODERS_KEPT = 4  # of custom words: each holds a trie of the whole lexicon
+DELAYS = (0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0, 10.0)
+
+
+class Service:
+    """One for a process. Streams run on as many threads as the recogniser was given cores."""
+
+    def __init__(
+        self, recognizer: Recognizer, limits: Limits, token: str | None, workers: int
+    ) -> None:
+        self.recognizer, self.limits, self._token = recognizer, limits, token
+        self.places = Places(limits)
+        self.closing = asyncio.Event()
+        self._workers = ThreadPoolExecutor(workers, "recognise")
+        self._with_words = lru_cache(DECODERS_KEPT)(recognizer.with_words)
+        self.registry = CollectorRegistry()
+        self.heard_seconds = Counter(
+            "rill_heard_seconds", "Sound recognised.", registry=self.registry
+        )
+        self.work_seconds = Counter(
+            "rill_work_seconds", "Time that it took.", registry=self.registry
+        )
+        self.refusals = Counter(
+            "rill_refusals", "Requests refused.", ["code"], registry=self.registry
+        )
+        self.delay_seconds = Histogram(
+            "rill_delay_seconds",
+            "From the arrival of sound until its words were ready.",
+            buckets=DELAYS,
+            registry=self.registry,
+        )
+        streams = Gauge("rill_streams", "Streams that run now.", registry=self.registry)
+        streams.set_function(lambda: self.places.taken)
+
+    def admit(self, connection: HTTPConnection) -> None:
+        """Raises Refused for a wrong token, and for a web page of another origin."""
+        origin = connection.headers.get("origin")
+        if origin and urlsplit(origin).netloc != connection.headers.get("host"):
+            raise Refused("unauthorised", "pages of other origins may not listen here", 4403, 403)
+        if self._token is None:
+            return
+        given = connection.headers.get("authorization", "").removeprefix("Bearer ")
+        given = given or connection.query_params.get("token", "")
+        if not secrets.compare_digest(given.encode(), self._token.encode()):
+            raise Refused("unauthorised", "a token is needed, or another one", 4401, 401)
+
+    async def run(self, work: Callable[..., Result], *arguments: object) -> Result:
+        """Work of the recogniser, on one of its threads."""
+        began = time.monotonic()
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._workers, work, *arguments)
+        finally:
+            self.work_seconds.inc(time.monotonic() - began)
+
+    async def open(
+        self,
+        sample_rate: float,
+        words: tuple[str, ...] = (),
+        second_pass: bool = True,
+        rules: EndpointRules = EndpointRules(),
+        in_step: bool = False,
+    ) -> LiveStream:
+        """A stream that has heard nothing.
+
+        Args:
+            in_step: its client waits for an answer to every piece, and may be as fast as it likes.
+
+        Raises:
+            Refused: a rate or custom words that cannot be honoured.
+        """
+        if len(words) > self.limits.custom_words:
+            raise Refused("bad_words", f"more than {self.limits.custom_words} custom words")
+        try:
+            recognizer = self.recognizer
+            if words:
+                recognizer = await self.run(self._with_words, words)
+            stream = Stream(recognizer, sample_rate, rules, "this stream", second_pass)
+        except AudioError as error:
+            raise Refused("bad_audio", str(error)) from None
+        except ConfigError as error:
+            raise Refused("bad_words", str(error)) from None
+        return LiveStream(self, stream, sample_rate, in_step)
+
+    def close(self) -> None:
+        """No more work comes."""
+        self._workers.shutdown(wait=False, cancel_futures=True)
+
+
+class LiveStream:
+    """A `Stream` whose work is done on the workers' threads, within the limits."""
+
+    def __init__(self, service: Service, stream: Stream, sample_rate: float, in_step: bool) -> None:
+        self._service, self._stream, self._rate = service, stream, sample_rate
+        self._ahead_seconds = math.inf if in_step else service.limits.ahead_seconds
+        self._began = time.monotonic()
+
+    @property
+    def seconds_heard(self) -> float:
+        """Seconds of sound pushed so far."""
+        return self._stream.seconds_heard
+
+    async def push(self, data: bytes, encoding: str) -> list[Partial]:
+        """Hear samples as they came over the wire: little endian, one channel.
+
+        Raises:
+            Refused: half a sample, no numbers, too much, or too fast.
+        """
+        if len(data) % SAMPLE_BYTES[encoding]:
+            raise Refused(
+                "bad_audio",
+                f"{len(data)} bytes are no whole number of {encoding} samples of "
+                f"{SAMPLE_BYTES[encoding]} bytes",
+            )
+        samples = np.frombuffer(data, "<i2" if encoding == "pcm16" else "<f4")
+        seconds = len(samples) / self._rate
+        limits, elapsed = self._service.limits, time.monotonic() - self._began
+        if self.seconds_heard + seconds > limits.longest_seconds:
+            raise Refused(
+                "too_long", f"a stream may last {limits.longest_seconds:.0f} s; begin a new one"
+            )
+        if self.seconds_heard + seconds > elapsed + self._ahead_seconds:
+            raise Refused(
+                "too_fast",
+                f"sound came {limits.ahead_seconds:.0f} s ahead of time; send it as it is spoken, "
+                "or a file to /v1/audio/transcriptions",
+            )
+        arrived = time.monotonic()
+        try:
+            events = await self._service.run(self._stream.push, samples)
+        except AudioError as error:
+            raise Refused("bad_audio", str(error)) from None
+        self._service.heard_seconds.inc(seconds)
+        self._service.delay_seconds.observe(time.monotonic() - arrived)
+        return events
+
+    async def finish(self) -> list[Final]:
+        """The last utterance, if anything was said in it or has to be taken back."""
+        final = await self._service.run(self._stream.finish)
+        return [final] if final.words or final.revised else []

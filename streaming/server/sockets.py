@@ -1,0 +1,76 @@
+"""A WebSocket conversation within the limits, whatever its protocol."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
+
+from streaming.server.limits import Refused
+from streaming.server.service import Service
+
+
+async def converse(
+    websocket: WebSocket,
+    service: Service,
+    hear: Callable[[WebSocket, Service], Awaitable[None]],
+    error: Callable[[Refused], dict[str, str]],
+) -> None:
+    """Let a client in if it may, `hear` it to its end, and close; `error` makes the message that
+    says why it was refused."""
+    await websocket.accept()
+    try:
+        try:
+            service.admit(websocket)
+            with service.places.one(websocket.client.host if websocket.client else ""):
+                await hear(websocket, service)
+            if websocket.client_state is WebSocketState.CONNECTED:
+                await websocket.close(1000)
+        except Refused as refused:
+            service.refusals.labels(refused.code).inc()
+            await websocket.send_text(json.dumps(error(refused)))
+            await websocket.close(refused.close_code, refused.code)
+    except WebSocketDisconnect:
+        pass  # the client has gone
+
+
+async def receive_within(websocket: WebSocket, service: Service) -> str | bytes | None:
+    """The next message; None when the client has gone, or the server is closing.
+
+    Raises:
+        Refused: nothing came for too long, or too much at once.
+    """
+    receiving = asyncio.ensure_future(websocket.receive())
+    closing = asyncio.ensure_future(service.closing.wait())
+    try:
+        await asyncio.wait(
+            (receiving, closing),
+            timeout=service.limits.idle_seconds,
+            return_when=asyncio.FIRST_COMPLETED,
+        )
+        if closing.done():
+            return None
+        if not receiving.done():
+            raise Refused(
+                "idle", f"no message for {service.limits.idle_seconds:.0f} s; send keepalive", 4408
+            )
+        message = receiving.result()
+    finally:
+        receiving.cancel()
+        closing.cancel()
+    if message["type"] == "websocket.disconnect":
+        return None
+    data: str | bytes = message.get("text") or message.get("bytes") or b""
+    if len(data) > service.limits.message_bytes:
+        raise Refused("too_large", f"a message may have {service.limits.message_bytes} bytes", 1009)
+    return data
+
+
+async def send_within(websocket: WebSocket, text: str, service: Service) -> None:
+    """Raises Refused when the client does not take the message in time."""
+    try:
+        await asyncio.wait_for(websocket.send_text(text), service.limits.slow_reader_seconds)
+    except TimeoutError:
+        raise Refused("slow_reader", "results were not read in time", 4409) from None

@@ -1,0 +1,143 @@
+// The page: its buttons, and what state it is in.
+
+import { CustomWords } from "./custom-words.js";
+import { connectExports, refreshExports } from "./exports.js";
+import { connectFiles } from "./files.js";
+import { shiftWords } from "./formats.js";
+import { startListening } from "./listening.js";
+import { namedMicrophones } from "./microphone.js";
+import { TokenField } from "./token.js";
+import { Transcript } from "./transcript.js";
+import { Waveform } from "./waveform.js";
+import { showWordDetails } from "./word-details.js";
+
+const find = (selector) => document.querySelector(selector);
+const button = find("#listen");
+const device = find("#device");
+
+const tokenField = new TokenField(find("#token"));
+const customWords = new CustomWords(find("#words"), find("#words-error"));
+const waveform = new Waveform(find("#waveform"));
+const transcript = new Transcript(find("#transcript"), find("#announcer"), () => {
+  find("#empty").hidden = transcript.parts.length > 0;
+  refreshExports(transcript);
+});
+connectExports(transcript);
+connectFiles(transcript, tokenField);
+showWordDetails(find("#transcript"), find("#tip"));
+
+let listening = null; // what startListening gave, while it runs
+let part = null; // of the transcript, that is being spoken
+let between = false; // beginning or finishing: the button has nothing to do
+
+button.addEventListener("click", () => {
+  if (between) return;
+  if (listening) stop();
+  else start();
+});
+
+async function start() {
+  if (listening || between) return; // the token field may call it, too
+  customWords.forgive();
+  show("Waiting for the microphone");
+  setBetween(true);
+  device.disabled = true;
+
+  part = transcript.spokenPart();
+  const begin = part.duration; // its clock goes on where the last time of listening left it
+  tick(begin);
+
+  try {
+    listening = await startListening({
+      deviceId: device.value,
+      start: { words: customWords.lines, second_pass: find("#second-pass").checked },
+      token: tokenField.value,
+      on: {
+        ready() {
+          if (!between) show("Listening"); // else it has been stopped already
+        },
+        block(samples, seconds) {
+          waveform.push(samples);
+          tick(begin + seconds);
+        },
+        partial: (words) => transcript.showPartial(livePart(), shiftWords(words, begin)),
+        final: (words) => transcript.addFinal(livePart(), shiftWords(words, begin)),
+        lost: () => stop("The microphone was unplugged. Finishing"),
+        end(end) {
+          transcript.keepPartial(livePart());
+          part.duration = begin + end.duration;
+          ended(end);
+        },
+      },
+    });
+  } catch (error) {
+    ended({ code: "microphone", message: error.message });
+    return;
+  }
+  find("#bar").classList.add("live");
+  button.textContent = "Stop";
+  setBetween(false);
+  show("Connecting; you can speak already");
+  listMicrophones();
+}
+
+// Another one, should the page have been cleared meanwhile.
+function livePart() {
+  if (!transcript.parts.includes(part)) part = transcript.spokenPart();
+  return part;
+}
+
+function stop(state = "Finishing") {
+  setBetween(true);
+  find("#bar").classList.remove("live");
+  show(state);
+  listening.stop();
+}
+
+function ended({ code, message }) {
+  listening = null;
+  find("#bar").classList.remove("live");
+  button.textContent = "Listen";
+  setBetween(false);
+  device.disabled = false;
+  waveform.clear();
+  transcript.removeIfEmpty(part);
+
+  if (code === null) show(message ?? "Stopped");
+  else if (code === "busy") show(`The server is busy: ${message}`, true);
+  else if (code === "bad_words") {
+    show("Not listening: one of your words cannot be used.", true);
+    customWords.blame(message);
+  } else if (code === "unauthorised") {
+    show("Not listening: the server asks for a token.", true);
+    tokenField.ask(start);
+  } else show(message, true);
+}
+
+// Not `disabled`: that would take the focus away from who pressed it with the keyboard.
+function setBetween(value) {
+  between = value;
+  button.setAttribute("aria-disabled", value);
+}
+
+function show(state, wrong = false) {
+  find("#state").textContent = state;
+  find("#state").classList.toggle("wrong", wrong);
+}
+
+function tick(seconds) {
+  const whole = Math.floor(seconds);
+  const text = `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`;
+  if (find("#elapsed").textContent !== text) find("#elapsed").textContent = text;
+}
+
+async function listMicrophones() {
+  const chosen = device.value;
+  const options = (await namedMicrophones()).map(
+    ({ label, deviceId }) => new Option(label, deviceId, false, deviceId === chosen),
+  );
+  device.replaceChildren(new Option("Default", ""), ...options);
+}
+
+navigator.mediaDevices?.addEventListener("devicechange", listMicrophones);
+listMicrophones();

@@ -1,0 +1,50 @@
+// A recording in a file: sent whole, read in both directions, and its words come at once.
+
+export class UploadError extends Error {
+  constructor(message, unauthorised = false) {
+    super(message);
+    this.unauthorised = unauthorised;
+  }
+}
+
+// {duration, utterances}, as a part of the transcript has them.
+export async function transcribeFile(file, token) {
+  const form = new FormData();
+  form.set("file", file);
+  form.set("response_format", "verbose_json");
+  form.set("timestamp_granularities[]", "word");
+  const headers = token ? { Authorization: `Bearer ${token}` } : {};
+
+  let response;
+  try {
+    const url = new URL("v1/audio/transcriptions", document.baseURI);
+    response = await fetch(url, { method: "POST", body: form, headers });
+  } catch {
+    throw new UploadError("The connection to the server was lost.");
+  }
+  if (!response.ok) throw await refusal(response);
+  const answer = await response.json();
+  return { duration: answer.duration, utterances: utterances(answer) };
+}
+
+async function refusal(response) {
+  const answer = await response.json().catch(() => null);
+  const message = answer?.error?.message ?? `The server answered ${response.status}.`;
+  const busy = [429, 503].includes(response.status) ? "The server is busy: " : "";
+  return new UploadError(busy + message, response.status === 401);
+}
+
+// Words come in one list beside the segments; each belongs to the last segment begun before it.
+function utterances({ segments = [], words = [] }) {
+  const all = [[]];
+  let next = 0;
+  for (const word of words) {
+    const middle = (word.start + word.end) / 2;
+    while (next < segments.length && segments[next].start <= middle) {
+      all.push([]);
+      next += 1;
+    }
+    all.at(-1).push(word);
+  }
+  return all.filter((utterance) => utterance.length > 0);
+}

@@ -1,0 +1,63 @@
+// A word's time and confidence, beside the word that the pointer or the keyboard is on.
+// Hundreds of stops for Tab would be a trap: the words are one stop, and arrows walk along them.
+
+export function showWordDetails(root, tip) {
+  let shown = null;
+
+  root.addEventListener("pointerover", ({ target }) => show(target.closest(".word")));
+  root.addEventListener("pointerleave", () => show(focusedWord()));
+  root.addEventListener("focusin", ({ target }) => {
+    makeWayIn(target);
+    show(target.closest(".word"));
+  });
+  root.addEventListener("focusout", () => show(null));
+  root.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") show(null);
+    const next = neighbour(event.key);
+    if (!next) return;
+    event.preventDefault();
+    next.focus();
+  });
+  // What is on the page changes under the pointer; a tip for a word that is gone would stay.
+  new MutationObserver(() => {
+    if (shown && !shown.isConnected) show(null);
+    if (!root.querySelector('.word[tabindex="0"]')) makeWayIn(finalWords()[0]);
+  }).observe(root, { childList: true, subtree: true });
+  window.addEventListener("scroll", () => show(shown), { passive: true });
+
+  function show(word) {
+    shown = word;
+    tip.hidden = !word;
+    if (!word) return;
+    tip.textContent = word.dataset.detail;
+    const [line] = word.getClientRects();
+    const room = document.documentElement.clientWidth - tip.offsetWidth - 8;
+    tip.style.left = `${Math.max(8, Math.min(line.left, room))}px`;
+    tip.style.top = `${line.top - tip.offsetHeight - 4}px`;
+    word.setAttribute("aria-description", word.dataset.detail);
+  }
+
+  function makeWayIn(word) {
+    for (const old of root.querySelectorAll('.word[tabindex="0"]')) old.tabIndex = -1;
+    if (word) word.tabIndex = 0;
+  }
+
+  function neighbour(key) {
+    const words = finalWords();
+    const index = words.indexOf(document.activeElement);
+    if (index < 0) return null;
+    if (key === "ArrowRight") return words[index + 1];
+    if (key === "ArrowLeft") return words[index - 1];
+    if (key === "Home") return words[0];
+    if (key === "End") return words.at(-1);
+    return null;
+  }
+
+  function finalWords() {
+    return [...root.querySelectorAll("p:not(.partial) > .word")];
+  }
+
+  function focusedWord() {
+    return root.contains(document.activeElement) ? document.activeElement : null;
+  }
+}

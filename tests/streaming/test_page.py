@@ -1,0 +1,108 @@
+"""The page in a real browser: what its microphone hears stands on it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+from asr.audio import SAMPLE_RATE, Samples
+from asr.recognizer import Recognizer
+from streaming.stream import transcribe_streaming
+from tests.conftest import DEMO
+
+pytest.importorskip("websockets")
+pytest.importorskip("httpx")
+pytest.importorskip("uvicorn")
+
+from tests.streaming.browser import Page, opened
+from tests.streaming.test_server import start_server
+
+FINAL_WORDS = "#transcript p:not(.partial) .word"
+WORDS = f"[...document.querySelectorAll('{FINAL_WORDS}')].map(word => word.textContent).join(' ')"
+STATE = "document.querySelector('#state').textContent"
+PRESS = "document.querySelector('#listen').click()"
+
+
+@pytest.fixture(scope="module")
+def microphone(tmp_path_factory: pytest.TempPathFactory, speech: Samples) -> Path:
+    """Four seconds of speech, then silence: Chromium plays it again and again."""
+    path = tmp_path_factory.mktemp("microphone") / "speech.wav"
+    silence = np.zeros(30 * SAMPLE_RATE, np.float32)
+    soundfile.write(path, np.concatenate([speech[: 4 * SAMPLE_RATE], silence]), SAMPLE_RATE)
+    return path
+
+
+def on_page(microphone: Path, profile: Path, use: Any) -> Page:
+    if not shutil.which("chromium"):
+        pytest.skip("needs chromium (Debian: chromium)")
+    process, address = start_server()
+
+    async def visit() -> Page:
+        async with opened(f"http://{address}/", microphone, profile) as page:
+            await page.until(
+                "document.readyState === 'complete' && !!document.querySelector('#listen')"
+            )
+            await use(page)
+            return page
+
+    try:
+        return asyncio.run(visit())
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
+
+
+def test_what_is_said_stands_on_the_page(
+    recognizer: Recognizer, speech: Samples, microphone: Path, tmp_path: Path
+) -> None:
+    said: list[str] = []
+
+    async def speak(page: Page) -> None:
+        await page.value(PRESS)
+        await page.until(f"{STATE} === 'Listening'")
+        await page.until(f"({WORDS}).length > 0")  # the pause has ended the utterance
+        await page.value(PRESS)
+        await page.until(f"{STATE} === 'Stopped'")
+        said.append(await page.value(WORDS))
+        await page.picture(tmp_path / "page.png")
+
+    page = on_page(microphone, tmp_path / "profile", speak)
+    assert page.problems == []
+    expected = transcribe_streaming(recognizer, [speech[: 4 * SAMPLE_RATE]]).text.split()
+    # The browser resamples, and it may begin within the recording.
+    assert len(set(said[0].split()) & set(expected)) >= 0.5 * len(set(expected)), (said, expected)
+    assert (tmp_path / "page.png").stat().st_size > 10_000
+
+
+def test_words_that_cannot_be_honoured_are_told_beside_their_box(
+    microphone: Path, tmp_path: Path
+) -> None:
+    async def ask(page: Page) -> None:
+        await page.value("document.querySelector('#words').value = 'rill\\nc3po'")
+        await page.value(PRESS)
+        told = "document.querySelector('#words-error').textContent"
+        assert "c3po" in await page.until(told)
+
+    assert on_page(microphone, tmp_path / "profile", ask).problems == []
+
+
+def test_a_file_is_read(recognizer: Recognizer, microphone: Path, tmp_path: Path) -> None:
+    async def choose(page: Page) -> None:
+        root = (await page.ask("DOM.getDocument"))["root"]["nodeId"]
+        field = await page.ask("DOM.querySelector", nodeId=root, selector="input[type=file]")
+        await page.ask("DOM.setFileInputFiles", nodeId=field["nodeId"], files=[str(DEMO)])
+        expected = recognizer.transcribe(DEMO).text
+        await page.until(
+            f"document.querySelector('#transcript').textContent.includes('{DEMO.name}')"
+        )
+        read = await page.until(f"({WORDS}).trim()")
+        assert read.split() == expected.split(), json.dumps([read, expected])
+
+    assert on_page(microphone, tmp_path / "profile", choose).problems == []
