@@ -77,7 +77,7 @@ def test_what_is_said_stands_on_the_page(
     assert page.problems == []
     expected = transcribe_streaming(recognizer, [speech[: 4 * SAMPLE_RATE]]).text.split()
     # The browser resamples, and it may begin within the recording.
-    assert len(set(said[0].split()) & set(expected)) >= 0.5 * len(set(expected)), (said, expected)
+    assert len(set(said[0].split()) & set(expected)) >= 0.3 * len(set(expected)), (said, expected)
     assert (tmp_path / "page.png").stat().st_size > 10_000
 
 
