@@ -17,6 +17,7 @@ import typer
 
 from asr.cli_options import (
     DecoderChoice,
+    DecoderOption,
     EngineOption,
     LanguageModelFile,
     LexiconFile,
@@ -80,7 +81,7 @@ def transcribe(
     lm: LanguageModelFile = None,
     lexicon: LexiconFile = None,
     words: WordsFile = None,
-    decoder: Annotated[DecoderChoice, typer.Option(help="beam or greedy.")] = DecoderChoice.beam,
+    decoder: DecoderOption = DecoderChoice.beam,
     second_pass: Annotated[
         bool | None,
         typer.Option(help="Streaming mode: read each utterance again, in both directions."),
@@ -138,7 +139,7 @@ def listen(
     lm: LanguageModelFile = None,
     lexicon: LexiconFile = None,
     words: WordsFile = None,
-    decoder: Annotated[DecoderChoice, typer.Option(help="beam or greedy.")] = DecoderChoice.beam,
+    decoder: DecoderOption = DecoderChoice.beam,
     second_pass: Annotated[
         bool, typer.Option(help="Read each utterance again, in both directions, when it has ended.")
     ] = True,
@@ -160,14 +161,14 @@ def listen(
         for found in input_devices():
             typer.echo(found.line(found == default))
         return
-    choose_device(device)  # a wrong one is told before the model is loaded
+    chosen = choose_device(device)  # a wrong one is told before the model is loaded
     recognizer = load_recognizer(model, decoder, lm, lexicon, words, engine, threads)
     rules = EndpointRules(silence_after_words=silence)
     plain = JsonCaptions() if format is LiveFormat.json else PlainCaptions()
     captions = TerminalCaptions() if sys.stdout.isatty() and format is LiveFormat.text else plain
     with stopped_by_signals() as stop, closing(captions):
         summary = listen_until(
-            recognizer, captions, device, save, seconds or math.inf, rules, second_pass, stop
+            recognizer, captions, chosen, save, seconds or math.inf, rules, second_pass, stop
         )
     for line in summary.lines():
         typer.echo(line, err=True)

@@ -41,6 +41,7 @@ WordsFile = Annotated[
     Path | None, typer.Option(help="Custom words, one a line: kubernetes, or  rill  R IH L.")
 ]
 LexiconFile = Annotated[Path | None, typer.Option(help="A lexicon to use: word  P HH OW N Z.")]
+DecoderOption = Annotated[DecoderChoice, typer.Option(help="beam or greedy.")]
 EngineOption = Annotated[
     EngineChoice | None,
     typer.Option(help="onnx (the default where the model was exported) or torch, the reference."),

@@ -11,6 +11,7 @@ import typer
 
 from asr.cli_options import (
     DecoderChoice,
+    DecoderOption,
     EngineOption,
     LanguageModelFile,
     LexiconFile,
@@ -221,7 +222,7 @@ def evaluate(
     lexicon: LexiconFile = None,
     words: WordsFile = None,
     mode: Annotated[Mode, typer.Option()] = Mode.streaming,
-    decoder: Annotated[DecoderChoice, typer.Option()] = DecoderChoice.beam,
+    decoder: DecoderOption = DecoderChoice.beam,
     engine: EngineOption = None,
     separate: Annotated[
         list[str] | None, typer.Option(help="Speakers to report apart, such as cvvalid.")

@@ -24,9 +24,9 @@ from asr.features import MEL_BANDS, log_mel
 from asr.model_config import BUNDLED_MODEL
 from asr.onnx_engine import ABOUT, FULL, STREAMING, WEIGHTS, OnnxEngine
 from asr.onnx_graph import END, Graph, Precision, Weights
+from asr.recognizer import CHUNK_STEPS
 from asr.torch_engine import TorchEngine
 
-CHUNK_FRAMES = 32
 # How far the exported network may be from torch's on the bundled recording.
 MOST_DIFFERENCE = {"fp32": 1e-3, "int8": 3.0}
 LEAST_AGREEMENT = {"fp32": 0.999, "int8": 0.97}
@@ -97,8 +97,9 @@ def compare(reference: Engine, exported: Engine, precision: Precision) -> Agreem
 
 def _streamed(engine: Engine, frames: np.ndarray) -> Emitted:
     state, emissions = engine.initial_state(), []
-    for begin in range(0, len(frames), CHUNK_FRAMES):
-        state, emission = engine.step(state, frames[begin : begin + CHUNK_FRAMES])
+    chunk_frames = CHUNK_STEPS * engine.config.frames_per_step
+    for begin in range(0, len(frames), chunk_frames):
+        state, emission = engine.step(state, frames[begin : begin + chunk_frames])
         emissions.append(emission)
     return join([*emissions, engine.finish(state)])
 

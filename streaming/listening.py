@@ -19,7 +19,7 @@ from asr.errors import AudioError, ConfigError
 from asr.recognizer import Recognizer, shift_words
 from streaming.captions import Captions
 from streaming.endpointing import EndpointRules
-from streaming.microphone import QUEUE_SECONDS, Block, Microphone, choose_device, look_again
+from streaming.microphone import QUEUE_SECONDS, Block, Device, Microphone, choose_device, look_again
 from streaming.stream import Final, Partial, Stream
 
 RETRY_SECONDS = 1.0
@@ -56,7 +56,7 @@ class Summary:
 def listen(
     recognizer: Recognizer,
     captions: Captions,
-    device: str | None = None,
+    device: Device | None = None,
     save: Path | None = None,
     seconds: float = math.inf,
     rules: EndpointRules = EndpointRules(),
@@ -66,8 +66,8 @@ def listen(
     """Listen until `stop` is set or so many seconds of sound were heard, and show what was said.
 
     Args:
-        device: a number or a part of a name; the system's default microphone if not given.
-        save: a .flac or .wav file for what was heard, 16 kHz, one channel.
+        device: as `choose_device` gives it; the system's default microphone if not given.
+        save: a new .flac or .wav file for what was heard, 16 kHz, one channel.
 
     Raises:
         AudioError: no such device at the start. One that goes away later is waited for.
@@ -75,7 +75,7 @@ def listen(
     """
     stop = stop or threading.Event()
     recognizer.warm_up()  # before the device opens: the first word must not wait
-    chosen = choose_device(device)
+    chosen = device or choose_device()
     with ExitStack() as opened:
         keep = opened.enter_context(_saving(save)) if save else None
         listening = Listening(recognizer, captions, keep, seconds, rules, second_pass, stop)
@@ -224,7 +224,7 @@ def _saving(path: Path) -> Iterator[Callable[[Samples], Samples]]:
     if path.suffix.lower() not in (".flac", ".wav"):
         raise ConfigError(f"--save {path}: expected a name that ends in .flac or .wav")
     try:
-        path.touch()  # tells the reason better than libsndfile
+        path.touch(exist_ok=False)  # tells the reason better than libsndfile
         file = soundfile.SoundFile(path, "w", SAMPLE_RATE, 1, "PCM_24")
     except (OSError, RuntimeError) as error:
         reason = getattr(error, "strerror", None) or error

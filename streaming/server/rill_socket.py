@@ -15,16 +15,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 from starlette.websockets import WebSocket
 
+from asr.audio import SAMPLE_RATE
 from streaming.captions import event_record
 from streaming.endpointing import EndpointRules
 from streaming.server.limits import Refused
 from streaming.server.service import SAMPLE_BYTES, LiveStream, Service
-from streaming.server.sockets import converse, receive_within, send_within
+from streaming.server.sockets import converse, json_object, number, receive_within, send_within
 from streaming.stream import Partial
 
 
@@ -36,7 +36,7 @@ class Start:
     encoding: str = "pcm16"
     words: tuple[str, ...] = ()
     second_pass: bool = True
-    silence: float = 1.2
+    silence: float = EndpointRules.silence_after_words
 
 
 async def serve(websocket: WebSocket, service: Service) -> None:
@@ -63,14 +63,14 @@ async def _hear(websocket: WebSocket, service: Service) -> None:
     ready = {
         "type": "ready",
         "latency_ms": recognizer.engine.config.latency_ms,
-        "chunk_ms": 1000 * recognizer.chunk_samples / 16_000,
+        "chunk_ms": 1000 * recognizer.chunk_samples / SAMPLE_RATE,
     }
     await send_within(websocket, json.dumps(ready), service)
     while (message := await receive_within(websocket, service)) is not None:
         if isinstance(message, bytes):
             await _tell(websocket, service, await stream.push(message, start.encoding))
             continue
-        match _object(message).get("type"):
+        match json_object(message).get("type"):
             case "keepalive":
                 continue
             case "finish":
@@ -102,36 +102,20 @@ def parse_start(message: str | bytes) -> Start:
     """
     if isinstance(message, bytes):
         raise Refused("bad_message", "sound before the start message")
-    fields = _object(message)
+    fields = json_object(message)
     if fields.pop("type", None) != "start":
         raise Refused("bad_message", 'expected {"type": "start", "sample_rate": ...} first')
     if unknown := sorted(set(fields) - set(Start.__dataclass_fields__)):
         raise Refused("bad_message", f"start has no setting {unknown[0]!r}")
-    rate = fields.get("sample_rate")
-    if not _is_number(rate):
-        raise Refused("bad_message", "sample_rate: expected samples a second, as a number")
-    if fields.get("encoding", "pcm16") not in SAMPLE_BYTES:
+    start = Start(**{"sample_rate": None} | fields)
+    number(start.sample_rate, "sample_rate")
+    if start.encoding not in SAMPLE_BYTES:
         raise Refused("bad_message", f"encoding: expected one of {', '.join(SAMPLE_BYTES)}")
-    words = fields.get("words", [])
-    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+    listed = isinstance(start.words, (list, tuple))
+    if not listed or not all(isinstance(word, str) for word in start.words):
         raise Refused("bad_message", "words: expected a list of texts")
-    if not isinstance(fields.get("second_pass", True), bool):
+    if not isinstance(start.second_pass, bool):
         raise Refused("bad_message", "second_pass: expected true or false")
-    silence = fields.get("silence", 1.2)
-    if not _is_number(silence) or not 0.1 <= silence <= 60:
+    if not 0.1 <= number(start.silence, "silence") <= 60:
         raise Refused("bad_message", "silence: expected seconds between 0.1 and 60")
-    return Start(**fields | {"words": tuple(word for word in words if word.strip())})
-
-
-def _object(message: str | bytes) -> dict[str, Any]:
-    try:
-        parsed = json.loads(message)
-    except (ValueError, RecursionError):
-        parsed = None
-    if not isinstance(parsed, dict):
-        raise Refused("bad_message", "not a JSON object")
-    return parsed
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    return replace(start, words=tuple(word for word in start.words if word.strip()))

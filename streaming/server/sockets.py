@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
@@ -34,6 +35,28 @@ async def converse(
             await websocket.close(refused.close_code, refused.code)
     except WebSocketDisconnect:
         pass  # the client has gone
+
+
+def json_object(message: str | bytes) -> dict[str, Any]:
+    """What a client said in JSON.
+
+    Raises:
+        Refused: it is no JSON object.
+    """
+    try:
+        parsed = json.loads(message)
+    except (ValueError, RecursionError):
+        parsed = None
+    if not isinstance(parsed, dict):
+        raise Refused("bad_message", "not a JSON object")
+    return parsed
+
+
+def number(value: object, name: str) -> float:
+    """A number that a client gave; raises Refused for anything else."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise Refused("bad_message", f"{name}: expected a number")
+    return float(value)
 
 
 async def receive_within(websocket: WebSocket, service: Service) -> str | bytes | None:

@@ -17,7 +17,7 @@ from starlette.websockets import WebSocket
 
 from streaming.server.limits import Refused
 from streaming.server.service import LiveStream, Service
-from streaming.server.sockets import converse, receive_within, send_within
+from streaming.server.sockets import converse, json_object, number, receive_within, send_within
 from streaming.stream import Final
 
 DEFAULT_RATE = 8000
@@ -79,12 +79,9 @@ def _result(finals: list[Final], with_words: bool) -> str:
 
 
 def _command(message: str) -> dict[str, Any]:
-    try:
-        command = json.loads(message)
-    except (ValueError, RecursionError):
-        command = None
-    if not isinstance(command, dict) or not {"config", "eof", "reset"} & set(command):
-        raise Refused("bad_message", "expected config, eof or reset, as a JSON object")
+    command = json_object(message)
+    if not {"config", "eof", "reset"} & set(command):
+        raise Refused("bad_message", "expected config, eof or reset")
     return command
 
 
@@ -94,7 +91,5 @@ def _config(config: object) -> tuple[float, bool]:
     wanted = {k: v for k, v in config.items() if v not in (None, 0, False, [], "")}
     if unknown := sorted(set(wanted) - {"sample_rate", "words"}):
         raise Refused("bad_message", f"config: {unknown[0]} cannot be honoured here")
-    rate = config.get("sample_rate", DEFAULT_RATE)
-    if isinstance(rate, bool) or not isinstance(rate, (int, float)):
-        raise Refused("bad_message", "sample_rate: expected samples a second, as a number")
-    return float(rate), bool(config.get("words", True))
+    rate = number(config.get("sample_rate", DEFAULT_RATE), "sample_rate")
+    return rate, bool(config.get("words", True))

@@ -27,12 +27,10 @@ from asr.onnx_export import export
 from asr.recognizer import Recognizer
 from asr.text import PHONE_TOKENS
 from asr.torch_engine import TorchEngine
+from tests.asr.test_acoustic_model import CONFIGS
 from tests.conftest import DEMO
 
-SHAPES = {
-    "small": AcousticConfig(blocks=2, hidden=16, backward_hidden=8),
-    "no look-ahead": AcousticConfig(blocks=2, hidden=16, backward_hidden=8, lookahead=0),
-    "long look-ahead": AcousticConfig(blocks=3, hidden=16, backward_hidden=8, lookahead=3),
+SHAPES = {name: shape for name, shape in CONFIGS.items() if shape.context_frames} | {
     "other steps": AcousticConfig(blocks=1, hidden=16, frames_per_step=3, context_frames=1),
 }
 TOLERANCE = 1e-4

@@ -145,12 +145,17 @@ def test_every_word_is_heard_and_kept(
 
 @pytest.mark.usefixtures("device_thread")
 def test_sound_that_cannot_be_kept_is_told(recognizer: Recognizer, tmp_path: Path) -> None:
-    for path, reason in (
+    there = tmp_path / "there.flac"
+    there.write_bytes(b"an earlier talk")
+    cases = (
         (tmp_path / "kept.mp4", "ends in .flac"),
         (tmp_path / "no" / "k.wav", "No such"),
-    ):
+        (there, "File exists"),
+    )
+    for path, reason in cases:
         with pytest.raises(ConfigError, match=reason):
             listen(recognizer, Remembered(), save=path)
+    assert there.read_bytes() == b"an earlier talk"
 
 
 @pytest.mark.usefixtures("device_thread")
