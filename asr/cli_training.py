@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -20,15 +19,9 @@ from asr.cli_options import (
     WordsFile,
     load_recognizer,
 )
-from asr.errors import ConfigError
+from asr.cli_prepare import CORPUS, prepare_app
 
-prepare_app = typer.Typer(help="Make the files that training reads.", no_args_is_help=True)
 lm_app = typer.Typer(help="Language models and the weight they are given.", no_args_is_help=True)
-
-CORPUS = (
-    "A folder in LibriSpeech's or LJ Speech's layout or with a .txt beside each recording, or a "
-    ".tsv file of Common Voice."
-)
 
 
 class PrecisionChoice(StrEnum):
@@ -45,104 +38,6 @@ def add_training_commands(app: typer.Typer) -> None:
     app.command()(export)
     app.add_typer(lm_app, name="lm")
     app.command()(evaluate)
-
-
-@prepare_app.command("corpus")
-def prepare_corpus(
-    corpus: Annotated[Path, typer.Argument(help=CORPUS)],
-    cache: Annotated[Path, typer.Argument(help="Folder to write the features to.")],
-    workers: Annotated[int, typer.Option(min=1, help="Processes that read sound.")] = 2,
-) -> None:
-    """Check a corpus and write its features into a cache."""
-    from training.corpora import find_corpus
-    from training.feature_cache import write_feature_cache
-
-    found = find_corpus(corpus)
-    typer.echo(f"{corpus}: {found.summary()}")
-    left_out = write_feature_cache(found, cache, workers)
-    for name, reason in left_out[:20]:
-        typer.echo(f"left out: {name}: {reason}", err=True)
-    typer.echo(f"{cache}: written; {len(left_out)} utterances left out (left_out.tsv names them)")
-
-
-@prepare_app.command("pronouncer")
-def prepare_pronouncer(
-    dictionary: Annotated[Path, typer.Argument(help="CMUdict, or a lexicon; plain or .xz.")],
-    output: Annotated[Path, typer.Argument(help="Model to write (.onnx).")],
-    epochs: Annotated[int, typer.Option(min=1)] = 8,
-) -> None:
-    """Train the model that pronounces words which no dictionary has."""
-    from asr.grapheme_to_phoneme import GraphemeToPhoneme
-    from asr.pronunciation import read_lexicon
-    from training.pronouncing import pronouncing_errors, train_pronouncer, write_pronouncer
-
-    if not output.parent.is_dir():  # told before the training, not after it
-        raise ConfigError(f"{output}: its folder does not exist")
-    lexicon = read_lexicon(dictionary)
-    network, kept_out = train_pronouncer(lexicon, epochs, report=_say)
-    write_pronouncer(network, output)
-    errors = pronouncing_errors(GraphemeToPhoneme(output), lexicon, kept_out)
-    typer.echo(f"{output}: {errors.line()}")
-
-
-@prepare_app.command("lexicon")
-def prepare_lexicon(
-    dictionary: Annotated[Path, typer.Argument(help="CMUdict, plain or .xz.")],
-    output: Annotated[Path, typer.Argument(help="Lexicon to write (.txt or .txt.xz).")],
-    words: Annotated[
-        Path | None, typer.Option(help="word<TAB>count lines: keep these words, in this order.")
-    ] = None,
-    pronouncer: Annotated[
-        Path | None, typer.Option(help="Pronounces words that the dictionary lacks.")
-    ] = None,
-    least_count: Annotated[
-        int, typer.Option(help="It pronounces those of --words that were counted so often.")
-    ] = 20,
-    cache: Annotated[
-        Path | None, typer.Option(help="Also the words of this cache, for training.")
-    ] = None,
-) -> None:
-    """Write the lexicon of all words, or of those in a list, that can be pronounced."""
-    from asr.grapheme_to_phoneme import GraphemeToPhoneme, pronounce_missing
-    from asr.pronunciation import read_lexicon, read_word_counts, select_lexicon, write_lexicon
-    from training.feature_cache import FeatureCache
-
-    lexicon = read_lexicon(dictionary)
-    counts = read_word_counts(words) if words else dict.fromkeys(lexicon, least_count)
-    spoken = FeatureCache(cache).words() if cache else []
-    wanted = list(dict.fromkeys([*counts, *spoken]))
-    if pronouncer:
-        asked = [word for word in wanted if counts.get(word, least_count) >= least_count]
-        made = pronounce_missing(asked, lexicon, GraphemeToPhoneme(pronouncer))
-        typer.echo(f"{len(made)} words pronounced by {pronouncer.name}")
-        lexicon |= {word: [phones] for word, phones in made.items()}
-    lexicon = select_lexicon(wanted, lexicon)
-    write_lexicon(lexicon, output)
-    typer.echo(f"{output}: {len(lexicon)} words; {len(wanted) - len(lexicon)} left out")
-
-
-@prepare_app.command("teacher")
-def prepare_teacher(
-    train_cache: Annotated[Path, typer.Argument(help="Cache made by rill prepare corpus.")],
-    whisper: Annotated[Path, typer.Option(help="Folder of a CTranslate2 Whisper base model.")],
-    lexicon: Annotated[Path, typer.Option(help="Lexicon made by rill prepare lexicon.")],
-    epochs: Annotated[int, typer.Option(min=1)] = 5,
-) -> None:
-    """Train the teacher and write its posteriors beside the features."""
-    import torch
-
-    from asr.pronunciation import read_lexicon
-    from training.feature_cache import FeatureCache
-    from training.teacher import encode_corpus, train_teacher, write_teaching
-
-    cache = FeatureCache(train_cache)
-    pronunciations = read_lexicon(lexicon)
-    if not (cache.folder / "encodings.f16").exists():
-        threads = torch.get_num_threads()
-        encode_corpus(cache, whisper, _every(500, f"of {len(cache)} utterances encoded"))
-        torch.set_num_threads(threads)  # the encoder, which shares OpenMP with torch, took one
-    write_teaching(cache, train_teacher(cache, pronunciations, epochs, report=typer.echo))
-    typer.echo(f"{train_cache}: posteriors and components written")
 
 
 @lm_app.command("tune")
@@ -257,16 +152,3 @@ def evaluate(
 
 def _say(line: str) -> None:
     print(line, flush=True)
-
-
-def _every(count: int, what: str) -> Callable[[int], None]:
-    """Tells, each time that so many more are done, how many are."""
-    told = 0
-
-    def progress(done: int) -> None:
-        nonlocal told
-        if done >= told + count:
-            told = done
-            _say(f"{done} {what}")
-
-    return progress

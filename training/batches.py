@@ -60,9 +60,19 @@ class Batches:
         seed: int,
         processes: int = 1,
         speaker_shares: Mapping[str, float] | None = None,
+        views: int = 1,
     ) -> None:
-        """Raises ConfigError when `speaker_shares` names a speaker who is not in the cache."""
-        self.processes = processes
+        """`views`: so many augmentations of each utterance in a batch, all of them in the first,
+        then all in the second; `sizes` counts each.
+
+        Raises ConfigError when `speaker_shares` names a speaker who is not in the cache, or
+        `augmentation` asks for variants that are not."""
+        if augmentation and augmentation.variant_share and not cache.copies:
+            raise ConfigError(
+                f"augmentation.variant_share: {cache.folder} has no variants; "
+                "rill prepare variants makes them"
+            )
+        self.processes, self.views = processes, views
         shares = speaker_shares or {}
         if missing := sorted(set(shares) - {utterance.speaker for utterance in cache.utterances}):
             raise ConfigError(f"speaker_shares: not in {cache.folder}: {', '.join(missing)}")
@@ -84,17 +94,25 @@ class Batches:
         # Lengths are blurred so that an utterance meets other neighbours in each epoch.
         order = np.argsort(counts * random.uniform(0.85, 1.15, len(counts)))
         order = order[random.random(len(counts))[order] < self._shares[order]]
-        most_frames = self.sizes.seconds * 1000 / HOP_MS
+        most_frames = self.sizes.seconds * 1000 / HOP_MS / self.views
+        most_utterances = max(1, self.sizes.utterances // self.views)
         batches: list[list[int]] = [[]]
         longest = 0
         for index in order.tolist():
             longest = max(longest, int(counts[index]))
-            full = len(batches[-1]) >= self.sizes.utterances
+            full = len(batches[-1]) >= most_utterances
             if batches[-1] and (full or longest * (len(batches[-1]) + 1) > most_frames):
                 batches.append([])
                 longest = int(counts[index])
             batches[-1].append(index)
-        # Processes that train together take neighbours, so that none waits long for another.
+        # Processes that train together take neighbours, so that none waits long for another, and
+        # none is left without: of the longest some are halved.
+        while len(batches) % self.processes:
+            largest = max(range(len(batches)), key=lambda k: (len(batches[k]), k))
+            half = len(batches[largest]) // 2
+            if not half:
+                break  # fewer utterances than processes
+            batches[largest : largest + 1] = [batches[largest][:half], batches[largest][half:]]
         groups = len(batches) // self.processes
         order = random.permutation(groups)[:, None] * self.processes + np.arange(self.processes)
         return [batches[k] for k in order.flatten()]
@@ -104,7 +122,7 @@ class Batches:
         random = np.random.default_rng((self.seed, epoch, number))
         frames, posteriors, components = [], [], []
         for index in indices:
-            one = torch.from_numpy(self.cache.frames(index))
+            one = torch.from_numpy(self._frames(index, random))
             taught = self.teaching.utterance(index) if self.teaching else None
             if self.augmentation:
                 speed = random.uniform(*self.augmentation.speed)
@@ -119,12 +137,15 @@ class Batches:
                 components.append(taught[1])
         lengths = torch.tensor([len(one) for one in frames])
         padded = torch.nn.utils.rnn.pad_sequence(frames, batch_first=True, padding_value=SILENCE)
-        if self.augmentation:
-            padded = augment(padded, lengths, self.augmentation, random)
+        changes, views = self.augmentation, [padded] * self.views
+        if changes:
+            views = [augment(view, lengths, changes, random) for view in views]
+        indices, lengths = indices * self.views, lengths.repeat(self.views)
+        posteriors, components = posteriors * self.views, components * self.views
         tail = self.sizes.tail_frames
         return Batch(
             indices,
-            F.pad(padded, (0, 0, 0, tail), value=SILENCE),
+            F.pad(torch.cat(views), (0, 0, 0, tail), value=SILENCE),
             lengths + tail,
             [self._targets[index][0] for index in indices],
             [self._targets[index][1] for index in indices],
@@ -132,6 +153,12 @@ class Batches:
             _pad(components),
             (lengths + 3) // 4,
         )
+
+    def _frames(self, index: int, random: np.random.Generator) -> np.ndarray:
+        """Clean, or now and then a variant."""
+        if self.augmentation and random.random() < self.augmentation.variant_share:
+            return self.cache.variant(index, int(random.integers(self.cache.copies)))
+        return self.cache.frames(index)
 
 
 def stretch(rows: Tensor, length: float) -> Tensor:

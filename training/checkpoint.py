@@ -16,7 +16,7 @@ from training.config import TrainConfig
 # What may change between sessions is where and how fast a run goes on, not what is computed.
 FREE_SETTINGS = {
     "output", "train", "valid", "lexicon", "checkpoint_minutes", "threads", "epochs",
-    "patience_epochs",
+    "patience_epochs", "evaluate_every_epochs",
 }  # fmt: skip
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -14,6 +14,9 @@ from asr.errors import ConfigError
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+Settings = TypeVar("Settings", bound=_Strict)
 
 
 class ModelConfig(_Strict):
@@ -36,9 +39,30 @@ class BatchConfig(_Strict):
     tail_frames: int = Field(24, ge=0)  # silence after the last sample, as recognition adds it
 
 
+class VariantConfig(_Strict):
+    """What `rill prepare variants` does to the sound: each share is how many recordings get it."""
+
+    copies: int = Field(1, ge=1)
+    room_share: float = Field(0.4, ge=0, le=1)
+    reverberation_s: float = Field(0.6, gt=0)  # of the largest invented room (T60)
+    room_folder: str | None = None  # impulse responses to take instead of invented rooms
+    noise_folder: str | None = None
+    noise_share: float = Field(0.5, ge=0, le=1)
+    noise_snr_db: tuple[float, float] = (5.0, 25.0)
+    clip_share: float = Field(0.05, ge=0, le=1)
+    resample_share: float = Field(0.3, ge=0, le=1)
+    telephone_share: float = Field(0.1, ge=0, le=1)
+    codec_share: float = Field(0.5, ge=0, le=1)
+    codecs: list[Literal["mp3", "opus", "vorbis", "gsm"]] = Field(
+        ["mp3", "vorbis", "opus"], min_length=1
+    )
+    seed: int = 1
+
+
 class AugmentationConfig(_Strict):
     """How far the sound is changed; energies are natural logarithms (1.0 is 4.3 dB)."""
 
+    variant_share: float = Field(0.0, ge=0, le=1)  # how often a variant stands for the clean frames
     speed: tuple[float, float] = (0.9, 1.1)
     band_warp: tuple[float, float] = (0.9, 1.1)
     volume: float = 1.5
@@ -58,6 +82,7 @@ class ObjectiveConfig(_Strict):
     ctc_phones: float = 0.3
     ctc_crf: float = 0.0  # the right phones against all others that a trigram of phones allows
     ctc_letters: float = 0.1
+    consistency: float = 0.0  # two augmentations of an utterance shall say the same (CR-CTC)
     teacher_phones: float = 1.0
     teacher_letters: float = 0.3
     teacher_components: float = 1.0
@@ -87,6 +112,7 @@ class TrainConfig(_Strict):
     clip_norm: float = Field(5.0, gt=0)
     ema_decay: float = Field(0.998, ge=0, lt=1)
     valid_utterances: int = Field(120, ge=1)
+    evaluate_every_epochs: int = Field(1, ge=1)  # and after the last one
     checkpoint_minutes: float = Field(5.0, gt=0)
     precision: Literal["32-true", "bf16-mixed"] = "bf16-mixed"
     devices: int = Field(1, ge=1)  # processes of one machine, each with a GPU where there are any
@@ -96,14 +122,22 @@ class TrainConfig(_Strict):
 
 
 def read_config(path: str | Path, overrides: list[str] | None = None) -> TrainConfig:
-    """A YAML file with `key=value` overrides (`objective.ctc_phones=0.5`) on top.
+    """The settings of `rill train`: see `read_settings`."""
+    return read_settings(TrainConfig, path, overrides)
+
+
+def read_settings(
+    kind: type[Settings], path: str | Path | None, overrides: list[str] | None = None
+) -> Settings:
+    """A YAML file with `key=value` overrides (`objective.ctc_phones=0.5`) on top; without a file
+    the overrides alone.
 
     Raises:
         ConfigError: no such file, not YAML, an unknown key (with the nearest valid name), a value
             of the wrong kind.
     """
     try:
-        settings = yaml.safe_load(Path(path).read_text())
+        settings = yaml.safe_load(Path(path).read_text()) if path else {}
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such file") from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
@@ -120,12 +154,13 @@ def read_config(path: str | Path, overrides: list[str] | None = None) -> TrainCo
             place = place.setdefault(section, {})
         place[name] = yaml.safe_load(value)
     try:
-        return TrainConfig.model_validate(settings)
+        return kind.model_validate(settings)
     except ValidationError as error:
-        raise ConfigError(f"{path}: {_explain(error)}") from None
+        place = f"{path}: " if path else ""
+        raise ConfigError(f"{place}{_explain(kind, error)}") from None
 
 
-def _explain(error: ValidationError) -> str:
+def _explain(kind: type[BaseModel], error: ValidationError) -> str:
     messages = []
     for problem in error.errors():
         *sections, name = (str(part) for part in problem["loc"])
@@ -133,9 +168,9 @@ def _explain(error: ValidationError) -> str:
         if problem["type"] != "extra_forbidden":
             messages.append(f"{place}: {problem['msg']}")
             continue
-        model: Any = TrainConfig
+        model: Any = kind
         for section in sections:
-            model = getattr(model.model_fields[section].default, "__class__", TrainConfig)
+            model = getattr(model.model_fields[section].default, "__class__", kind)
         near = difflib.get_close_matches(name, model.model_fields, 1)
         hint = f"; did you mean '{near[0]}'?" if near else ""
         messages.append(f"unknown setting '{place}'{hint}")

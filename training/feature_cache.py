@@ -2,7 +2,8 @@
 
 A cache is a folder: `utterances.jsonl`, `frames.f16` (all frames one after another, float16
 [frames, 80]) and `offsets.npy` (where each utterance begins, and the end). Whatever else is known
-by frame or step lies beside it: the teacher's posteriors (training/teacher.py).
+by frame or step lies beside it: the teacher's posteriors (training/teacher.py), the same recordings
+through other rooms and codecs (training/variants.py).
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +21,14 @@ from asr.errors import AudioError, DataError
 from asr.features import MEL_BANDS, log_mel
 from training.corpora import Corpus, Utterance, read_utterances, write_utterances
 
-TEACHER_FILES = ("encodings.f16", "posteriors.f16", "components.f16", "principal.npy")
+VARIANTS_FILE = "variants.f16"
+FILES_OF_FRAMES = (
+    VARIANTS_FILE,
+    "encodings.f16",
+    "posteriors.f16",
+    "components.f16",
+    "principal.npy",
+)
 
 
 class FeatureCache:
@@ -48,6 +57,26 @@ class FeatureCache:
     def frames(self, index: int) -> np.ndarray:
         """float32 [frames, 80] of one utterance."""
         return self._frames[self.offsets[index] : self.offsets[index + 1]].astype(np.float32)
+
+    @cached_property
+    def copies(self) -> int:
+        """How many variants of each utterance `rill prepare variants` has written."""
+        path = self.folder / VARIANTS_FILE
+        if not path.exists():
+            return 0
+        size = path.stat().st_size
+        if size % max(1, self._frames.nbytes):
+            raise DataError(f"{path}: damaged; rill prepare variants makes it again")
+        return size // self._frames.nbytes
+
+    def variant(self, index: int, copy: int) -> np.ndarray:
+        """float32 [frames, 80] of one utterance, through another room or codec."""
+        rows = self.offsets[index : index + 2] + copy * len(self._frames)
+        return self._variants[rows[0] : rows[1]].astype(np.float32)
+
+    @cached_property
+    def _variants(self) -> np.ndarray:
+        return np.memmap(self.folder / VARIANTS_FILE, np.float16, "r").reshape(-1, MEL_BANDS)
 
     def frame_counts(self) -> np.ndarray:
         """[utterances] number of frames."""
@@ -80,7 +109,9 @@ def write_feature_cache(
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    for name in TEACHER_FILES:  # of the corpus that was here before: every step would be another's
+    for (
+        name
+    ) in FILES_OF_FRAMES:  # of the corpus that was here before: every step would be another's
         (folder / name).unlink(missing_ok=True)
     kept: list[Utterance] = []
     left_out = list(corpus.left_out)

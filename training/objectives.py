@@ -39,6 +39,25 @@ def ctc(log_probabilities: Tensor, step_lengths: Tensor, targets: list[list[int]
     return Term(losses.sum(), step_lengths[rows].sum())
 
 
+def consistency(log_probabilities: Tensor, step_lengths: Tensor) -> Term:
+    """How much two augmentations of the same utterances disagree, step by step (CR-CTC: Yao et al.
+    2024, arXiv 2410.05101): the mean of both Kullback-Leibler divergences, each from the one side
+    as it is to the other.
+
+    Args:
+        log_probabilities: [2 * utterances, steps, tokens], all in one augmentation, then all in
+            the other.
+        step_lengths: [2 * utterances].
+    """
+    one, other = log_probabilities.chunk(2)
+    fixed = log_probabilities.detach().exp().chunk(2)
+    divergence = fixed[1] * (fixed[1].clamp(min=1e-20).log() - one)
+    divergence = divergence + fixed[0] * (fixed[0].clamp(min=1e-20).log() - other)
+    lengths = step_lengths.chunk(2)[0]
+    real = torch.arange(one.shape[1], device=one.device) < lengths[:, None]
+    return Term(0.5 * divergence.sum(-1)[real].sum(), real.sum())
+
+
 def teacher_posteriors(
     log_probabilities: Tensor, posteriors: Tensor, heard_steps: Tensor, shift: int
 ) -> Term:

@@ -47,6 +47,9 @@ class Student(nn.Module):
                 terms["ctc_crf"] = ctc_crf(phones, steps, batch.phones, self.trigram, paths)
         if weights.ctc_letters:
             terms["ctc_letters"] = objectives.ctc(letters, steps, batch.letters)
+        if weights.consistency:
+            both_heads = torch.cat([phones, letters], dim=-1)
+            terms["consistency"] = objectives.consistency(both_heads, steps)
         if batch.posteriors is None or batch.components is None:
             return terms
         taught_phones, taught_letters = batch.posteriors.split(

@@ -161,7 +161,7 @@ def train_teacher(
     teacher = Teacher()
     optimiser = torch.optim.AdamW(teacher.parameters(), lr=1e-3, weight_decay=1e-3)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, max_lr=1e-3, total_steps=epochs * len(batches), pct_start=0.1
+        optimiser, max_lr=1e-3, total_steps=max(20, epochs * len(batches)), pct_start=0.1
     )
     for epoch in range(epochs):
         began, losses = time.monotonic(), []
@@ -175,6 +175,8 @@ def train_teacher(
             loss = torch.zeros(())
             for kind, log_probabilities in enumerate(both_heads):
                 rows = [row for row, index in enumerate(batch) if targets[index][kind]]
+                if not rows:
+                    continue
                 wanted = [torch.tensor(targets[batch[row]][kind]) for row in rows]
                 loss = loss + F.ctc_loss(
                     log_probabilities[rows].float().transpose(0, 1),
@@ -183,6 +185,8 @@ def train_teacher(
                     torch.tensor([len(ids) for ids in wanted]),
                     zero_infinity=True,
                 )
+            if not loss.requires_grad:  # nobody in this batch says a word that is pronounced
+                continue
             optimiser.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(teacher.parameters(), 5.0)

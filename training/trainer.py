@@ -71,6 +71,7 @@ def train(
         config.seed,
         fabric.world_size,
         config.speaker_shares,
+        views=2 if weights.consistency else 1,
     )
     valid_batches = Batches(valid_cache, lexicon, None, config.batch, None, config.seed)
 
@@ -174,16 +175,18 @@ def train(
             values = {name: float(value) for name, value in terms.items()}
             rate = optimiser.param_groups[0]["lr"]
             log.update(update, epoch, mode, values, rate, seconds)
-        end_of_epoch = update == epoch_ends[epoch]
+        evaluated_now = update == epoch_ends[epoch] and (
+            (epoch + 1) % config.evaluate_every_epochs == 0 or update == total_updates
+        )
         asked = bool(fabric.all_reduce(torch.tensor(float(stopping.asked)), reduce_op="sum"))
         updates_made += 1
         stop = asked or updates_made == most_updates
         due = time.monotonic() - saved_at > 60 * config.checkpoint_minutes
-        # At the end of an epoch only after its evaluation, so that a kill cannot skip that.
-        if (stop or due) and not end_of_epoch:
+        # Where an evaluation is due only after it, so that a kill cannot skip that.
+        if (stop or due) and not evaluated_now:
             save()
             saved_at = time.monotonic()
-        if end_of_epoch and log:
+        if evaluated_now and log:
             evaluated = AcousticModel(model.config)
             evaluated.load_state_dict(average)
             errors = token_errors(evaluated.eval(), valid_batches, config.valid_utterances)
@@ -196,7 +199,7 @@ def train(
                 save_model(evaluated, output / "model", {"epoch": epoch, "token_errors": errors})
             save()
             saved_at = time.monotonic()
-        if end_of_epoch and config.patience_epochs:
+        if evaluated_now and config.patience_epochs:
             waited = fabric.broadcast(epochs_without_best)
             if waited >= config.patience_epochs:
                 report(f"no better for {waited} epochs: ended")

@@ -68,6 +68,13 @@ def test_processes_take_batches_of_like_size(cache: FeatureCache) -> None:
         assert abs(counts[first].mean() - counts[second].mean()) < 0.5 * counts.mean()
 
 
+@pytest.mark.parametrize("processes", [3, 7, 16])
+def test_with_many_processes_no_utterance_is_left_out(cache: FeatureCache, processes: int) -> None:
+    order = make_batches(cache, processes=processes, utterances=4).epoch(0)
+    assert len(order) % processes == 0
+    assert sorted(index for batch in order for index in batch) == list(range(len(cache)))
+
+
 def test_a_batch_is_the_same_each_time_it_is_drawn(cache: FeatureCache) -> None:
     batches = make_batches(cache)
     first, again, other = (batches.load([0, 1, 2], 0, number) for number in (5, 5, 6))
@@ -99,6 +106,16 @@ def test_stretch_and_warp_keep_shape_and_ends() -> None:
     bands = torch.arange(80.0).expand(10, 80)
     assert warp_bands(bands, 1.1)[0, 20] == pytest.approx(22)
     torch.testing.assert_close(warp_bands(bands, 1.0), bands)
+
+
+def test_two_views_are_the_same_utterances_changed_in_two_ways(cache: FeatureCache) -> None:
+    batches = Batches(cache, {}, None, BatchConfig(utterances=4), AugmentationConfig(), 1, views=2)
+    assert max(map(len, batches.epoch(0))) == 2
+    batch = batches.load([3, 4], 0, 0)
+    assert batch.indices == [3, 4, 3, 4] and batch.letters[:2] == batch.letters[2:]
+    one, other = batch.frames.chunk(2)
+    assert one.shape == other.shape and not torch.equal(one, other)
+    assert batch.frame_lengths[:2].tolist() == batch.frame_lengths[2:].tolist()
 
 
 def per_step(term: objectives.Term) -> torch.Tensor:
@@ -145,3 +162,23 @@ def test_padding_does_not_count() -> None:
     said[1, 3:] = -50
     after = per_step(objectives.teacher_posteriors(said, teacher, heard, 0))
     torch.testing.assert_close(after, before)
+
+
+def test_consistency_is_the_mean_divergence_of_two_views() -> None:
+    torch.manual_seed(0)
+    scores = torch.randn(4, 6, 5).log_softmax(-1).requires_grad_()
+    lengths = torch.tensor([6, 3, 6, 3])
+    term = objectives.consistency(scores, lengths)
+    expected = 0.0
+    for row, length in ((0, 6), (1, 3)):
+        a, b = scores[row, :length].detach(), scores[row + 2, :length].detach()
+        both = F.kl_div(a, b, log_target=True, reduction="sum") + F.kl_div(
+            b, a, log_target=True, reduction="sum"
+        )
+        expected += float(both) / 2
+    assert float(term.total) == pytest.approx(expected, rel=1e-5) and int(term.steps) == 9
+    term.total.backward()
+    assert scores.grad is not None
+    assert scores.grad[1, 3:].abs().max() == 0  # padding
+    same = torch.randn(2, 6, 5).log_softmax(-1).repeat(2, 1, 1)
+    assert per_step(objectives.consistency(same, lengths)) == pytest.approx(0, abs=1e-6)

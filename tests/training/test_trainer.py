@@ -17,7 +17,7 @@ from asr.errors import ConfigError, DataError
 from asr.model_config import read_model_config
 from asr.model_file import load_model
 from tests.training.synthetic import write_synthetic_cache
-from training.config import TrainConfig, read_config
+from training.config import TrainConfig, VariantConfig, read_config, read_settings
 from training.profiling import profile_lines
 from training.trainer import learning_rate, train
 
@@ -30,7 +30,9 @@ def tiny(folder: Path, *overrides: str) -> list[str]:
         write_synthetic_cache(folder / "cache")
         (folder / "lexicon.txt").write_text("yes Y EH S\nno N OW\nway W EY\n")
     places = [f"train={folder}/cache", f"valid={folder}/cache", f"lexicon={folder}/lexicon.txt"]
-    return [str(CONFIG), *places, f"output={folder}/run", *overrides]
+    sizes = ["model.hidden=64", "model.backward_hidden=32", "model.frames_per_step=4"]
+    pace = ["warm_up_updates=5", "evaluate_every_epochs=1", "ema_decay=0.998"]
+    return [str(CONFIG), *places, *sizes, *pace, f"output={folder}/run", *overrides]
 
 
 def configured(arguments: list[str]) -> TrainConfig:
@@ -140,9 +142,13 @@ def test_the_best_epoch_is_kept_and_patience_ends_a_run(tmp_path: Path) -> None:
     absurd = ["learning_rate=0.5", "epochs=60", "patience_epochs=3", "warm_up_updates=40"]
     folder = train(configured(tiny(tmp_path, *absurd)), lines.append)
     told = [line for line in lines if "valid" in line]
-    wrong = [json.loads(line.split("valid: ")[1])["streaming"]["phones"] for line in told]
+
+    def of_both_modes(errors: dict[str, dict[str, float]]) -> float:
+        return errors["streaming"]["phones"] + errors["full"]["phones"]
+
+    wrong = [of_both_modes(json.loads(line.split("valid: ")[1])) for line in told]
     kept = read_model_config(folder)["about"]
-    assert kept["token_errors"]["streaming"]["phones"] == min(wrong)
+    assert of_both_modes(kept["token_errors"]) == min(wrong)
     assert len(wrong) < 60 and kept["epoch"] == len(wrong) - 4
     assert lines[-1] == "no better for 3 epochs: ended"
     train(configured(tiny(tmp_path, *absurd)), lines.append)
@@ -200,7 +206,10 @@ def test_a_profile_says_where_the_time_goes_and_leaves_nothing(tmp_path: Path) -
 
 @pytest.mark.parametrize("path", sorted(CONFIG.parent.glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_bundled_configuration_is_valid(path: Path) -> None:
-    assert read_config(path).epochs > 0
+    if path.stem == "variants":
+        assert read_settings(VariantConfig, path) == VariantConfig()
+    else:
+        assert read_config(path).epochs > 0
 
 
 def test_learning_rate_rises_and_falls(tmp_path: Path) -> None:
@@ -210,3 +219,17 @@ def test_learning_rate_rises_and_falls(tmp_path: Path) -> None:
     assert 0 < rates[0] < rates[top] == pytest.approx(config.learning_rate)
     assert rates[top:] == sorted(rates[top:], reverse=True)
     assert rates[-1] == pytest.approx(0.01 * config.learning_rate)
+
+
+def test_evaluation_can_wait_for_several_epochs(tmp_path: Path) -> None:
+    lines: list[str] = []
+    train(configured(tiny(tmp_path, "epochs=7", "evaluate_every_epochs=3")), lines.append)
+    told = [line.split(" valid")[0] for line in lines if "valid" in line]
+    assert told == ["epoch 2", "epoch 5", "epoch 6"]
+
+
+def test_two_views_bring_their_own_term(tmp_path: Path) -> None:
+    extra = ["epochs=5", "objective.consistency=0.2", "batch.utterances=2", "augmentation={}"]
+    train(configured(tiny(tmp_path, *extra)), lambda line: None)
+    history = [json.loads(x) for x in (tmp_path / "run" / "history.jsonl").read_text().splitlines()]
+    assert history[-2]["loss/streaming/consistency"] > 0, history

@@ -1,0 +1,190 @@
+"""`rill prepare`: the commands that make the files which training reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from asr.errors import ConfigError
+
+if TYPE_CHECKING:
+    from training.corpora import Corpus
+
+prepare_app = typer.Typer(help="Make the files that training reads.", no_args_is_help=True)
+
+CORPUS = (
+    "A folder in LibriSpeech's or LJ Speech's layout or with a .txt beside each recording, or a "
+    ".tsv file of Common Voice."
+)
+
+
+@prepare_app.command("corpus")
+def prepare_corpus(
+    corpus: Annotated[Path, typer.Argument(help=CORPUS)],
+    cache: Annotated[Path, typer.Argument(help="Folder to write the features to.")],
+    workers: Annotated[int, typer.Option(min=1, help="Processes that read sound.")] = 2,
+) -> None:
+    """Check a corpus and write its features into a cache."""
+    from training.corpora import find_corpus
+
+    found = find_corpus(corpus)
+    typer.echo(f"{corpus}: {found.summary()}")
+    _write_cache(found, cache, workers)
+
+
+@prepare_app.command("librispeech")
+def prepare_librispeech(
+    folder: Annotated[Path, typer.Argument(help="Where LibriSpeech lies, or shall lie.")],
+    output: Annotated[Path, typer.Argument(help="Folder for cache-train and cache-valid.")],
+    train: Annotated[list[str], typer.Option(help="Part to train on; may be given again.")] = [  # noqa: B006
+        "train-clean-100"
+    ],
+    valid: Annotated[list[str], typer.Option(help="Part to choose by; may be given again.")] = [  # noqa: B006
+        "dev-clean"
+    ],
+    download: Annotated[
+        bool, typer.Option(help="Fetch the parts that are not there (6 to 30 GB each).")
+    ] = False,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that read sound.")] = 2,
+) -> None:
+    """Check parts of LibriSpeech, fetched if need be, and write their features into two caches."""
+    from training.librispeech import check_parts, find_parts
+
+    check_parts(train, valid)
+    # Both are looked for before either is prepared: an hour later is too late to hear of it.
+    found = [find_parts(folder, parts, download, _say) for parts in (train, valid)]
+    for corpus, name in zip(found, ("cache-train", "cache-valid")):
+        _write_cache(corpus, output / name, workers)
+
+
+@prepare_app.command("variants")
+def prepare_variants(
+    cache: Annotated[Path, typer.Argument(help="Cache made by rill prepare corpus.")],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(help="key=value settings: see configs/variants.yaml.")
+    ] = None,
+    config: Annotated[Path | None, typer.Option(help="A YAML file with settings.")] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that read sound.")] = 2,
+) -> None:
+    """Also keep each recording as other rooms, microphones and codecs would have given it."""
+    from training.config import VariantConfig, read_settings
+    from training.feature_cache import FeatureCache
+    from training.variants import write_variants
+
+    settings = read_settings(VariantConfig, config, overrides)
+    opened = FeatureCache(cache)
+    total = len(opened) * settings.copies
+    unread = write_variants(opened, settings, workers, _every(1000, f"of {total} variants made"))
+    typer.echo(f"{cache}: {settings.copies} variants of each of {len(opened)} recordings written")
+    if unread:
+        typer.echo(f"{unread} recordings could not be read again and stay as they are", err=True)
+
+
+@prepare_app.command("pronouncer")
+def prepare_pronouncer(
+    dictionary: Annotated[Path, typer.Argument(help="CMUdict, or a lexicon; plain or .xz.")],
+    output: Annotated[Path, typer.Argument(help="Model to write (.onnx).")],
+    epochs: Annotated[int, typer.Option(min=1)] = 8,
+) -> None:
+    """Train the model that pronounces words which no dictionary has."""
+    from asr.grapheme_to_phoneme import GraphemeToPhoneme
+    from asr.pronunciation import read_lexicon
+    from training.pronouncing import pronouncing_errors, train_pronouncer, write_pronouncer
+
+    if not output.parent.is_dir():  # told before the training, not after it
+        raise ConfigError(f"{output}: its folder does not exist")
+    lexicon = read_lexicon(dictionary)
+    network, kept_out = train_pronouncer(lexicon, epochs, report=_say)
+    write_pronouncer(network, output)
+    errors = pronouncing_errors(GraphemeToPhoneme(output), lexicon, kept_out)
+    typer.echo(f"{output}: {errors.line()}")
+
+
+@prepare_app.command("lexicon")
+def prepare_lexicon(
+    dictionary: Annotated[Path, typer.Argument(help="CMUdict, plain or .xz.")],
+    output: Annotated[Path, typer.Argument(help="Lexicon to write (.txt or .txt.xz).")],
+    words: Annotated[
+        Path | None, typer.Option(help="word<TAB>count lines: keep these words, in this order.")
+    ] = None,
+    pronouncer: Annotated[
+        Path | None, typer.Option(help="Pronounces words that the dictionary lacks.")
+    ] = None,
+    least_count: Annotated[
+        int, typer.Option(help="It pronounces those of --words that were counted so often.")
+    ] = 20,
+    cache: Annotated[
+        Path | None, typer.Option(help="Also the words of this cache, for training.")
+    ] = None,
+) -> None:
+    """Write the lexicon of all words, or of those in a list, that can be pronounced."""
+    from asr.grapheme_to_phoneme import GraphemeToPhoneme, pronounce_missing
+    from asr.pronunciation import read_lexicon, read_word_counts, select_lexicon, write_lexicon
+    from training.feature_cache import FeatureCache
+
+    lexicon = read_lexicon(dictionary)
+    counts = read_word_counts(words) if words else dict.fromkeys(lexicon, least_count)
+    spoken = FeatureCache(cache).words() if cache else []
+    wanted = list(dict.fromkeys([*counts, *spoken]))
+    if pronouncer:
+        asked = [word for word in wanted if counts.get(word, least_count) >= least_count]
+        made = pronounce_missing(asked, lexicon, GraphemeToPhoneme(pronouncer))
+        typer.echo(f"{len(made)} words pronounced by {pronouncer.name}")
+        lexicon |= {word: [phones] for word, phones in made.items()}
+    lexicon = select_lexicon(wanted, lexicon)
+    write_lexicon(lexicon, output)
+    typer.echo(f"{output}: {len(lexicon)} words; {len(wanted) - len(lexicon)} left out")
+
+
+@prepare_app.command("teacher")
+def prepare_teacher(
+    train_cache: Annotated[Path, typer.Argument(help="Cache made by rill prepare corpus.")],
+    whisper: Annotated[Path, typer.Option(help="Folder of a CTranslate2 Whisper base model.")],
+    lexicon: Annotated[Path, typer.Option(help="Lexicon made by rill prepare lexicon.")],
+    epochs: Annotated[int, typer.Option(min=1)] = 5,
+) -> None:
+    """Train the teacher and write its posteriors beside the features."""
+    import torch
+
+    from asr.pronunciation import read_lexicon
+    from training.feature_cache import FeatureCache
+    from training.teacher import encode_corpus, train_teacher, write_teaching
+
+    cache = FeatureCache(train_cache)
+    pronunciations = read_lexicon(lexicon)
+    if not (cache.folder / "encodings.f16").exists():
+        threads = torch.get_num_threads()
+        encode_corpus(cache, whisper, _every(500, f"of {len(cache)} utterances encoded"))
+        torch.set_num_threads(threads)  # the encoder, which shares OpenMP with torch, took one
+    write_teaching(cache, train_teacher(cache, pronunciations, epochs, report=typer.echo))
+    typer.echo(f"{train_cache}: posteriors and components written")
+
+
+def _write_cache(corpus: Corpus, cache: Path, workers: int) -> None:
+    from training.feature_cache import write_feature_cache
+
+    total = len(corpus.utterances)
+    left_out = write_feature_cache(corpus, cache, workers, _every(2000, f"of {total} recordings"))
+    for name, reason in left_out[:20]:
+        typer.echo(f"left out: {name}: {reason}", err=True)
+    typer.echo(f"{cache}: written; {len(left_out)} utterances left out (left_out.tsv names them)")
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+def _every(count: int, what: str) -> Callable[[int], None]:
+    """Tells, each time that so many more are done, how many are."""
+    told = 0
+
+    def progress(done: int) -> None:
+        nonlocal told
+        if done >= told + count:
+            told = done
+            _say(f"{done} {what}")
+
+    return progress

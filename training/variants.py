@@ -1,0 +1,188 @@
+"""The recordings of a cache once more, as other rooms, microphones, telephones and codecs would
+have given them: `rill prepare variants`.
+
+A variant has exactly as many frames as its recording, and says the same thing in each: whatever the
+teacher heard in the clean one (training/teacher.py) is true of it too. They lie in the cache as
+`variants.f16`, float16 [copies * frames, 80]; `augmentation.variant_share` says how often training
+takes one instead of the clean frames.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soxr
+
+from asr.audio import SAMPLE_RATE, SOUND_SUFFIXES, Samples, read_audio
+from asr.errors import AudioError, DataError
+from asr.features import log_mel
+from training.config import VariantConfig
+from training.feature_cache import VARIANTS_FILE, FeatureCache
+
+TELEPHONE_RATE = 8000
+ROOMS = 64  # different ones that a process thinks up when no folder of impulse responses is given
+OTHER_RATES = (11025, 22050, 32000, 44100, 48000)
+
+
+def write_variants(
+    cache: FeatureCache,
+    config: VariantConfig,
+    workers: int = 2,
+    progress: Callable[[int], None] | None = None,
+) -> int:
+    """Write `config.copies` variants of every recording of a cache beside its frames.
+
+    Returns:
+        How many recordings could no longer be read, and lie there unchanged.
+
+    Raises:
+        DataError: a folder of noise or of rooms without recordings; another length than before.
+    """
+    for folder in (config.noise_folder, config.room_folder):
+        if folder:
+            _recordings(folder)
+    jobs = [
+        (str(utterance.audio), (config.seed, copy, index))
+        for copy in range(config.copies)
+        for index, utterance in enumerate(cache.utterances)
+    ]
+    temporary = cache.folder / (VARIANTS_FILE + ".part")
+    unread = 0
+    with ProcessPoolExecutor(workers) as pool, temporary.open("wb") as file:
+        results = pool.map(_frames_of_variant, jobs, [config] * len(jobs), chunksize=16)
+        for done, frames in enumerate(results, start=1):
+            index = (done - 1) % len(cache)
+            if frames is None:
+                unread += 1
+                frames = cache.frames(index).astype(np.float16)
+            elif len(frames) != cache.frame_counts()[index]:
+                raise DataError(
+                    f"{cache.utterances[index].audio}: another length than when "
+                    f"{cache.folder} was made; run rill prepare corpus again"
+                )
+            file.write(frames.tobytes())
+            if progress:
+                progress(done)
+    os.replace(temporary, cache.folder / VARIANTS_FILE)
+    return unread
+
+
+def vary(samples: Samples, config: VariantConfig, random: np.random.Generator) -> Samples:
+    """The sound [samples] at 16 kHz after a room, noise, an overdriven or foreign-rate microphone
+    and a codec or telephone, each with its share of chance. As long as before, not delayed."""
+    length = len(samples)
+    if random.random() < config.room_share:
+        samples = _in_a_room(samples, config, random)
+    if config.noise_folder and random.random() < config.noise_share:
+        samples = _with_noise(samples, config, random)
+    if random.random() < config.clip_share:
+        ceiling = np.quantile(np.abs(samples), random.uniform(0.98, 0.999))
+        samples = samples.clip(-ceiling, ceiling)
+    if random.random() < config.resample_share:
+        samples = _resampled_twice(samples, int(random.choice(OTHER_RATES)), random)
+    if random.random() < config.telephone_share:
+        samples = _telephone(samples, random)
+    elif random.random() < config.codec_share:
+        samples = _compressed(samples, str(random.choice(config.codecs)), random.uniform(0.3, 0.99))
+    return _to_length(samples, length)
+
+
+def _frames_of_variant(job: tuple[str, Any], config: VariantConfig) -> np.ndarray | None:
+    path, seed = job
+    try:
+        samples = read_audio(path)
+    except AudioError:
+        return None
+    return log_mel(vary(samples, config, np.random.default_rng(seed))).astype(np.float16)
+
+
+def _in_a_room(samples: Samples, config: VariantConfig, random: np.random.Generator) -> Samples:
+    from lhotse.augmentation.utils import convolve1d
+    from torch import from_numpy
+
+    if config.room_folder:
+        places = _recordings(config.room_folder)
+        response = _sound(places[random.integers(len(places))])
+    else:
+        rooms = _invented_rooms(config.reverberation_s)
+        response = rooms[random.integers(len(rooms))]
+    loudness = np.abs(samples).max()
+    arrival = int(np.abs(response).argmax())  # the direct sound: nothing may come later than it was
+    wet = convolve1d(from_numpy(samples), from_numpy(response)).numpy()[arrival:]
+    return wet * np.float32(loudness / max(np.abs(wet).max(), 1e-9))
+
+
+@lru_cache
+def _invented_rooms(reverberation_s: float) -> list[Samples]:
+    """Impulse responses of rooms that are nowhere (Luo and Gu 2022, arXiv 2208.04101)."""
+    from lhotse.augmentation.utils import FastRandomRIRGenerator
+
+    generator = FastRandomRIRGenerator(
+        sr=SAMPLE_RATE, max_T60=reverberation_s, room_seed=1, source_seed=2
+    )
+    return [generator(nsource=1)[0].astype(np.float32) for _ in range(ROOMS)]
+
+
+def _with_noise(samples: Samples, config: VariantConfig, random: np.random.Generator) -> Samples:
+    assert config.noise_folder
+    places = _recordings(config.noise_folder)
+    noise = _sound(places[random.integers(len(places))])
+    begin = int(random.integers(len(noise)))
+    noise = np.resize(np.roll(noise, -begin), len(samples))
+    # Against the louder parts of the speech, so that its pauses do not count.
+    speech_power = np.quantile(samples**2, 0.9)
+    gain = np.sqrt(speech_power / max(float((noise**2).mean()), 1e-12))
+    return samples + noise * np.float32(gain * 10 ** (-random.uniform(*config.noise_snr_db) / 20))
+
+
+def _resampled_twice(samples: Samples, rate: int, random: np.random.Generator) -> Samples:
+    """To another rate and back, at a low quality: what a sound server does on the way."""
+    quality = str(random.choice(["QQ", "LQ", "MQ"]))
+    there = soxr.resample(samples, SAMPLE_RATE, rate, quality)
+    return soxr.resample(there, rate, SAMPLE_RATE, quality)
+
+
+def _telephone(samples: Samples, random: np.random.Generator) -> Samples:
+    """300 to 3,400 Hz at 8 kHz, through GSM full rate or mu-law."""
+    from lhotse.augmentation.torchaudio import MuLawCodec
+    from torch import from_numpy
+
+    narrow = soxr.resample(samples, SAMPLE_RATE, TELEPHONE_RATE)
+    spectrum = np.fft.rfft(narrow)
+    hertz = np.fft.rfftfreq(len(narrow), 1 / TELEPHONE_RATE)
+    spectrum *= 1 / np.sqrt(1 + (300 / np.maximum(hertz, 1)) ** 8) * (hertz < 3400)
+    narrow = np.fft.irfft(spectrum, len(narrow)).astype(np.float32).clip(-1, 1)
+    if random.random() < 0.5:
+        narrow = _compressed(narrow, "gsm", 0.0)
+    else:
+        narrow = MuLawCodec()(from_numpy(narrow[None])).numpy()[0]
+    return soxr.resample(narrow, TELEPHONE_RATE, SAMPLE_RATE)
+
+
+def _compressed(samples: Samples, codec: str, level: float) -> Samples:
+    from lhotse.augmentation.compress import Compress
+
+    return Compress(codec, level)(samples[None].clip(-1, 1), SAMPLE_RATE)[0].astype(np.float32)  # type: ignore[arg-type]
+
+
+def _to_length(samples: Samples, length: int) -> Samples:
+    return np.pad(samples, (0, max(0, length - len(samples))))[:length].astype(np.float32)
+
+
+@lru_cache(maxsize=256)
+def _sound(path: Path) -> Samples:
+    return read_audio(path)
+
+
+@lru_cache
+def _recordings(folder: str) -> list[Path]:
+    found = sorted(p for p in Path(folder).rglob("*") if p.suffix.lower() in SOUND_SUFFIXES)
+    if not found:
+        raise DataError(f"{folder}: no recordings in it")
+    return found
