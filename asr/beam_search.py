@@ -19,11 +19,10 @@ from asr.custom_words import CustomWord
 from asr.decoding import BLANK_ID, Clock
 from asr.engine import Emitted
 from asr.language_model import LanguageModel, steady_words
-from asr.pronunciation import Lexicon, Pronunciation
+from asr.pronunciation import MOST_HOMOPHONES, Lexicon, Pronunciation
 from asr.text import PHONE_TOKENS, phone_ids
 from asr.transcript import Word
 
-MOST_HOMOPHONES = 6  # flashlight's trie holds no more words at one node
 # Of a custom word, to which its boost is added: it behaves like a word of the lexicon that has
 # about so much wherever it stands.
 CUSTOM_WORD_LOG10 = -4.5

@@ -61,17 +61,15 @@ def load_recognizer(
     threads: int | None = None,
 ) -> Recognizer:
     """The recogniser that the options of a command describe."""
-    from asr.custom_words import read_custom_words
     from asr.model_config import BUNDLED_MODEL
     from asr.recognizer import Recognizer
 
-    custom = read_custom_words(words) if words else []
     return Recognizer.load(
         model or BUNDLED_MODEL,
         decoder.value,
         lm,
         lexicon,
-        custom,
+        words or (),
         engine.value if engine else None,
         threads,
     )

@@ -81,7 +81,7 @@ class Recognizer:
         decoder: DecoderName = "beam",
         language_model: str | os.PathLike[str] | None = None,
         lexicon: str | os.PathLike[str] | None = None,
-        words: Iterable[str] = (),
+        words: Iterable[str] | os.PathLike[str] = (),
         engine: EngineName | None = None,
         threads: int | None = None,
         **decoding: float,
@@ -93,7 +93,8 @@ class Recognizer:
             decoder: "beam" (lexicon and language model) or "greedy" (letters alone).
             language_model: a KenLM binary instead of the model's own.
             lexicon: a lexicon file instead of the model's own.
-            words: custom words, each as a line of `asr.custom_words`: "rill  R IH L  :1".
+            words: custom words, each as a line of `asr.custom_words`: "rill  R IH L  :1"; or the
+                path of a file of them.
             engine: "onnx" or "torch" (asr/engine.py); the faster that the model has if not given.
             threads: that the network may use; one for each core if not given.
             decoding: settings of the beam (beam, beam_tokens, beam_threshold, lm_weight,
@@ -104,7 +105,7 @@ class Recognizer:
             ConfigError: a decoder, engine or setting that does not exist, a custom word that cannot
                 be honoured.
         """
-        words = list(words)
+        words = words if isinstance(words, os.PathLike) else list(words)
         folder = Path(model)
         config = read_model_config(folder)
         settings: dict[str, Any] = config.get("decoding", {}) | decoding
@@ -134,12 +135,13 @@ class Recognizer:
         )
         return cls(network, beam, folder.name, pronouncer)
 
-    def with_words(self, words: Iterable[str]) -> Recognizer:
+    def with_words(self, words: Iterable[str] | os.PathLike[str]) -> Recognizer:
         """A recogniser that also knows these custom words, in place of any that this one knows. It
         shares the network; making it takes about a second.
 
         Args:
-            words: each as a line of `asr.custom_words`: "kubernetes", "rill  R IH L  :1".
+            words: each as a line of `asr.custom_words`: "kubernetes", "rill  R IH L  :1"; or the
+                path of a file of them.
 
         Raises:
             ConfigError: a word that cannot be honoured, or a decoder without a lexicon.

@@ -61,6 +61,23 @@ def test_a_word_that_cannot_be_honoured_is_named(line: str, reason: str) -> None
     assert line.split()[0] in str(told.value)
 
 
+def test_a_line_of_a_file_is_named_with_its_number(tmp_path: Path) -> None:
+    path = tmp_path / "names.txt"
+    for line in ("c3po", "rill  R QQ", "rill  R IH L  :lots", "zubr"):
+        path.write_text(f"# my names\n\ncat\n{line}\nsea\n")
+        with pytest.raises(
+            ConfigError, match=rf"names\.txt, line 4: custom word '{line.split()[0]}"
+        ):
+            custom_words(path, LEXICON, None)
+
+
+def test_more_words_of_one_sound_than_can_be_told_apart_are_an_error() -> None:
+    lines = [f"{name}  K AE T" for name in ("kat", "katt", "kaat", "khat", "kad", "gat", "qat")]
+    assert len(custom_words(lines[:6], LEXICON, None)) == 6
+    with pytest.raises(ConfigError, match="'qat' sounds like 6 before it"):
+        custom_words(lines, LEXICON, None)
+
+
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
@@ -81,6 +98,13 @@ def test_a_folder_and_nothing_are_no_files_of_words(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "none.txt"):
         with pytest.raises(ConfigError, match=str(path)):
             read_custom_words(path)
+
+
+def test_a_file_of_words_is_heard_with_them(recognizer: Recognizer, tmp_path: Path) -> None:
+    path = tmp_path / "names.txt"
+    path.write_text("katt  K AE T  :2\n")
+    decoder = recognizer.with_words(path).decoder
+    assert [word.word for word in decode(decoder, [emission_of("- K AE T -")])] == ["katt"]
 
 
 def test_a_word_that_nobody_knew_is_heard(beam: BeamDecoder) -> None:
