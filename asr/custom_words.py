@@ -128,6 +128,15 @@ def read_custom_words(path: str | os.PathLike[str]) -> list[tuple[str, str]]:
     return located
 
 
+def written_words(line: str) -> str:
+    """The words of a line, as a transcript has them.
+
+    Raises:
+        ConfigError: a line that cannot be honoured.
+    """
+    return " ".join(_parse(line)[0])
+
+
 @contextmanager
 def _told_at(place: str) -> Iterator[None]:
     """Puts the place before the message of an error."""
