@@ -7,26 +7,30 @@ cannot share one trie among many streams and drops the steps at which words ende
 from __future__ import annotations
 
 import copy
+import math
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
 import numpy as np
 
+from asr.calibration import UNCHANGED, Calibration
 from asr.custom_words import CustomWord
 from asr.decoding import BLANK_ID, Clock
 from asr.engine import Emitted
 from asr.language_model import LanguageModel, steady_words
-from asr.pronunciation import Lexicon, Pronunciation
+from asr.pronunciation import MOST_HOMOPHONES, Lexicon, Pronunciation
 from asr.text import PHONE_TOKENS, phone_ids
-from asr.transcript import Word
+from asr.transcript import Alternative, Word
 
-MOST_HOMOPHONES = 6  # flashlight's trie holds no more words at one node
+NEAR_STEPS = 3  # by which the same word may stand elsewhere in another hypothesis
 # Of a custom word, to which its boost is added: it behaves like a word of the lexicon that has
-# about so much wherever it stands.
-CUSTOM_WORD_LOG10 = -4.5
+# about so much wherever it stands. Many share what they have together, or they would be put in
+# where none was said.
+CUSTOM_WORD_LOG10 = -3.5
+CUSTOM_WORDS_TOGETHER_LOG10 = -1.75
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,17 @@ class BeamSettings:
     blank_penalty: float = 0.0
 
 
+@dataclass(frozen=True)
+class SearchWords:
+    """The words that a search may find: shared by all decodings."""
+
+    trie: Any  # flashlight's, of their phones
+    language_model: Any  # flashlight's, of their numbers
+    unknown_word: int  # a number that no word of the trie has
+    spellings: Sequence[tuple[str, ...]]  # by number
+    phrases: Mapping[int, CustomWord]  # custom words by number
+
+
 class BeamDecoder:
     """Beam search over the words of a lexicon, with a language model."""
 
@@ -53,37 +68,49 @@ class BeamDecoder:
         clock: Clock,
         settings: BeamSettings = BeamSettings(),
         custom: Sequence[CustomWord] = (),
+        calibration: Calibration = UNCHANGED,
     ) -> None:
         """Builds the trie of the lexicon (about a second for 70,000 words).
 
         Args:
             clock: of the acoustic model's steps.
             custom: words besides the lexicon's, or likelier than the language model has them.
+            calibration: of the words' confidences.
         """
         self.lexicon, self.clock, self.settings = lexicon, clock, settings
+        self.calibration = calibration
         self._model_of_words = language_model
         # Numbers of words: the lexicon's, then the unknown word's, then the custom words'.
         vocabulary = list(lexicon)
-        self.unknown_word = len(vocabulary)
-        self.spellings: list[tuple[str, ...]] = [*((word,) for word in vocabulary), ("<unk>",)]
-        self.phrases: dict[int, CustomWord] = {}
-        self.language_model = language_model.for_words(vocabulary)
+        spellings: list[tuple[str, ...]] = [*((word,) for word in vocabulary), ("<unk>",)]
+        model = language_model.for_words(vocabulary)
         if custom:
-            wanted = [CUSTOM_WORD_LOG10 + word.boost for word in custom]
-            alike = steady_words(self.language_model, vocabulary, wanted)
-            self.language_model = language_model.for_words(vocabulary, alike)
+            usual = min(CUSTOM_WORD_LOG10, CUSTOM_WORDS_TOGETHER_LOG10 - math.log10(len(custom)))
+            wanted = [usual + word.boost for word in custom]
+            alike = steady_words(model, vocabulary, wanted)
+            model = language_model.for_words(vocabulary, alike)
         entries: list[tuple[Pronunciation, int]] = []
-        for number, word in enumerate(custom, start=len(self.spellings)):
-            self.spellings.append(word.words)
-            self.phrases[number] = word
+        phrases = {}
+        for number, word in enumerate(custom, start=len(spellings)):
+            spellings.append(word.words)
+            phrases[number] = word
             entries += [(tuple(chain(*phones)), number) for phones in word.pronunciations]
         for number, variants in enumerate(lexicon.values()):
             entries += [(phones, number) for phones in variants]
-        self.trie = _trie(entries, self.language_model)
+        self.words = SearchWords(
+            make_trie(entries, model), model, len(vocabulary), spellings, phrases
+        )
 
     def with_custom_words(self, custom: Sequence[CustomWord]) -> BeamDecoder:
         """The same decoder with these custom words in place of its own."""
-        return BeamDecoder(self.lexicon, self._model_of_words, self.clock, self.settings, custom)
+        return BeamDecoder(
+            self.lexicon,
+            self._model_of_words,
+            self.clock,
+            self.settings,
+            custom,
+            self.calibration,
+        )
 
     def with_settings(self, settings: BeamSettings) -> BeamDecoder:
         """The same words searched with other settings; lexicon and language model are shared."""
@@ -93,56 +120,34 @@ class BeamDecoder:
 
     def begin(self) -> BeamDecoding:
         """A decoding of a new utterance; trie and language model are shared."""
-        from flashlight.lib.text.decoder import (
-            CriterionType,
-            LexiconDecoder,
-            LexiconDecoderOptions,
-        )
-
-        options = LexiconDecoderOptions(
-            beam_size=self.settings.beam,
-            beam_size_token=self.settings.beam_tokens,
-            beam_threshold=self.settings.beam_threshold,
-            lm_weight=self.settings.lm_weight,
-            word_score=self.settings.word_score,
-            unk_score=float("-inf"),
-            sil_score=0.0,
-            log_add=True,  # a word is as likely as all its alignments together
-            criterion_type=CriterionType.CTC,
-        )
-        return BeamDecoding(
-            self,
-            LexiconDecoder(
-                options,
-                self.trie,
-                self.language_model,
-                BLANK_ID,  # the phones have no token for silence: between words there is blank
-                BLANK_ID,
-                self.unknown_word,
-                [],
-                False,
-            ),
-        )
+        return BeamDecoding(self.words, self.clock, self.settings, self.calibration)
 
 
 class BeamDecoding:
     """The beam of one utterance."""
 
-    def __init__(self, decoder: BeamDecoder, search: object) -> None:
+    def __init__(
+        self,
+        words: SearchWords,
+        clock: Clock,
+        settings: BeamSettings,
+        calibration: Calibration = UNCHANGED,
+    ) -> None:
         self.steps = 0
-        self._decoder = decoder
-        self._search = search
+        self._calibrated = calibration
+        self._words, self._clock, self._settings = words, clock, settings
+        self._search = _search(words, settings)
         self._phones: list[np.ndarray] = []
         self._finished = False
-        search.decode_begin()  # type: ignore[attr-defined]
+        self._search.decode_begin()
 
     def push(self, emission: Emitted) -> None:
         """Hear more steps."""
         phones = emission.phones[0]
         if len(phones):
             scores = np.array(phones, np.float32, order="C")
-            scores[:, BLANK_ID] -= self._decoder.settings.blank_penalty
-            self._search.decode_step(scores.ctypes.data, *scores.shape)  # type: ignore[attr-defined]
+            scores[:, BLANK_ID] -= self._settings.blank_penalty
+            self._search.decode_step(scores.ctypes.data, *scores.shape)
             self._phones.append(phones)
             self.steps += len(phones)
 
@@ -150,17 +155,18 @@ class BeamDecoding:
         """Words of the best hypothesis; a word that is not yet whole is left out."""
         if not self.steps:
             return []
-        if finished and not self._finished:
-            self._search.decode_end()  # type: ignore[attr-defined]
-            self._finished = True
+        if finished:
+            self._finish()
         # Not get_all_final_hypothesis, which before decode_end gives them in no order.
-        hypothesis = self._search.get_best_hypothesis(0)  # type: ignore[attr-defined]
+        hypothesis = self._search.get_best_hypothesis(0)
         # One entry for the begin, one a step; a word stands at the step of its last phone's begin.
         labels = np.asarray(hypothesis.words)[1 : self.steps + 1]
         tokens = np.asarray(hypothesis.tokens)[1 : self.steps + 1]
         probability = np.exp(np.concatenate(self._phones))
+        places = np.flatnonzero(labels >= 0).tolist()
+        shares = self._shares(labels, places) if finished else [1.0] * len(places)
         found, after = [], 0
-        for at in np.flatnonzero(labels >= 0).tolist():
+        for at, share in zip(places, shares):
             last = tokens[at]
             end = at + 1
             while end < len(tokens) and tokens[end] == last and labels[end] < 0:
@@ -171,22 +177,55 @@ class BeamDecoding:
                 found.append(
                     Word(
                         text,
-                        *self._decoder.clock.span(int(sounded[0]), after + stop),
-                        float(np.exp(np.log(np.maximum(sure, 1e-4)).mean())),
+                        *self._clock.span(int(sounded[0]), after + stop),
+                        self._calibrated(share * _root_of_mean(sure)),
                     )
                 )
             after = end
         return found
 
+    def _shares(self, labels: np.ndarray, places: list[int]) -> list[float]:
+        """Of each word of the best hypothesis: the probability of all hypotheses that have it at
+        about the same time."""
+        hypotheses = self._search.get_all_final_hypothesis()
+        others = np.array([h.words[1 : self.steps + 1] for h in hypotheses])  # [hypotheses, steps]
+        scores = np.array([h.score for h in hypotheses])
+        weights = np.exp(scores - scores.max())
+        weights /= weights.sum()
+        shares = []
+        for at in places:
+            near = others[:, max(0, at - NEAR_STEPS) : at + NEAR_STEPS + 1]
+            shares.append(float(weights[(near == labels[at]).any(1)].sum()))
+        return shares
+
+    def alternatives(self, count: int) -> tuple[Alternative, ...]:
+        """The likeliest readings, the best first; nothing can be pushed after it."""
+        if not self.steps:
+            return ()
+        self._finish()
+        best_of: dict[tuple[str, ...], float] = {}  # words may sound in several ways
+        for hypothesis in self._search.get_all_final_hypothesis():
+            numbers = [number for number in hypothesis.words[1 : self.steps + 1] if number >= 0]
+            texts = tuple(chain.from_iterable(self._words.spellings[n] for n in numbers))
+            best_of.setdefault(texts, float(hypothesis.score))
+            if len(best_of) == count:
+                break
+        return tuple(Alternative(texts, score) for texts, score in best_of.items())
+
+    def _finish(self) -> None:
+        if not self._finished:
+            self._search.decode_end()
+            self._finished = True
+
     def _spelled(self, number: int, path: np.ndarray) -> list[tuple[str, int, int]]:
         """The words that a number stands for: text, first step and end step of each in its path."""
-        words = self._decoder.spellings[number]
+        words = self._words.spellings[number]
         if len(words) == 1:
             return [(words[0], 0, len(path))]
         # Steps at which a phone begins, and with which of them each word begins.
         begins = np.flatnonzero((path != BLANK_ID) & (path != np.append(BLANK_ID, path[:-1])))
         said = path[begins].tolist()
-        variants = self._decoder.phrases[number].pronunciations
+        variants = self._words.phrases[number].pronunciations
         variant = next(v for v in variants if phone_ids(chain.from_iterable(v)) == said)
         firsts = begins[np.cumsum([0, *(len(phones) for phones in variant[:-1])])].tolist()
         # A word lasts to its last phone's last step, not to the begin of the next.
@@ -194,7 +233,40 @@ class BeamDecoding:
         return list(zip(words, firsts, [*ends, len(path)]))
 
 
-def _trie(entries: Iterable[tuple[Pronunciation, int]], language_model: Any) -> Any:
+def _root_of_mean(probabilities: np.ndarray) -> float:
+    """The square root of their geometric mean: with it as a factor, right words and wrong ones were
+    told apart best."""
+    return float(np.exp(np.log(np.maximum(probabilities, 1e-4)).mean() / 2))
+
+
+def _search(words: SearchWords, settings: BeamSettings) -> Any:
+    """flashlight's decoder of one utterance."""
+    from flashlight.lib.text.decoder import CriterionType, LexiconDecoder, LexiconDecoderOptions
+
+    options = LexiconDecoderOptions(
+        beam_size=settings.beam,
+        beam_size_token=settings.beam_tokens,
+        beam_threshold=settings.beam_threshold,
+        lm_weight=settings.lm_weight,
+        word_score=settings.word_score,
+        unk_score=float("-inf"),
+        sil_score=0.0,
+        log_add=True,  # a word is as likely as all its alignments together
+        criterion_type=CriterionType.CTC,
+    )
+    return LexiconDecoder(
+        options,
+        words.trie,
+        words.language_model,
+        BLANK_ID,  # the phones have no token for silence: between words there is blank
+        BLANK_ID,
+        words.unknown_word,
+        [],
+        False,
+    )
+
+
+def make_trie(entries: Iterable[tuple[Pronunciation, int]], language_model: Any) -> Any:
     """flashlight's trie of (phones, number of the word). Of more words that sound alike than a node
     holds, the later ones are left out."""
     from flashlight.lib.text.decoder import SmearingMode, Trie

@@ -16,9 +16,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from asr.cli_options import (
+    AlternativesOption,
+    CaseChoice,
+    CaseOption,
     DecoderChoice,
     DecoderOption,
     EngineOption,
+    GrammarFile,
     LanguageModelFile,
     LexiconFile,
     Mode,
@@ -28,6 +32,7 @@ from asr.cli_options import (
     load_recognizer,
 )
 from asr.cli_training import add_training_commands
+from asr.cli_words import words_app
 from asr.errors import ConfigError, RillError
 
 if TYPE_CHECKING:
@@ -44,6 +49,7 @@ app = typer.Typer(
 
 EXTRAS = {
     "serve": {"multipart", "prometheus_client", "python_multipart", "starlette", "uvicorn"},
+    "dev": {"torchaudio"},
     "train": {
         "jinja2", "jiwer", "lightning_fabric", "matplotlib", "onnx", "pydantic", "rapidfuzz",
         "tensorboard", "torch", "yaml",
@@ -81,23 +87,33 @@ def transcribe(
     lm: LanguageModelFile = None,
     lexicon: LexiconFile = None,
     words: WordsFile = None,
+    grammar: GrammarFile = None,
     decoder: DecoderOption = DecoderChoice.beam,
     second_pass: Annotated[
         bool | None,
         typer.Option(help="Streaming mode: read each utterance again, in both directions."),
     ] = None,
+    alternatives: AlternativesOption = 0,
+    case: CaseOption = CaseChoice.lower,
     engine: EngineOption = None,
     threads: ThreadsOption = None,
 ) -> None:
     """Write down what was said in recordings."""
+    from asr.letter_case import transcript_in_case
     from asr.progress import progress_bar
     from asr.transcribing import FolderWriter, find_recordings, render, transcribe_all
 
     if second_pass is not None and mode is Mode.full:
         raise ConfigError("--second-pass belongs to --mode streaming; full mode reads once")
+    if alternatives and format is not OutputFormat.json:
+        raise ConfigError(
+            f"--alternatives needs --format json; {format.value} has no place for them"
+        )
     sources = find_recordings(paths)
     writer = FolderWriter(output, format.value, paths) if output else None
-    recognizer = load_recognizer(model, decoder, lm, lexicon, words, engine, threads)
+    recognizer = load_recognizer(
+        model, decoder, lm, lexicon, words, engine, threads, alternatives, grammar
+    )
     read: Any = recognizer.transcribe_blocks
     if mode is Mode.streaming:
         from streaming.stream import transcribe_streaming
@@ -107,11 +123,14 @@ def transcribe(
 
     with progress_bar(sources) as progress:
 
+        def show(source: str, transcript: Transcript) -> None:
+            (writer or print_transcript)(source, transcript_in_case(transcript, case.value))
+
         def print_transcript(source: str, transcript: Transcript) -> None:
             text = render(transcript, format.value, source)
             progress.say(f"# {source}\n{text}\n" if titles else text)
 
-        summary = transcribe_all(sources, read, writer or print_transcript, progress.heard)
+        summary = transcribe_all(sources, read, show, progress.heard)
     for line in summary.lines():
         typer.echo(line, err=True)
     if summary.failures:
@@ -139,6 +158,7 @@ def listen(
     lm: LanguageModelFile = None,
     lexicon: LexiconFile = None,
     words: WordsFile = None,
+    grammar: GrammarFile = None,
     decoder: DecoderOption = DecoderChoice.beam,
     second_pass: Annotated[
         bool, typer.Option(help="Read each utterance again, in both directions, when it has ended.")
@@ -146,11 +166,13 @@ def listen(
     silence: Annotated[
         float, typer.Option(min=0.1, help="Seconds of silence after words that end an utterance.")
     ] = 1.2,
+    alternatives: AlternativesOption = 0,
+    case: CaseOption = CaseChoice.lower,
     engine: EngineOption = None,
     threads: ThreadsOption = None,
 ) -> None:
     """Write down what is said into the microphone, as it is said. Ctrl-C ends."""
-    from streaming.captions import JsonCaptions, PlainCaptions, TerminalCaptions
+    from streaming.captions import CaptionsInCase, JsonCaptions, PlainCaptions, TerminalCaptions
     from streaming.endpointing import EndpointRules
     from streaming.listening import listen as listen_until
     from streaming.listening import stopped_by_signals
@@ -161,14 +183,19 @@ def listen(
         for found in input_devices():
             typer.echo(found.line(found == default))
         return
+    if alternatives and format is not LiveFormat.json:
+        raise ConfigError("--alternatives needs --format json; text has no place for them")
     chosen = choose_device(device)  # a wrong one is told before the model is loaded
-    recognizer = load_recognizer(model, decoder, lm, lexicon, words, engine, threads)
+    recognizer = load_recognizer(
+        model, decoder, lm, lexicon, words, engine, threads, alternatives, grammar
+    )
     rules = EndpointRules(silence_after_words=silence)
     plain = JsonCaptions() if format is LiveFormat.json else PlainCaptions()
     captions = TerminalCaptions() if sys.stdout.isatty() and format is LiveFormat.text else plain
     with stopped_by_signals() as stop, closing(captions):
+        shown = CaptionsInCase(captions, case.value)
         summary = listen_until(
-            recognizer, captions, chosen, save, seconds or math.inf, rules, second_pass, stop
+            recognizer, shown, chosen, save, seconds or math.inf, rules, second_pass, stop
         )
     for line in summary.lines():
         typer.echo(line, err=True)
@@ -234,6 +261,7 @@ def benchmark(
 
 
 add_training_commands(app)
+app.add_typer(words_app, name="words")
 
 
 def main() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
+from enum import Enum, StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -26,12 +26,25 @@ class DecoderChoice(StrEnum):
     greedy = "greedy"
 
 
+class CaseChoice(Enum):
+    """How words are shown."""
+
+    lower = "lower"
+    upper = "upper"
+    sentence = "sentence"
+
+
 class EngineChoice(StrEnum):
     """What computes the network."""
 
     onnx = "onnx"
     torch = "torch"
 
+
+CORPUS = (
+    "A folder in LibriSpeech's or LJ Speech's layout or with a .txt beside each recording, or a "
+    ".tsv file of Common Voice."
+)
 
 Model = Annotated[
     Path | None, typer.Option(help="A model's folder; the bundled English model if not given.")
@@ -40,7 +53,14 @@ LanguageModelFile = Annotated[Path | None, typer.Option("--lm", help="A KenLM bi
 WordsFile = Annotated[
     Path | None, typer.Option(help="Custom words, one a line: kubernetes, or  rill  R IH L.")
 ]
+GrammarFile = Annotated[
+    Path | None, typer.Option(help="Phrases, one a line: hear these and nothing else.")
+]
 LexiconFile = Annotated[Path | None, typer.Option(help="A lexicon to use: word  P HH OW N Z.")]
+CaseOption = Annotated[CaseChoice, typer.Option(help="lower, upper or sentence.")]
+AlternativesOption = Annotated[
+    int, typer.Option(min=0, max=100, help="With --format json: so many readings of each segment.")
+]
 DecoderOption = Annotated[DecoderChoice, typer.Option(help="beam or greedy.")]
 EngineOption = Annotated[
     EngineChoice | None,
@@ -59,19 +79,21 @@ def load_recognizer(
     words: Path | None,
     engine: EngineChoice | None = None,
     threads: int | None = None,
+    alternatives: int = 0,
+    grammar: Path | None = None,
 ) -> Recognizer:
     """The recogniser that the options of a command describe."""
-    from asr.custom_words import read_custom_words
     from asr.model_config import BUNDLED_MODEL
     from asr.recognizer import Recognizer
 
-    custom = read_custom_words(words) if words else []
     return Recognizer.load(
         model or BUNDLED_MODEL,
         decoder.value,
         lm,
         lexicon,
-        custom,
+        words or (),
+        grammar,
         engine.value if engine else None,
         threads,
+        alternatives,
     )

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from asr.cli_options import (
+    CORPUS,
     DecoderChoice,
     DecoderOption,
     EngineOption,
@@ -56,14 +57,14 @@ def tune_decoder(
 ) -> None:
     """Find the language model's weight, the blank's penalty and the score of a word that leave the
     fewest words wrong."""
-    from asr.model_config import BUNDLED_MODEL, save_decoding
+    from asr.model_config import BUNDLED_MODEL, save_settings
     from training.decoder_tuning import told, tune
 
     recognizer = load_recognizer(model, DecoderChoice.beam, lm, lexicon, words)
     best, rate = tune(recognizer, corpus, mode.value, every, processes, _say)
     folder = model or BUNDLED_MODEL
     if save:
-        save_decoding(folder, vars(best))
+        save_settings(folder, "decoding", vars(best))
     typer.echo(f"best: WER {rate:.2f} %  {told(best)}" + (f"; saved in {folder}" if save else ""))
 
 
@@ -126,13 +127,38 @@ def evaluate(
         Path | None, typer.Option("--json", help="Also write all figures and utterances here.")
     ] = None,
     html: Annotated[Path | None, typer.Option(help="Also write a page with plots here.")] = None,
+    times: Annotated[
+        bool, typer.Option("--times", help="Also compare word times with a forced alignment.")
+    ] = False,
+    calibrate: Annotated[
+        bool,
+        typer.Option(
+            "--calibrate",
+            help="Fit confidences on every second utterance, save that in the model's config.json, "
+            "and report on the others.",
+        ),
+    ] = False,
+    every: Annotated[int, typer.Option(min=1, help="Take every so many-th utterance.")] = 1,
 ) -> None:
     """Word and character error rates on a corpus with transcripts."""
+    from asr.model_config import BUNDLED_MODEL, save_settings
+    from training.confidence import calibrate_confidences
     from training.evaluation import evaluate_corpus
     from training.report import report_lines, write_html, write_json
 
     recognizer = load_recognizer(model, decoder, lm, lexicon, words, engine)
-    evaluation = evaluate_corpus(recognizer, corpus, mode.value, separate or [])
+    if calibrate:
+        recognizer = recognizer.uncalibrated()
+    evaluation = evaluate_corpus(recognizer, corpus, mode.value, separate or [], times, every)
+    if calibrate:
+        calibration, before, evaluation = calibrate_confidences(evaluation)
+        folder = model or BUNDLED_MODEL
+        save_settings(folder, "confidence", vars(calibration))
+        typer.echo(f"before: {before.line()}")
+        typer.echo(
+            f"slope {calibration.slope:g}, offset {calibration.offset:g}, from every second "
+            f"utterance; saved in {folder}. All that follows is of the other utterances:"
+        )
     for line in report_lines(evaluation):
         typer.echo(line)
     settings = {

@@ -17,13 +17,15 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import product
+from itertools import chain, product
 from pathlib import Path
 
 from asr.errors import ConfigError
-from asr.pronunciation import Lexicon, Pronunciation, pronounce
+from asr.pronunciation import MOST_HOMOPHONES, Lexicon, Pronunciation, pronounce
 from asr.text import PHONES, normalise, unspellable
 
 MOST_VARIANTS = 8  # pronunciations of a phrase whose words have several
@@ -47,8 +49,61 @@ class CustomWord:
         return " ".join(self.words)
 
 
-def read_custom_words(path: str | os.PathLike[str]) -> list[str]:
-    """The lines of a file of custom words.
+def custom_words(
+    lines: Iterable[str] | os.PathLike[str], lexicon: Lexicon, pronouncer: Path | None
+) -> list[CustomWord]:
+    """Custom words with their pronunciations, from a file of them or from lines as in one.
+
+    Args:
+        lexicon: says how known words sound.
+        pronouncer: the grapheme-to-phoneme model that says how the others sound; without one they
+            are errors.
+
+    Raises:
+        ConfigError: a file without words, or a line that cannot be honoured: it is named, with the
+            file and its number.
+    """
+    if isinstance(lines, os.PathLike):
+        located = read_custom_words(lines)
+    else:
+        located = [("", line) for line in lines]
+    requests = []
+    for place, line in located:
+        with _told_at(place):
+            requests.append((place, *_parse(line)))
+    unknown = {
+        word: None
+        for _, words, phones, _ in requests
+        if phones is None
+        for word in words
+        if not pronounce(word, lexicon)
+    }
+    made: dict[str, Pronunciation] = {}
+    if unknown and pronouncer and pronouncer.exists():
+        from asr.grapheme_to_phoneme import GraphemeToPhoneme, pronounce_missing
+
+        made = pronounce_missing(unknown, lexicon, GraphemeToPhoneme(pronouncer))
+    known = {word: [phones] for word, phones in made.items()}
+    found = []
+    alike: dict[Pronunciation, list[str]] = defaultdict(list)
+    for place, words, phones, boost in requests:
+        with _told_at(place):
+            variants = _variants(words, phones, lexicon | known if known else lexicon)
+            word = CustomWord(words, variants, boost)
+            for sound in {tuple(chain(*variant)) for variant in variants}:
+                alike[sound].append(word.text)
+                if len(alike[sound]) > MOST_HOMOPHONES:
+                    raise ConfigError(
+                        f"custom word '{word.text}' sounds like {MOST_HOMOPHONES} before it "
+                        f"({', '.join(alike[sound][:-1])}); leave some out"
+                    )
+        found.append(word)
+    return found
+
+
+def read_custom_words(path: str | os.PathLike[str]) -> list[tuple[str, str]]:
+    """The lines of a file of custom words, each with its place ("names.txt, line 3: ") before it;
+    empty lines and those that begin with # are left out.
 
     Raises:
         ConfigError: missing, not text, or no word in it.
@@ -63,53 +118,47 @@ def read_custom_words(path: str | os.PathLike[str]) -> list[str]:
         raise ConfigError(f"{path}: cannot be read ({error.strerror})") from None
     if any("\0" in line for line in lines):
         raise ConfigError(f"{path}: not a text file; expected one word a line")
-    lines = [line for line in lines if line.strip() and not line.lstrip().startswith("#")]
-    if not lines:
+    located = [
+        (f"{path}, line {number}: ", line)
+        for number, line in enumerate(lines, start=1)
+        if line.strip() and not line.lstrip().startswith("#")
+    ]
+    if not located:
         raise ConfigError(f"{path}: no words in it; expected one word a line")
-    return lines
+    return located
 
 
-def custom_words(
-    lines: Iterable[str], lexicon: Lexicon, pronouncer: Path | None
-) -> list[CustomWord]:
-    """Custom words with their pronunciations, from lines as in a file of them.
-
-    Args:
-        lexicon: says how known words sound.
-        pronouncer: the grapheme-to-phoneme model that says how the others sound; without one they
-            are errors.
+def written_words(line: str) -> str:
+    """The words of a line, as a transcript has them.
 
     Raises:
-        ConfigError: a line that cannot be honoured, which it names.
+        ConfigError: a line that cannot be honoured.
     """
-    requests = [_parse(line) for line in lines]
-    unknown = {
-        word: None
-        for words, phones, _ in requests
-        if phones is None
-        for word in words
-        if not pronounce(word, lexicon)
-    }
-    made: dict[str, Pronunciation] = {}
-    if unknown and pronouncer and pronouncer.exists():
-        from asr.grapheme_to_phoneme import GraphemeToPhoneme, pronounce_missing
+    return " ".join(_parse(line)[0])
 
-        made = pronounce_missing(unknown, lexicon, GraphemeToPhoneme(pronouncer))
-    found = []
-    for words, phones, boost in requests:
-        variants: tuple[tuple[Pronunciation, ...], ...]
-        if phones is not None:
-            variants = ((phones,),)
-        else:
-            if silent := [w for w in words if w in unknown and w not in made]:
-                raise ConfigError(
-                    f"custom word '{silent[0]}': how it sounds is not known; write its phones "
-                    f"behind two spaces, as in: {silent[0]}  N EY M"
-                )
-            of_each = [[made[word]] if word in made else pronounce(word, lexicon) for word in words]
-            variants = tuple(variant for variant, _ in zip(product(*of_each), range(MOST_VARIANTS)))
-        found.append(CustomWord(words, variants, boost))
-    return found
+
+@contextmanager
+def _told_at(place: str) -> Iterator[None]:
+    """Puts the place before the message of an error."""
+    try:
+        yield
+    except ConfigError as error:
+        raise ConfigError(f"{place}{error}") from None
+
+
+def _variants(
+    words: tuple[str, ...], phones: Pronunciation | None, lexicon: Lexicon
+) -> tuple[tuple[Pronunciation, ...], ...]:
+    """The ways in which a word or phrase may sound."""
+    if phones is not None:
+        return ((phones,),)
+    of_each = [pronounce(word, lexicon) for word in words]
+    if silent := [word for word, sounds in zip(words, of_each) if not sounds]:
+        raise ConfigError(
+            f"custom word '{silent[0]}': how it sounds is not known; write its phones behind two "
+            f"spaces, as in: {silent[0]}  N EY M"
+        )
+    return tuple(variant for variant, _ in zip(product(*of_each), range(MOST_VARIANTS)))
 
 
 def _parse(line: str) -> tuple[tuple[str, ...], Pronunciation | None, float]:

@@ -14,7 +14,7 @@ import numpy as np
 
 from asr.engine import Emitted
 from asr.text import LETTER_TOKENS, WORD_BOUNDARY
-from asr.transcript import Word
+from asr.transcript import Alternative, Word
 
 BLANK_ID = 0
 
@@ -29,6 +29,10 @@ class Decoding(Protocol):
 
     def words(self, finished: bool = False) -> list[Word]:
         """What was said so far; `finished` when no more steps come: nothing can be pushed then."""
+
+    def alternatives(self, count: int) -> tuple[Alternative, ...]:
+        """The likeliest readings of all that was pushed, the best first: nothing can be pushed
+        then."""
 
 
 class Decoder(Protocol):
@@ -95,6 +99,12 @@ class GreedyDecoding:
             for word in spelled
             if word
         ]
+
+    def alternatives(self, count: int) -> tuple[Alternative, ...]:
+        """Greedy decoding knows one reading alone."""
+        texts = tuple(word.word for word in self.words())
+        score = float(np.log(np.concatenate([*self._probability, np.ones(0)])).sum())
+        return (Alternative(texts, score),)
 
 
 class Clock:

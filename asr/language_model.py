@@ -12,6 +12,7 @@ import numpy as np
 from asr.errors import ModelError
 from asr.library_checks import check_flashlight
 
+LOOKED_UP = 1_000  # of the lexicon's words, to see whether the language model knows any
 HISTORIES, CANDIDATES = 32, 10_000  # words that `steady_words` looks at
 _KENLM_MAGIC = b"mmap lm http://kheafield.com/code format version 5"
 
@@ -43,7 +44,7 @@ class LanguageModel:
                 class of words with one member's probabilities (Brown et al. 1992).
 
         Raises:
-            ModelError: the file is truncated or KenLM cannot use it.
+            ModelError: the file is truncated, KenLM cannot use it, or it knows none of the words.
         """
         check_flashlight()
         from flashlight.lib.text.decoder.kenlm import KenLM
@@ -57,10 +58,19 @@ class LanguageModel:
             # An entry must be new to the dictionary; KenLM reads a name up to its zero byte.
             numbers.add_entry(f"{word}\0{number}", number)
         try:
-            return KenLM(str(self.path), numbers)
+            model = KenLM(str(self.path), numbers)
         except (RuntimeError, ValueError) as error:
             first_line = str(error).splitlines()[0] if str(error) else "KenLM cannot load it"
             raise ModelError(f"{self.path}: damaged or truncated ({first_line})") from None
+        begin = model.start(False)
+        unknown = model.score(begin, len(vocabulary))[1]
+        frequent = range(min(LOOKED_UP, len(vocabulary)))
+        if all(model.score(begin, number)[1] == unknown for number in frequent):
+            raise ModelError(
+                f"{self.path}: knows none of the lexicon's words ({vocabulary[0]} is the first); a "
+                "language model is made of lower-case words, a to z and apostrophe"
+            )
+        return model
 
 
 def steady_words(model: Any, words: Sequence[str], log10: Sequence[float]) -> list[str]:

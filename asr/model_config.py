@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -86,14 +87,17 @@ def write_network_config(
     )
 
 
-def save_decoding(folder: str | os.PathLike[str], settings: dict[str, Any]) -> None:
-    """Write the decoder's settings into a model's config.json, beside those that are there.
+def save_settings(
+    folder: str | os.PathLike[str], section: str, settings: Mapping[str, Any]
+) -> None:
+    """Write settings into a section of a model's config.json (decoding, confidence), beside those
+    that are there.
 
     Raises:
         ModelError: as `read_model_config`, or the file cannot be written.
     """
     config = read_model_config(folder)
-    config["decoding"] = config.get("decoding", {}) | settings
+    config[section] = config.get(section, {}) | dict(settings)
     _write(Path(folder) / "config.json", config)
 
 

@@ -8,6 +8,7 @@ print(recognizer.transcribe("talk.flac").text)
 
 from __future__ import annotations
 
+import copy
 import math
 import os
 from collections.abc import Iterable, Iterator
@@ -19,8 +20,9 @@ import numpy as np
 
 from asr.audio import SAMPLE_RATE, Samples, read_blocks, readable_part
 from asr.beam_search import BeamDecoder, BeamSettings
+from asr.calibration import UNCHANGED, read_calibration
 from asr.custom_words import custom_words
-from asr.decoding import Clock, Decoder, GreedyDecoder, decode
+from asr.decoding import Clock, Decoder, Decoding, GreedyDecoder, decode
 from asr.engine import (
     AcousticState,
     BlockState,
@@ -34,12 +36,13 @@ from asr.engine import (
 )
 from asr.errors import AudioError, ConfigError
 from asr.features import log_mel, log_mel_step
+from asr.grammar import GrammarDecoder, read_grammar
 from asr.language_model import LanguageModel
 from asr.library_checks import check_flashlight
 from asr.model_config import BUNDLED_MODEL, read_model_config
 from asr.pauses import cut_at_pauses
 from asr.pronunciation import read_lexicon
-from asr.transcript import Segment, Transcript, Word
+from asr.transcript import Alternative, Segment, Transcript, Word
 
 DecoderName = Literal["beam", "greedy"]
 CHUNK_STEPS = 8  # that a stream hears at once
@@ -69,10 +72,16 @@ class Recognizer:
         decoder: Decoder,
         name: str = "",
         pronouncer: Path | None = None,
+        alternatives: int = 0,
     ) -> None:
-        """`pronouncer`: the grapheme-to-phoneme model for custom words that no lexicon knows."""
+        """A recogniser of these parts.
+
+        Args:
+            pronouncer: the grapheme-to-phoneme model for custom words that no lexicon knows.
+            alternatives: readings that each segment tells besides its words.
+        """
         self.engine, self.decoder, self.name = engine, decoder, name
-        self.pronouncer = pronouncer
+        self.pronouncer, self.alternatives = pronouncer, alternatives
 
     @classmethod
     def load(
@@ -81,9 +90,11 @@ class Recognizer:
         decoder: DecoderName = "beam",
         language_model: str | os.PathLike[str] | None = None,
         lexicon: str | os.PathLike[str] | None = None,
-        words: Iterable[str] = (),
+        words: Iterable[str] | os.PathLike[str] = (),
+        grammar: Iterable[str] | os.PathLike[str] | None = None,
         engine: EngineName | None = None,
         threads: int | None = None,
+        alternatives: int = 0,
         **decoding: float,
     ) -> Recognizer:
         """A recogniser from a model's folder.
@@ -93,9 +104,13 @@ class Recognizer:
             decoder: "beam" (lexicon and language model) or "greedy" (letters alone).
             language_model: a KenLM binary instead of the model's own.
             lexicon: a lexicon file instead of the model's own.
-            words: custom words, each as a line of `asr.custom_words`: "rill  R IH L  :1".
+            words: custom words, each as a line of `asr.custom_words`: "rill  R IH L  :1"; or the
+                path of a file of them.
+            grammar: phrases, lines as of `asr.grammar` or the path of a file of them: nothing else
+                is heard.
             engine: "onnx" or "torch" (asr/engine.py); the faster that the model has if not given.
             threads: that the network may use; one for each core if not given.
+            alternatives: readings, with their scores, that each segment is to tell.
             decoding: settings of the beam (beam, beam_tokens, beam_threshold, lm_weight,
                 word_score, blank_penalty) instead of those in the model's config.
 
@@ -104,7 +119,9 @@ class Recognizer:
             ConfigError: a decoder, engine or setting that does not exist, a custom word that cannot
                 be honoured.
         """
-        words = list(words)
+        if grammar is not None and language_model:
+            raise ConfigError("a grammar's phrases are all as likely: it takes no language model")
+        words = words if isinstance(words, os.PathLike) else list(words)
         folder = Path(model)
         config = read_model_config(folder)
         settings: dict[str, Any] = config.get("decoding", {}) | decoding
@@ -114,10 +131,15 @@ class Recognizer:
             raise ConfigError(f"unknown decoding settings {unknown}; there are {sorted(known)}")
         if decoder not in ("beam", "greedy"):
             raise ConfigError(f"unknown decoder '{decoder}'; there are beam and greedy")
-        if decoder == "greedy" and (language_model or lexicon or words):
+        if grammar is not None and words:
+            raise ConfigError("a grammar takes no custom words; write them into its file")
+        if decoder == "greedy" and (language_model or lexicon or words or grammar is not None):
             raise ConfigError(
-                "the greedy decoder takes no language model, lexicon or custom words; use beam"
+                "the greedy decoder takes no language model, lexicon, grammar or custom words; "
+                "use beam"
             )
+        if decoder == "greedy" and alternatives:
+            raise ConfigError("the greedy decoder has no alternatives; use beam")
         network = load_engine(folder, engine, threads)
         clock = Clock(network.config.step_ms / 1000, delay)
         if decoder == "greedy":
@@ -125,30 +147,51 @@ class Recognizer:
         check_flashlight()
         pronouncer = folder / "pronouncer.onnx"
         known_words = read_lexicon(lexicon or folder / "lexicon.txt.xz")
-        beam = BeamDecoder(
-            known_words,
-            LanguageModel(language_model or folder / "language_model.bin"),
-            clock,
-            BeamSettings(**settings),
-            custom_words(words, known_words, pronouncer),
-        )
-        return cls(network, beam, folder.name, pronouncer)
+        beam: Decoder
+        if grammar is not None:
+            phrases = read_grammar(grammar, known_words, pronouncer)
+            beam = GrammarDecoder(phrases, clock, BeamSettings(**settings))
+        else:
+            beam = BeamDecoder(
+                known_words,
+                LanguageModel(language_model or folder / "language_model.bin"),
+                clock,
+                BeamSettings(**settings),
+                custom_words(words, known_words, pronouncer),
+                read_calibration(config),
+            )
+        return cls(network, beam, folder.name, pronouncer, alternatives)
 
-    def with_words(self, words: Iterable[str]) -> Recognizer:
+    def with_words(self, words: Iterable[str] | os.PathLike[str]) -> Recognizer:
         """A recogniser that also knows these custom words, in place of any that this one knows. It
         shares the network; making it takes about a second.
 
         Args:
-            words: each as a line of `asr.custom_words`: "kubernetes", "rill  R IH L  :1".
+            words: each as a line of `asr.custom_words`: "kubernetes", "rill  R IH L  :1"; or the
+                path of a file of them.
 
         Raises:
             ConfigError: a word that cannot be honoured, or a decoder without a lexicon.
         """
         if not isinstance(self.decoder, BeamDecoder):
-            raise ConfigError("the greedy decoder takes no custom words; use beam")
+            raise ConfigError("only a beam without a grammar takes custom words, greedy does not")
         custom = custom_words(words, self.decoder.lexicon, self.pronouncer)
-        decoder = self.decoder.with_custom_words(custom)
-        return Recognizer(self.engine, decoder, self.name, self.pronouncer)
+        changed = copy.copy(self)
+        changed.decoder = self.decoder.with_custom_words(custom)
+        return changed
+
+    def uncalibrated(self) -> Recognizer:
+        """The same with the decoder's own confidences, as `rill evaluate --calibrate` needs them.
+
+        Raises:
+            ConfigError: a decoder whose confidences are not calibrated.
+        """
+        if not isinstance(self.decoder, BeamDecoder):
+            raise ConfigError("only the beam's confidences are calibrated")
+        changed = copy.copy(self)
+        changed.decoder = copy.copy(self.decoder)
+        changed.decoder.calibration = UNCHANGED
+        return changed
 
     def transcribe(self, source: str | os.PathLike[str] | IO[bytes] | Samples) -> Transcript:
         """A whole recording in full mode, both directions.
@@ -185,10 +228,15 @@ class Recognizer:
             raise error
 
     def _transcribe_piece(self, samples: Samples, begins_seconds: float) -> Segment:
-        words = decode(self.decoder, self.emission(samples, "full"))
-        return Segment(
-            shift_words(words, begins_seconds, begins_seconds + len(samples) / SAMPLE_RATE)
-        )
+        decoding = self.decoder.begin()
+        decoding.push(self.emission(samples, "full"))
+        ends_seconds = begins_seconds + len(samples) / SAMPLE_RATE
+        words = shift_words(decoding.words(finished=True), begins_seconds, ends_seconds)
+        return Segment(words, self.alternatives_of(decoding))
+
+    def alternatives_of(self, decoding: Decoding) -> tuple[Alternative, ...]:
+        """As many as were asked for, of a decoding that has ended."""
+        return decoding.alternatives(self.alternatives) if self.alternatives else ()
 
     def emission(self, samples: Samples, mode: Mode) -> Emitted:
         """What the network makes of a whole utterance, [1, steps, tokens]; in streaming mode the

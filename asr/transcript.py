@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 LONGEST_CUE_SECONDS = 6.0
 LONGEST_CUE_LETTERS = 80
@@ -18,7 +19,20 @@ class Word:
     word: str
     start: float
     end: float
-    confidence: float  # 0 to 1: how sure the acoustic model was of its phones
+    confidence: float  # 0 to 1: how likely it is right; see docs/words.md
+
+
+@dataclass(frozen=True)
+class Alternative:
+    """One of the ways in which an utterance may be read."""
+
+    words: tuple[str, ...]
+    score: float  # natural logarithm, of sound and language together; only differences mean much
+
+    @property
+    def text(self) -> str:
+        """The words, divided by spaces."""
+        return " ".join(self.words)
 
 
 @dataclass(frozen=True)
@@ -26,6 +40,7 @@ class Segment:
     """An utterance between two endpoints."""
 
     words: tuple[Word, ...]
+    alternatives: tuple[Alternative, ...] = ()  # the best first; none unless they were asked for
 
     @property
     def text(self) -> str:
@@ -57,14 +72,29 @@ def to_text(transcript: Transcript) -> str:
 
 
 def to_json(transcript: Transcript, file: str) -> str:
-    """One object on one line: file, text, duration, words with word, start, end, confidence."""
-    record = {
+    """One object on one line: file, text, duration, words with word, start, end, confidence; and
+    segments with their alternatives, if those were asked for."""
+    record: dict[str, Any] = {
         "file": file,
         "text": transcript.text,
         "duration": round(transcript.duration, 3),
         "words": [word_record(word) for word in transcript.words],
     }
+    if any(segment.alternatives for segment in transcript.segments):
+        record["segments"] = [
+            {
+                "start": round(segment.words[0].start, 3),
+                "end": round(segment.words[-1].end, 3),
+                "alternatives": alternative_records(segment.alternatives),
+            }
+            for segment in transcript.segments
+        ]
     return json.dumps(record) + "\n"
+
+
+def alternative_records(alternatives: Iterable[Alternative]) -> list[dict[str, str | float]]:
+    """Alternatives as JSON has them."""
+    return [{"text": one.text, "score": round(one.score, 3)} for one in alternatives]
 
 
 def word_record(word: Word) -> dict[str, str | float]:

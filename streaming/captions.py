@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from typing import Any, Protocol
 
-from asr.transcript import word_record
+from asr.letter_case import Case, alternatives_in_case, words_in_case
+from asr.transcript import alternative_records, word_record
 from streaming.stream import Final, Partial
 
 METER_CELLS = 8
@@ -62,7 +64,24 @@ def event_record(event: Partial) -> dict[str, Any]:
     }
     if isinstance(event, Final):
         record["revised"] = event.revised
+        if event.alternatives:
+            record["alternatives"] = alternative_records(event.alternatives)
     return record
+
+
+class CaptionsInCase:
+    """Shows words in the wanted case."""
+
+    def __init__(self, inner: Captions, case: Case) -> None:
+        self._inner, self._case = inner, case
+        self.level, self.notice, self.close = inner.level, inner.notice, inner.close
+
+    def show(self, event: Partial) -> None:
+        event = replace(event, words=words_in_case(event.words, self._case))
+        if isinstance(event, Final):
+            told = alternatives_in_case(event.alternatives, self._case)
+            event = replace(event, alternatives=told)
+        self._inner.show(event)
 
 
 class TerminalCaptions:

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -182,7 +182,7 @@ class Listening:
                 self.captions.show(Partial(words))
             elif words or event.revised:  # not the end of a silence
                 self.summary.words += len(words)
-                self.captions.show(Final(words, event.revised))
+                self.captions.show(replace(event, words=words))
 
     def _count_dropped(self, microphone: Microphone) -> None:
         dropped = microphone.take_dropped_seconds()

@@ -19,12 +19,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from asr.audio import SAMPLE_RATE, Resampler, Samples, readable_part
-from asr.decoding import decode
 from asr.engine import Emission, Emitted
 from asr.errors import AudioError, ConfigError
 from asr.features import MEL_BANDS
 from asr.recognizer import Heard, Recognizer, RecognizerState, heard_in, shift_words
-from asr.transcript import Segment, Transcript, Word
+from asr.transcript import Alternative, Segment, Transcript, Word
 from streaming.endpointing import EndpointRules, endpoint
 from streaming.state import pack_state, unpack_state
 
@@ -48,6 +47,7 @@ class Final(Partial):
     """An utterance that has ended; its words will not change. No words: nothing was said."""
 
     revised: bool = False  # words that the last Partial told are not the first words of this
+    alternatives: tuple[Alternative, ...] = ()  # as many as the recogniser was asked for
 
 
 class Stream:
@@ -222,15 +222,17 @@ class Stream:
         return [Partial(words)]
 
     def _final(self, latest: float) -> Final:
-        found = self._decoding.words(finished=True)
+        decoding = self._decoding
         if self.second_pass and self._speech_heard:
             # With the frames that come after it as look-ahead, but without their steps.
             emission = self.recognizer.engine.read(np.concatenate(self._frames))
             its_steps = Emission(*(part[:, : self._decoding.steps] for part in emission))
-            found = decode(self.recognizer.decoder, its_steps)
-        words = self._in_recording(found, latest)
+            decoding = self.recognizer.decoder.begin()
+            decoding.push(its_steps)
+        words = self._in_recording(decoding.words(finished=True), latest)
         shown = [word.word for word in self._shown]
-        return Final(words, revised=[w.word for w in words[: len(shown)]] != shown)
+        revised = [word.word for word in words[: len(shown)]] != shown
+        return Final(words, revised, self.recognizer.alternatives_of(decoding))
 
     def _frames_after(self) -> np.ndarray:
         """The frames heard that belong to the next utterance."""
@@ -261,6 +263,10 @@ def transcribe_streaming(
     segments = []
     damage: list[AudioError] = []
     for block in readable_part(blocks, damage):
-        segments += [Segment(e.words) for e in stream.push(block) if isinstance(e, Final)]
-    segments.append(Segment(stream.finish().words))
+        segments += [_segment(e) for e in stream.push(block) if isinstance(e, Final)]
+    segments.append(_segment(stream.finish()))
     return heard_in(segments, stream.seconds_heard, damage)
+
+
+def _segment(final: Final) -> Segment:
+    return Segment(final.words, final.alternatives)

@@ -73,6 +73,18 @@ def test_streaming_mode_from_stdin_as_json(demo_words: list[str]) -> None:
     assert words_in_common(record["text"], demo_words) > 0.4
 
 
+@pytest.mark.parametrize("mode", ["full", "streaming"])
+def test_alternatives_and_case_in_json(mode: str) -> None:
+    told = ("--mode", mode, "--format", "json", "--alternatives", 3, "--case", "sentence")
+    record = json.loads(rill("transcribe", DEMO, *told).stdout)
+    assert record["text"].startswith("She ") and record["words"][0]["word"] == "She"
+    (segment,) = record["segments"]
+    texts = [one["text"] for one in segment["alternatives"]]
+    scores = [one["score"] for one in segment["alternatives"]]
+    assert texts[0] == record["text"] and len(set(texts)) == 3
+    assert scores == sorted(scores, reverse=True)
+
+
 def test_a_batch_goes_on_past_bad_files(tmp_path: Path) -> None:
     recordings = tmp_path / "in"
     (recordings / "below").mkdir(parents=True)
@@ -156,6 +168,21 @@ def test_names_that_meet_do_not_overwrite_each_other(tmp_path: Path) -> None:
         (["transcribe", DEMO, "--lm", "/nowhere.bin"], "no such file"),
         (["transcribe", DEMO, "--lm", DEMO], "not a KenLM binary"),
         (["transcribe", DEMO, "--lexicon", "/nowhere.txt"], "no such file"),
+        (["transcribe", DEMO, "--lexicon", DEMO], "cannot be read as text"),
+        (["transcribe", DEMO, "--lexicon", "/dev/null"], "a lexicon with no words"),
+        (["transcribe", DEMO, "--words", "/dev/null"], "no words in it"),
+        (["transcribe", DEMO, "--words", DEMO], "not a text file"),
+        (["transcribe", DEMO, "--words", "{tmp}"], "Is a directory"),
+        (["transcribe", DEMO, "--grammar", "/dev/null"], "no words in it"),
+        (["transcribe", DEMO, "--grammar", DEMO], "not a text file"),
+        (["transcribe", DEMO, "--grammar", "x", "--words", "x"], "takes no custom words"),
+        (["transcribe", DEMO, "--alternatives", "3"], "needs --format json"),
+        (["transcribe", DEMO, "--alternatives", "3", "--format", "srt"], "srt has no place"),
+        (
+            ["transcribe", DEMO, "--alternatives", "3", "--format", "json", "--decoder", "greedy"],
+            "no alternatives; use beam",
+        ),
+        (["listen", "--alternatives", "3"], "needs --format json"),
         (["transcribe", DEMO, "--decoder", "greedy", "--lexicon", "x"], "greedy decoder takes no"),
         (["transcribe", DEMO, "--mode", "sideways"], "sideways"),
         (["transcribe", DEMO, "--no-second-pass"], "belongs to --mode streaming"),

@@ -11,12 +11,15 @@ from pathlib import Path
 import jiwer
 import numpy as np
 
-from asr.audio import read_audio
+from asr.audio import Samples, read_audio
 from asr.decoding import decode
 from asr.engine import Mode
 from asr.errors import AudioError, DataError
 from asr.recognizer import Recognizer
+from asr.transcript import Word
+from training.confidence import Reliability, judged, reliability
 from training.corpora import find_corpus
+from training.word_times import TimesJudge, WordTimes
 
 RESAMPLINGS = 2000  # of the bootstrap
 TOGETHER = "all"
@@ -31,6 +34,7 @@ class Reading:
     seconds: float
     reference: str
     hypothesis: str
+    heard: tuple[Word, ...] = ()  # the hypothesis with times and confidences
 
     @cached_property
     def alignment(self) -> list[tuple[str, str, str]]:
@@ -89,6 +93,12 @@ class Evaluation:
     readings: list[Reading]
     parts: dict[str, list[Reading]]  # by name; with `all` last when there are several
     left_out: list[tuple[str, str]]  # (utterance, reason)
+    times: WordTimes | None = None
+
+    def reliability(self) -> Reliability | None:
+        """Of the confidences of all words heard; None when there are none."""
+        sure, right = judged(self.readings)
+        return reliability(sure, right) if len(sure) else None
 
     def rates(self) -> list[ErrorRates]:
         """Of each part."""
@@ -121,13 +131,18 @@ def evaluate_corpus(
     folder: str | Path,
     mode: Mode,
     separate: Sequence[str] = (),
+    times: bool = False,
+    every: int = 1,
 ) -> Evaluation:
     """Read a corpus in one of the layouts of training/layouts.py.
 
     Args:
         separate: speakers who make a part each; the others together are the part `read`.
+        times: also compare word times with a forced alignment (needs torchaudio).
+        every: take every so many-th utterance.
 
     Raises:
+        ConfigError: times of a decoder without a lexicon.
         DataError: nothing in the corpus can be used, or it has no such speaker.
     """
     corpus = find_corpus(folder)
@@ -135,25 +150,35 @@ def evaluate_corpus(
     if missing:
         raise DataError(f"{folder}: no speaker {', '.join(sorted(missing))} to report apart")
     recognise = _recognise(recognizer, mode)
+    judge = TimesJudge(recognizer, mode) if times else None
     readings, left_out = [], list(corpus.left_out)
-    for utterance in corpus.utterances:
+    for utterance in corpus.utterances[::every]:
         try:
-            hypothesis = recognise(utterance.audio)
+            samples = read_audio(utterance.audio)
         except AudioError as error:
             left_out.append((utterance.id, f"unreadable audio: {error}"))
             continue
-        readings.append(
-            Reading(utterance.id, utterance.speaker, utterance.seconds, utterance.text, hypothesis)
-        )
+        heard = recognise(samples)
+        hypothesis = " ".join(word.word for word in heard)
+        told = (utterance.id, utterance.speaker, utterance.seconds, utterance.text, hypothesis)
+        readings.append(Reading(*told, tuple(heard)))
+        if judge:
+            judge.compare(samples, utterance.text, heard, readings[-1].alignment)
     if not readings:
         raise DataError(f"{folder}: not one recording of the corpus could be read")
+    parts = in_parts(readings, separate)
+    return Evaluation(readings, parts, left_out, judge.found if judge else None)
+
+
+def in_parts(readings: list[Reading], separate: Sequence[str]) -> dict[str, list[Reading]]:
+    """Readings by part, and all together when there are several parts."""
     parts: dict[str, list[Reading]] = {}
     for reading in readings:
         part = reading.speaker if reading.speaker in separate else "read"
         parts.setdefault(part, []).append(reading)
     if len(parts) > 1:
         parts[TOGETHER] = readings
-    return Evaluation(readings, parts, left_out)
+    return parts
 
 
 def error_rates(part: str, readings: Sequence[Reading]) -> ErrorRates:
@@ -183,13 +208,8 @@ def _bootstrap(errors: np.ndarray, words: np.ndarray) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _recognise(recognizer: Recognizer, mode: Mode) -> Callable[[str], str]:
+def _recognise(recognizer: Recognizer, mode: Mode) -> Callable[[Samples], Sequence[Word]]:
     if mode == "full":
-        return lambda audio: recognizer.transcribe(audio).text
-
-    def recognise_streaming(audio: str) -> str:
-        # One utterance is one segment here: the endpointer belongs to the stream, not to the model.
-        words = decode(recognizer.decoder, recognizer.emission(read_audio(audio), "streaming"))
-        return " ".join(word.word for word in words)
-
-    return recognise_streaming
+        return lambda samples: recognizer.transcribe(samples).words
+    # One utterance is one segment here: the endpointer belongs to the stream, not to the model.
+    return lambda samples: decode(recognizer.decoder, recognizer.emission(samples, "streaming"))

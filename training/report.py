@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from asr.errors import DataError
+from training.confidence import reliability_picture
 from training.evaluation import ErrorRates, Evaluation, Reading, error_rates
 
 TEMPLATE = Path(__file__).with_name("report.html")
@@ -27,6 +28,9 @@ def report_lines(evaluation: Evaluation) -> list[str]:
     if len(speakers) > 1:
         lines += ["", "speaker     utterances   words   WER %"]
         lines += [f"{r.part:<12}{r.utterances:>10}{r.words:>8}{r.wer:>8.1f}" for r in speakers]
+    if found := evaluation.reliability():
+        lines += ["", found.line()]
+    lines += evaluation.times.lines() if evaluation.times else []
     lines += [f"left out: {name}: {reason}" for name, reason in evaluation.left_out]
     return lines
 
@@ -39,6 +43,8 @@ def write_json(evaluation: Evaluation, settings: dict[str, str], path: str | Pat
     """
     record = {
         "settings": settings,
+        "reliability": asdict(found) if (found := evaluation.reliability()) else None,
+        "word_times": asdict(evaluation.times) if evaluation.times else None,
         "parts": [asdict(rates) for rates in evaluation.rates()],
         "speakers": [asdict(rates) for rates in evaluation.rates_by_speaker()],
         "utterances": [
@@ -68,6 +74,8 @@ def write_html(evaluation: Evaluation, settings: dict[str, str], path: str | Pat
             evaluation.rates_by_speaker()[:SHOWN_SPEAKERS], "speaker, the worst first"
         ),
         by_length=_bars(_rates_by_length(evaluation.readings), "length of the utterance"),
+        reliability=reliability_picture(found) if (found := evaluation.reliability()) else "",
+        times=evaluation.times.lines() if evaluation.times else [],
         confusions=evaluation.confusions().most_common(SHOWN_CONFUSIONS),
         utterances={
             "The worst": worst[:SHOWN_UTTERANCES],

@@ -19,6 +19,7 @@ from streaming.stream import transcribe_streaming
 from tests.asr.test_decoding import CLOCK, LEXICON, decode, emission_of, split
 
 PIECES = 12
+LETTERS = [one + two for one in "bdfgklmnprstvz" for two in ("o", "at")]
 PRONOUNCER = BUNDLED_MODEL / "pronouncer.onnx"
 
 
@@ -61,6 +62,23 @@ def test_a_word_that_cannot_be_honoured_is_named(line: str, reason: str) -> None
     assert line.split()[0] in str(told.value)
 
 
+def test_a_line_of_a_file_is_named_with_its_number(tmp_path: Path) -> None:
+    path = tmp_path / "names.txt"
+    for line in ("c3po", "rill  R QQ", "rill  R IH L  :lots", "zubr"):
+        path.write_text(f"# my names\n\ncat\n{line}\nsea\n")
+        with pytest.raises(
+            ConfigError, match=rf"names\.txt, line 4: custom word '{line.split()[0]}"
+        ):
+            custom_words(path, LEXICON, None)
+
+
+def test_more_words_of_one_sound_than_can_be_told_apart_are_an_error() -> None:
+    lines = [f"{name}  K AE T" for name in ("kat", "katt", "kaat", "khat", "kad", "gat", "qat")]
+    assert len(custom_words(lines[:6], LEXICON, None)) == 6
+    with pytest.raises(ConfigError, match="'qat' sounds like 6 before it"):
+        custom_words(lines, LEXICON, None)
+
+
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
@@ -81,6 +99,13 @@ def test_a_folder_and_nothing_are_no_files_of_words(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "none.txt"):
         with pytest.raises(ConfigError, match=str(path)):
             read_custom_words(path)
+
+
+def test_a_file_of_words_is_heard_with_them(recognizer: Recognizer, tmp_path: Path) -> None:
+    path = tmp_path / "names.txt"
+    path.write_text("katt  K AE T  :2\n")
+    decoder = recognizer.with_words(path).decoder
+    assert [word.word for word in decode(decoder, [emission_of("- K AE T -")])] == ["katt"]
 
 
 def test_a_word_that_nobody_knew_is_heard(beam: BeamDecoder) -> None:
@@ -111,16 +136,26 @@ def test_a_boost_decides_between_words_that_sound_alike(recognizer: Recognizer) 
 
 
 def test_a_boost_is_powers_of_ten_after_any_word(recognizer: Recognizer) -> None:
-    decoder = recognizer.with_words(["rill :-1", "rillet", "rills :1"]).decoder
-    model = decoder.language_model
+    decoder = recognizer.with_words(["rill :-1", "rillet", "rills :0.5"]).decoder
+    model = decoder.words.language_model
     begin = model.start(True)
     after = [model.score(begin, number)[0] for number in range(20)]
-    first = decoder.unknown_word + 1
+    first = decoder.words.unknown_word + 1
     means = [
         sum(model.score(state, number)[1] for state in after) / len(after)
         for number in range(first, first + 3)
     ]
-    assert means == pytest.approx([-5.5, -4.5, -3.5], abs=0.4)
+    assert means == pytest.approx([-4.5, -3.5, -3.0], abs=0.4)
+
+
+def test_many_words_share_what_they_have_together(recognizer: Recognizer) -> None:
+    names = ["rill", *(f"{one}{two}{end}" for one in "abdfg" for two in "aeiou" for end in LETTERS)]
+    decoder = recognizer.with_words(names).decoder
+    model = decoder.words.language_model
+    after = [model.score(model.start(True), number)[0] for number in range(20)]
+    rill = decoder.words.unknown_word + 1
+    mean = sum(model.score(state, rill)[1] for state in after) / len(after)
+    assert mean == pytest.approx(-4.55, abs=0.4)
 
 
 @given(places=st.lists(st.integers(0, PIECES), max_size=8).map(sorted))

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asr.beam_search import MOST_HOMOPHONES, BeamDecoder, BeamSettings
+from asr.beam_search import BeamDecoder, BeamSettings
 from asr.decoding import Clock, Decoder, GreedyDecoder
 from asr.engine import Emission
 from asr.errors import ModelError
 from asr.language_model import LanguageModel
 from asr.model_config import BUNDLED_MODEL
-from asr.pronunciation import Lexicon
+from asr.pronunciation import MOST_HOMOPHONES, Lexicon
 from asr.text import LETTER_TOKENS, PHONE_TOKENS
 from asr.transcript import Word
 
@@ -159,6 +159,7 @@ def test_greedy_spells(beam: BeamDecoder) -> None:
 
 def test_more_homophones_than_the_trie_holds(language_model: LanguageModel) -> None:
     many: Lexicon = {f"word{n}": [("S", "IY")] for n in range(MOST_HOMOPHONES + 3)}
+    many["the"] = [("DH", "AH")]  # a word that the language model knows
     decoder = BeamDecoder(many, language_model, CLOCK)
     assert len(decode(decoder, [emission_of("- S IY -")])) == 1
 
@@ -181,3 +182,8 @@ def test_a_truncated_language_model_is_told(tmp_path: Path, keep: int) -> None:
     path.write_bytes((BUNDLED_MODEL / "language_model.bin").read_bytes()[:keep])
     with pytest.raises(ModelError, match="damaged or truncated"):
         LanguageModel(path).for_words(["the"])
+
+
+def test_a_language_model_of_other_words_is_told(language_model: LanguageModel) -> None:
+    with pytest.raises(ModelError, match="knows none of the lexicon's words"):
+        language_model.for_words(["THE", "OF", "AND"])

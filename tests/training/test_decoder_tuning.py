@@ -10,7 +10,7 @@ import pytest
 
 from asr.beam_search import BeamDecoder, BeamSettings
 from asr.errors import ConfigError
-from asr.model_config import BUNDLED_MODEL, read_model_config, save_decoding
+from asr.model_config import BUNDLED_MODEL, read_model_config, save_settings
 from asr.recognizer import Recognizer
 from training.decoder_tuning import neighbours, tune
 
@@ -53,6 +53,6 @@ def test_greedy_has_no_settings(corpus: Path) -> None:
 def test_settings_are_saved_beside_those_that_are_there(tmp_path: Path) -> None:
     shutil.copy(BUNDLED_MODEL / "config.json", tmp_path)
     before = read_model_config(tmp_path)
-    save_decoding(tmp_path, {"lm_weight": 1.75})
+    save_settings(tmp_path, "decoding", {"lm_weight": 1.75})
     assert read_model_config(tmp_path)["decoding"] == before["decoding"] | {"lm_weight": 1.75}
     assert read_model_config(tmp_path)["about"] == before["about"]

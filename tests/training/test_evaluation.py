@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -12,6 +13,7 @@ import pytest
 
 from asr.engine import Mode
 from asr.errors import DataError
+from asr.model_config import BUNDLED_MODEL, read_model_config
 from asr.recognizer import Recognizer
 from training.evaluation import Evaluation, Reading, error_rates, evaluate_corpus
 from training.report import report_lines, write_html, write_json
@@ -119,6 +121,27 @@ def test_rill_evaluate_reports_a_corpus_with_a_damaged_file(valid: Path, tmp_pat
     assert parts[:3] == ["read", "cvvalid", "all"]
     assert f"left out: {damaged.stem}: unreadable audio" in result.stdout
     assert damaged.stem in (tmp_path / "e.html").read_text()
+
+
+def test_rill_evaluate_calibrates_and_compares_times(valid: Path, tmp_path: Path) -> None:
+    chapter = valid / "valid" / "19" / "198"
+    kept = tmp_path / "few" / "19" / "198"
+    kept.mkdir(parents=True)
+    for file in sorted(chapter.glob("*.opus"))[:6] + list(chapter.glob("*.txt")):
+        (kept / file.name).write_bytes(file.read_bytes())
+    model = tmp_path / "model"
+    shutil.copytree(BUNDLED_MODEL, model)
+    page = tmp_path / "e.html"
+    command = [sys.executable, "-m", "asr.cli", "evaluate", tmp_path / "few", "--model", model,
+               "--times", "--calibrate", "--html", page]  # fmt: skip
+    result = subprocess.run([*map(str, command)], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    assert sorted(read_model_config(model)["confidence"]) == ["offset", "slope"]
+    assert "expected calibration error" in result.stdout
+    share = float(result.stdout.split("word times: ")[1].split()[0])
+    assert share > 90
+    assert "emission delay: streaming" in result.stdout
+    assert page.read_text().count("<svg") == 3 and "word times" in page.read_text()
 
 
 def test_a_speaker_who_is_not_there_is_told(recognizer: Recognizer, valid: Path) -> None:

@@ -1,0 +1,61 @@
+"""The commands of `rill words`: what custom words win and cost."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from asr.cli_options import (
+    CORPUS,
+    DecoderChoice,
+    LanguageModelFile,
+    LexiconFile,
+    Mode,
+    Model,
+    load_recognizer,
+)
+
+words_app = typer.Typer(help="Custom words: what they win and cost.", no_args_is_help=True)
+
+
+@words_app.callback()
+def _words() -> None:
+    """Keeps `measure` a command of its own."""
+
+
+@words_app.command()
+def measure(
+    corpus: Annotated[Path, typer.Argument(help=CORPUS)],
+    names: Annotated[
+        Path | None,
+        typer.Option(
+            help="Words to find, as of --words; those that the lexicon lacks if not given."
+        ),
+    ] = None,
+    unrelated: Annotated[
+        Path | None, typer.Option(help="word<TAB>count lines: also try words that nobody says.")
+    ] = None,
+    boost: Annotated[
+        float, typer.Option(min=-2, max=2, help="Of all custom words, powers of ten.")
+    ] = 0.0,
+    model: Model = None,
+    lm: LanguageModelFile = None,
+    lexicon: LexiconFile = None,
+    mode: Annotated[Mode, typer.Option()] = Mode.streaming,
+    every: Annotated[int, typer.Option(min=1, help="Take every so many-th utterance.")] = 1,
+) -> None:
+    """How many words that the lexicon lacks are heard with and without --words, and the harm."""
+    from asr.custom_words import read_custom_words
+    from asr.pronunciation import read_word_counts
+    from training.custom_word_recall import measure as run
+
+    wanted = [line for _, line in read_custom_words(names)] if names else None
+    others = read_word_counts(unrelated) if unrelated else {}
+    recognizer = load_recognizer(model, DecoderChoice.beam, lm, lexicon, None)
+    run(recognizer, corpus, mode.value, wanted, others, boost, every, _say)
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)

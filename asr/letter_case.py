@@ -1,0 +1,54 @@
+"""Lower case, capitals, or capitals as in a sentence: how words are shown.
+
+Recognition, custom words and error rates know lower case alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Literal
+
+from asr.transcript import Alternative, Segment, Transcript, Word
+
+Case = Literal["lower", "upper", "sentence"]
+
+
+def words_in_case(words: Sequence[Word], case: Case) -> tuple[Word, ...]:
+    """The words of one utterance."""
+    texts = texts_in_case([word.word for word in words], case)
+    return tuple(replace(word, word=text) for word, text in zip(words, texts))
+
+
+def alternatives_in_case(
+    alternatives: Sequence[Alternative], case: Case
+) -> tuple[Alternative, ...]:
+    """The alternatives of one utterance."""
+    return tuple(replace(one, words=texts_in_case(one.words, case)) for one in alternatives)
+
+
+def transcript_in_case(transcript: Transcript, case: Case) -> Transcript:
+    """A whole transcript; in sentence case each segment begins with a capital."""
+    segments = (
+        Segment(
+            words_in_case(segment.words, case), alternatives_in_case(segment.alternatives, case)
+        )
+        for segment in transcript.segments
+    )
+    return replace(transcript, segments=tuple(segments))
+
+
+def texts_in_case(texts: Sequence[str], case: Case) -> tuple[str, ...]:
+    """Words of one utterance in order.
+
+    >>> texts_in_case(["then", "i", "said", "i'm", "here"], "sentence")
+    ('Then', 'I', 'said', "I'm", 'here')
+    """
+    if case == "lower":
+        return tuple(texts)
+    if case == "upper":
+        return tuple(text.upper() for text in texts)
+    return tuple(
+        text[:1].upper() + text[1:] if place == 0 or text == "i" or text.startswith("i'") else text
+        for place, text in enumerate(texts)
+    )
