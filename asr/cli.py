@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from asr.cli_explain import explain
 from asr.cli_options import (
     DecoderChoice,
     DecoderOption,
@@ -233,6 +234,7 @@ def benchmark(
     run(recording or BUNDLED_MODEL / "demo.flac", folder, runs, hours, typer.echo)
 
 
+app.command()(explain)
 add_training_commands(app)
 
 

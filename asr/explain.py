@@ -97,8 +97,7 @@ def explain(
     """
     if not isinstance(recognizer.engine, TorchEngine):
         raise ConfigError("only the torch engine can be explained: its weights are float32")
-    name = str(source)
-    end = _checked_end(name, duration_seconds(source), begin, end)
+    end = place_in(source, begin, end)
     engine = WatchedEngine(recognizer.engine.model, begin)
     watched = Recognizer(engine, recognizer.decoder, recognizer.name, recognizer.pronouncer)
     shown: list[Samples] = []
@@ -122,6 +121,28 @@ def explain(
     )
 
 
+def place_in(source: str | os.PathLike[str], begin: float, end: float | None) -> float:
+    """The end, in seconds, of the part of a recording that is to be shown.
+
+    Raises:
+        AudioError, ConfigError: as `explain`.
+    """
+    name, duration = os.fspath(source), duration_seconds(source)
+    if begin >= duration:
+        raise ConfigError(f"{name}: lasts {duration:.1f} s; nothing is there from {begin:g} s on")
+    if end is not None and end <= begin:
+        raise ConfigError(f"--to {end:g} is not after --from {begin:g}")
+    if end is not None and end > duration + 0.05:  # durations are told rounded
+        raise ConfigError(f"{name}: lasts {duration:.1f} s; --to {end:g} is beyond its end")
+    end = duration if end is None else min(end, duration)
+    if end - begin > LONGEST_SECONDS:
+        raise ConfigError(
+            f"{name}: {end - begin:.0f} s are too long for a page, which shows at most "
+            f"{LONGEST_SECONDS:.0f} s; choose a part, such as --from {begin:g} --to {begin + 60:g}"
+        )
+    return end
+
+
 def time_constants_ms(forget: np.ndarray, step_ms: float) -> np.ndarray:
     """How long each cell remembers: after so many milliseconds 1/e of what was written is left.
 
@@ -142,23 +163,6 @@ def time_constants_ms(forget: np.ndarray, step_ms: float) -> np.ndarray:
 def longest_memory_first(forget: np.ndarray) -> np.ndarray:
     """[cells] their numbers, those that remember longest first."""
     return np.argsort(-forget.mean(0, dtype=np.float64), kind="stable")
-
-
-def _checked_end(name: str, duration: float, begin: float, end: float | None) -> float:
-    if begin >= duration:
-        raise ConfigError(f"{name}: lasts {duration:.1f} s, so nothing is there from {begin:g} s")
-    if end is not None and end <= begin:
-        raise ConfigError(f"--to {end:g} lies not after --from {begin:g}")
-    if end is not None and end > duration + 0.05:  # a duration is shown rounded
-        raise ConfigError(f"{name}: lasts {duration:.1f} s; --to {end:g} is beyond its end")
-    end = duration if end is None else min(end, duration)
-    if end - begin > LONGEST_SECONDS:
-        raise ConfigError(
-            f"{name}: {end - begin:.0f} s are too long for a page, which shows at most "
-            f"{LONGEST_SECONDS:.0f} s; choose a part, such as --from {begin:g} "
-            f"--to {begin + 60:g}"
-        )
-    return end
 
 
 def _kept(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 from typing import Any
 
@@ -39,9 +40,7 @@ def write_page(
             _write(Path(png_folder) / f"{picture.name}.png", _png(picture.figure))
 
 
-def page_of(
-    explanation: Explanation, layer: int, drawn: list[Picture], model: str = ""
-) -> str:
+def page_of(explanation: Explanation, layer: int, drawn: list[Picture], model: str = "") -> str:
     """The page as text. Pictures are SVG in the colour of the page's own text, so that one and the
     same serves on white and on black."""
     import jinja2
@@ -81,9 +80,7 @@ def svg(figure: Figure, name: str) -> str:
         figure.savefig(written, format="svg", metadata=metadata)
     text = written.getvalue()
     text = text[text.index("<svg") :].replace(INK, "currentColor")
-    for kind in ("figure_1", "axes_", "patch_", "text_", "line2d_", "matplotlib.axis_"):
-        text = text.replace(f'id="{kind}', f'id="{name}-{kind}')
-    return text
+    return re.sub(r'(id="|url\(#|href="#)', rf"\g<1>{name}-", text)
 
 
 def _png(figure: Figure) -> bytes:

@@ -12,6 +12,7 @@ import numpy as np
 from matplotlib import colormaps, rc_context
 from matplotlib.colors import Colormap, LinearSegmentedColormap
 from matplotlib.figure import Figure
+from matplotlib.ticker import AutoLocator, ScalarFormatter
 
 from asr.audio import SAMPLE_RATE
 from asr.explain import Explanation, longest_memory_first, time_constants_ms
@@ -23,11 +24,12 @@ INK = "#010203"  # a colour that nothing else has: the page replaces it by that 
 LINES = ("#2f7fc1", "#d1603d", "#3c9d6b", "#a06cc0", "#b58a1b")  # seen on white and on black
 FRAME_MIDDLE = WINDOW_SAMPLES / 2 / SAMPLE_RATE  # seconds
 PIXELS_AN_INCH = 100
-PIXELS_A_SECOND, LEAST_WIDTH, MARGIN = 80, 900, 110
-MOST_VALUES_A_PANEL = 200_000  # cells times steps; neighbours are averaged beyond that
+PIXELS_A_SECOND, LEAST_WIDTH = 80, 900
+LEFT_PIXELS, RIGHT_PIXELS, TOP_PIXELS, BOTTOM_PIXELS = 90, 140, 8, 45  # around the axes
+MOST_VALUES_A_PANEL = 70_000  # cells times steps; neighbours are averaged beyond that
 LEVELS = 48  # of a colour scale: what the eye tells apart, and a picture file compresses
 HISTOGRAM_EDGES_MS = np.geomspace(5, 100_000, 44)
-STYLE = {
+STYLE: dict[Any, Any] = {
     "text.color": INK, "axes.labelcolor": INK, "axes.edgecolor": INK, "xtick.color": INK,
     "ytick.color": INK, "axes.facecolor": "none", "figure.facecolor": "none", "font.size": 9,
     "svg.fonttype": "none", "svg.hashsalt": "rill", "axes.spines.top": False,
@@ -83,9 +85,10 @@ def _sound(explanation: Explanation) -> Picture:
             frames.T, x_coords=middles, y_axis="mel", sr=SAMPLE_RATE, fmax=SAMPLE_RATE / 2,
             ax=mels, cmap=_levels("magma"), rasterized=True,
         )  # fmt: skip
-        figure.colorbar(mesh, ax=mels, label="log energy", pad=0.005, aspect=12)
-    mels.set_ylabel("Hz (mel scale)")
-    mels.set_xlabel("seconds")
+        _scale(mels, mesh, "log energy")
+    mels.set(xlabel="seconds", ylabel="Hz (mel scale)", xlim=(explanation.begin, explanation.end))
+    mels.xaxis.set(major_locator=AutoLocator(), major_formatter=ScalarFormatter())
+    mels.tick_params(labelbottom=True)
     if explanation.chunk_seconds:
         _chunk_lines((wave, mels), np.arange(0, explanation.end, explanation.chunk_seconds))
     chunks = (
@@ -123,16 +126,15 @@ def _posteriors(explanation: Explanation) -> Picture:
                        label=label if first else None)  # fmt: skip
     blank.set_ylim(-0.05, 1.05)
     blank.set_ylabel("blank")
-    blank.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, fontsize=7)
+    _legend(blank)
     phones.set_ylabel("phones")
     letters.set_ylabel("letters")
-    letters.set_xlabel("seconds")
     return Picture(
         "posteriors",
         "What the network says",
         "How likely each phone and each letter is at every step of "
-        f"{explanation.config.step_ms:.0f} ms, the darker the likelier: CTC says blank (the line "
-        "above) most of the time, and each sound in a short spike.",
+        f"{explanation.config.step_ms:.0f} ms, the stronger its colour the likelier: CTC says "
+        "blank (the line above) most of the time, and each sound in a short spike.",
         figure,
     )
 
@@ -156,9 +158,8 @@ def _gates(explanation: Explanation, layer: int, direction: str) -> Picture:
         axes.set_ylabel(f"{field}\ncells")
         axes.set_yticks([])
         if image is not None:
-            figure.colorbar(image, ax=axes, pad=0.005, aspect=12)
+            _scale(axes, image)
         _layer_lines(axes, explanation, layer, direction)
-    panels[-1].set_xlabel("seconds")
     averaged = f" One row is the mean of {pooled} such neighbours." if pooled > 1 else ""
     return Picture(
         f"gates-{direction}",
@@ -171,7 +172,7 @@ def _gates(explanation: Explanation, layer: int, direction: str) -> Picture:
 
 
 def _memory(explanation: Explanation, layer: int, direction: str) -> Picture:
-    figure, (words, cells, norms) = _over_time(explanation, [1.1, 2, 2])
+    figure, (words, cells, memory, shown) = _over_time(explanation, [1.1, 2, 1.4, 1.4])
     _words(words, explanation)
     for passage, watched in _watched(explanation, layer, direction):
         first = passage is explanation.passages[0]
@@ -184,26 +185,24 @@ def _memory(explanation: Explanation, layer: int, direction: str) -> Picture:
                 times, watched.gates.cell[:, cell], color=colour, linewidth=0.9,
                 label=f"cell {cell}: {_duration(constants[cell])}" if first else None,
             )  # fmt: skip
-        for colour, name in zip(LINES, ("cell", "hidden")):
-            values = np.linalg.norm(getattr(watched.gates, name), axis=1)
-            label = {"cell": "memory C", "hidden": "shown h"}[name] if first else None
-            norms.plot(times, values, color=colour, linewidth=1, label=label)
-        for colour, name in zip(LINES, ("cell", "hidden")):
-            for side, marker, size in (("before", ".", 5), ("after", "o", 5)):
-                places = [_seconds(explanation, passage, b.step) for b in watched.boundaries]
+        for colour, axes, name in zip(LINES, (memory, shown), ("cell", "hidden")):
+            axes.plot(times, np.linalg.norm(getattr(watched.gates, name), axis=1), color=colour,
+                      linewidth=1)  # fmt: skip
+            places = [_seconds(explanation, passage, b.step) for b in watched.boundaries]
+            for side, fill in (("before", colour), ("after", "none")):
                 carried = [np.linalg.norm(getattr(b, f"{name}_{side}")) for b in watched.boundaries]
-                norms.plot(
-                    places, carried, marker, color=colour, markersize=size,
-                    markerfacecolor=colour if side == "before" else "none", linewidth=0,
-                    markeredgewidth=0.6, gid=f"{name}-{side}",
+                axes.plot(
+                    places, carried, "o", color=colour, markersize=2 if side == "before" else 5,
+                    markerfacecolor=fill, markeredgewidth=0.6, label=side,
                 )  # fmt: skip
-    for axes in (cells, norms):
-        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, fontsize=7)
+    _legend(cells)
+    for axes in (cells, memory, shown):
         _layer_lines(axes, explanation, layer, direction)
-    cells.set_ylabel("memory C of\nfive cells")
-    norms.set_ylabel("length of\nthe vector")
-    norms.set_ylim(bottom=0)
-    norms.set_xlabel("seconds")
+    cells.set_ylabel("C of five\ncells")
+    memory.set_ylabel("length\nof C")
+    shown.set_ylabel("length\nof h")
+    for axes in (memory, shown):
+        axes.set_ylim(0, 1.1 * axes.get_ylim()[1])
     sentence = (
         "The memory of five cells, from the one that remembers longest to the one that forgets "
         "fastest, and the length of the whole memory C and of what is shown of it, h."
@@ -252,17 +251,33 @@ def _time_constants(explanation: Explanation, layer: int, directions: list[str])
 
 
 def _over_time(explanation: Explanation, heights: list[float]) -> tuple[Figure, Any]:
-    """Axes below each other over the seconds that are shown."""
-    seconds = explanation.end - explanation.begin
-    width = MARGIN + max(LEAST_WIDTH, PIXELS_A_SECOND * seconds)
-    figure = Figure(
-        figsize=(width / PIXELS_AN_INCH, 0.5 + 0.72 * sum(heights)),
-        dpi=PIXELS_AN_INCH,
-        layout="constrained",
-    )
+    """Axes below each other over the seconds that are shown; in every picture they begin and end at
+    the same places."""
+    inside = max(LEAST_WIDTH, PIXELS_A_SECOND * (explanation.end - explanation.begin))
+    width = LEFT_PIXELS + inside + RIGHT_PIXELS
+    height = TOP_PIXELS + 72 * sum(heights) + BOTTOM_PIXELS
+    figure = Figure(figsize=(width / PIXELS_AN_INCH, height / PIXELS_AN_INCH), dpi=PIXELS_AN_INCH)
     axes: Any = figure.subplots(len(heights), 1, sharex=True, height_ratios=heights, squeeze=False)
+    figure.subplots_adjust(
+        left=LEFT_PIXELS / width, right=1 - RIGHT_PIXELS / width, top=1 - TOP_PIXELS / height,
+        bottom=BOTTOM_PIXELS / height, hspace=0.12,
+    )  # fmt: skip
     axes[0, 0].set_xlim(explanation.begin, explanation.end)
+    axes[-1, 0].set_xlabel("seconds")
+    for one in axes[:, 0]:
+        one.yaxis.set_label_coords(-48 / inside, 0.5)
     return figure, axes[:, 0]
+
+
+def _scale(axes: Any, image: Any, label: str = "") -> None:
+    """The colour scale, to the right of the axes."""
+    width = axes.figure.get_figwidth() * PIXELS_AN_INCH - LEFT_PIXELS - RIGHT_PIXELS
+    place = axes.inset_axes((1 + 8 / width, 0, 10 / width, 1))
+    axes.figure.colorbar(image, cax=place, label=label)
+
+
+def _legend(axes: Any) -> None:
+    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, fontsize=7)
 
 
 def _words(axes: Any, explanation: Explanation) -> None:
@@ -376,5 +391,3 @@ def _clear_to(colour: str) -> Colormap:
 def _rgb(colour: str) -> tuple[float, float, float]:
     red, green, blue = (int(colour[k : k + 2], 16) / 255 for k in (1, 3, 5))
     return red, green, blue
-
-

@@ -198,5 +198,3 @@ class WatchedLSTM(nn.Module):
         fast, _ = self.lstm(torch.cat([call.x for call in run], 1), carried)
         kept = torch.cat([call.gates.hidden for call in run], 1)
         return float((fast - kept).abs().max())
-
-

@@ -44,7 +44,8 @@ class CellChoice(StrEnum):
 
 
 REMEMBERING = [CellChoice.lstm_long, CellChoice.lstm, CellChoice.rnn, CellChoice.gru]
-HEARING = [cell for cell in CellChoice if cell != CellChoice.lstm_long]
+LENGTHS, SEEDS = [100, 250, 500, 1000], [1, 2, 3]
+HEARING: list[CellChoice] = [cell for cell in CellChoice if cell != CellChoice.lstm_long]
 
 Results = Annotated[Path, typer.Option(help="Folder of the CSV files.")]
 Cells = Annotated[list[CellChoice], typer.Option("--cell", help="Which cells; may be repeated.")]
@@ -71,18 +72,18 @@ def measure_flow(
                     for distance, (gradient, jacobian) in enumerate(rows)
                 ]
             )
-            typer.echo(f"{name} {when} training: Jacobian over {FLOW_LENGTH - 1} steps "
-                       f"{norms.jacobian[-1]:.1e}, gradient {norms.gradient[-1]:.1e}")
+            typer.echo(
+                f"{name} {when} training: Jacobian over {FLOW_LENGTH - 1} steps "
+                f"{norms.jacobian[-1]:.1e}, gradient {norms.gradient[-1]:.1e}"
+            )
 
 
 @app.command("adding")
 def measure_adding(
     results: Results = RESULTS,
     cell: Cells = REMEMBERING,
-    length: Annotated[list[int], typer.Option(min=4, help="May be repeated.")] = [
-        100, 250, 500, 1000
-    ],  # fmt: skip
-    seed: Annotated[list[int], typer.Option(help="May be repeated.")] = [1, 2, 3],
+    length: Annotated[list[int], typer.Option(min=4, help="May be repeated.")] = LENGTHS,
+    seed: Annotated[list[int], typer.Option(help="May be repeated.")] = SEEDS,
     updates: Updates = 1500,
 ) -> None:
     """The adding problem: the running mean square error by update, and who learns it."""

@@ -56,12 +56,10 @@ def recurrent_layer(cell: Cell, input_size: int, hidden: int, longest: int = 100
     return lstm
 
 
-@torch.no_grad()
 def hold_open(lstm: nn.LSTM, gate: str) -> None:
     """Take a gate ("forget", "input" or "output") away: it is 1, and stays so in training."""
-    rows = _rows(lstm, gate)
-    lstm.weight_ih_l0[rows] = 0.0
-    lstm.weight_hh_l0[rows] = 0.0
+    for name in ("weight_ih_l0", "weight_hh_l0"):
+        getattr(lstm, name).data[_rows(lstm, gate)] = 0.0
     _set_bias(lstm, gate, torch.full((lstm.hidden_size,), OPEN_BIAS))
 
 
@@ -72,11 +70,9 @@ def hidden_for(cell: Cell, weights: int, input_size: int) -> int:
     return round((math.sqrt(input_size**2 + 4 * weights / gates) - input_size) / 2)
 
 
-@torch.no_grad()
 def _set_bias(lstm: nn.LSTM, gate: str, bias: torch.Tensor) -> None:
-    rows = _rows(lstm, gate)
-    lstm.bias_ih_l0[rows] = bias
-    lstm.bias_hh_l0[rows] = 0.0
+    for name, values in (("bias_ih_l0", bias), ("bias_hh_l0", torch.zeros_like(bias))):
+        getattr(lstm, name).data[_rows(lstm, gate)] = values
 
 
 def _rows(lstm: nn.LSTM, gate: str) -> slice:

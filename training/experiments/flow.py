@@ -26,7 +26,9 @@ Step = Callable[[Tensor, Tensor], Tensor]  # x [batch, input], state [batch, sta
 class Flow(NamedTuple):
     """Norms by distance from the last step, [steps] each; distance 0 is the last step itself."""
 
-    gradient: Tensor  # |d output / d x|: what reaches an input when the loss asks one unit of change
+    gradient: (
+        Tensor  # |d output / d x|: what reaches an input when the loss asks one unit of change
+    )
     jacobian: Tensor  # ||d last state / d state||; 1 at distance 0
 
 

@@ -109,9 +109,7 @@ def learn_speech(
     torch.manual_seed(seed)
     model = SmallModel(cell, speech.mean, speech.deviation)
     optimiser = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE)
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimiser, lambda update: _rate(update, updates)
-    )
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda update: _rate(update, updates))
     for update, batch in enumerate(itertools.islice(speech.training_batches(), updates), start=1):
         told, steps = model(batch.frames), -(-batch.frame_lengths // FRAMES_PER_STEP)
         assert batch.posteriors is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 Row = dict[str, str]
@@ -24,7 +25,7 @@ class Table:
         wanted = {name: str(value) for name, value in values.items()}
         return any(wanted.items() <= row.items() for row in self.rows)
 
-    def add(self, rows: list[dict[str, object]]) -> None:
+    def add(self, rows: Sequence[Mapping[str, object]]) -> None:
         """Rows at the end of the file, all of a run at once."""
         with self.path.open("a", newline="") as file:
             writer = csv.DictWriter(file, self.columns, lineterminator="\n")
