@@ -41,7 +41,7 @@ class Forecaster(nn.Module):
 
 
 def mackey_glass(length: int) -> np.ndarray:
-    """float32 [length], one value a time unit, after the first 300 units; of mean 0, deviation 1."""
+    """float32 [length], a value a time unit, the first 300 left out; of mean 0, deviation 1."""
     steps_a_unit = 10  # of Euler's method
     delay = DELAY * steps_a_unit
     x = np.full((length + 300) * steps_a_unit + delay, 1.2)
