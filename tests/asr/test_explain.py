@@ -184,8 +184,8 @@ def test_every_picture_shows_its_data(
 
 def check_words(explanation: Explanation, picture: Picture) -> None:
     words, wave, mels, *_ = picture.figure.axes
-    bars = [(bar.get_x(), bar.get_x() + bar.get_width()) for bar in words.patches]
-    assert bars == pytest.approx([(word.start, word.end) for word in explanation.words])
+    bars = np.array([(bar.get_x(), bar.get_x() + bar.get_width()) for bar in words.patches])
+    np.testing.assert_allclose(bars, [(word.start, word.end) for word in explanation.words])
     assert [text.get_text() for text in words.texts] == explanation.text.split()
     assert all(0 <= begin < end <= explanation.end + 1e-6 for begin, end in bars)
     assert len(explanation.words) > 10

@@ -111,6 +111,9 @@ def test_a_table_goes_on_where_it_was_stopped(tmp_path: Path) -> None:
     table.add([{"cell": "rnn", "seed": 1}])
     again = Table(tmp_path / "t.csv", "command", ["cell", "seed"])
     assert again.has(cell="rnn", seed=1) and not again.has(cell="rnn", seed=2)
+    again.add([{"cell": "gru", "seed": 1}])
+    again.remove(cell="gru")
+    assert not again.has(cell="gru")
     assert (tmp_path / "t.csv").read_text() == "# command\ncell,seed\nrnn,1\n"
 
 

@@ -134,12 +134,12 @@ def measure_speech(
     for name in (choice.value for choice in cell):
         if table.has(cell=name, update=updates):
             continue
-        began, rows = time.process_time(), []
+        table.remove(cell=name)
+        began = time.process_time()
         for update, rate in learn_speech(name, speech, updates, report_every):
             spent = round(time.process_time() - began)
-            rows.append(dict(zip(columns, (name, update, f"{rate:.2f}", spent))))
+            table.add([dict(zip(columns, (name, update, f"{rate:.2f}", spent)))])
             typer.echo(f"{name}: {update} updates, {rate:.1f} % of phones wrong, {spent} s")
-        table.add(rows)
 
 
 if __name__ == "__main__":

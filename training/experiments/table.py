@@ -25,8 +25,18 @@ class Table:
         wanted = {name: str(value) for name, value in values.items()}
         return any(wanted.items() <= row.items() for row in self.rows)
 
+    def remove(self, **values: object) -> None:
+        """Take away the rows that have these values: what is left of a run that was cut off."""
+        wanted = {name: str(value) for name, value in values.items()}
+        kept = [row for row in self.rows if not wanted.items() <= row.items()]
+        if len(kept) < len(self.rows):
+            head = self.path.read_text().splitlines()[:2]
+            lines = [",".join(row[name] for name in self.columns) for row in kept]
+            self.path.write_text("\n".join([*head, *lines]) + "\n")
+            self.rows = kept
+
     def add(self, rows: Sequence[Mapping[str, object]]) -> None:
-        """Rows at the end of the file, all of a run at once."""
+        """Rows at the end of the file."""
         with self.path.open("a", newline="") as file:
             writer = csv.DictWriter(file, self.columns, lineterminator="\n")
             writer.writerows(rows)
