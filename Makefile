@@ -1,14 +1,18 @@
-# Two commands: `make demo` hears a recording, `make test` runs the tests. Both make .venv first.
+# `make demo` hears a recording, `make test` runs the tests, `make figures` draws the figures of the
+# docs anew. Each makes .venv first.
 PYTHON ?= python3.11
 RILL = .venv/bin/rill
 
-.PHONY: demo test
+.PHONY: demo test figures
 
 demo: .venv/demo
 	$(RILL) transcribe asr/models/en-small/demo.flac
 
 test: .venv/dev
 	.venv/bin/python -m pytest
+
+figures: .venv/dev
+	for script in docs/figures/[a-z]*.py; do .venv/bin/python $$script || exit 1; done
 
 .venv/demo: pyproject.toml constraints.txt
 	test -x .venv/bin/python || $(PYTHON) -m venv .venv

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from asr.cli_explain import explain
 from asr.cli_options import (
     AlternativesOption,
     CaseChoice,
@@ -260,6 +261,7 @@ def benchmark(
     run(recording or BUNDLED_MODEL / "demo.flac", folder, runs, hours, typer.echo)
 
 
+app.command()(explain)
 add_training_commands(app)
 app.add_typer(words_app, name="words")
 

@@ -1,0 +1,24 @@
+"""Pictures of `rill explain` on the bundled recording: the gates, what is carried, how long."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from _style import HERE
+
+from asr import Recognizer
+from asr.explain import explain
+from asr.explain_pictures import pictures
+from asr.model_config import BUNDLED_MODEL
+from streaming.stream import transcribe_streaming
+
+BLOCK = 4
+
+recognizer = Recognizer.load(engine="torch")
+first_hearing = partial(transcribe_streaming, second_pass=False)
+explanation = explain(recognizer, BUNDLED_MODEL / "demo.flac", "streaming", first_hearing)
+for picture in pictures(explanation, BLOCK - 1):
+    if picture.name != "posteriors":
+        path = HERE / f"explain-{picture.name}.png"
+        picture.figure.savefig(path, dpi=110, facecolor="white")
+        print(path.relative_to(HERE.parents[1]))
