@@ -8,17 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from asr.cli_options import CORPUS
 from asr.errors import ConfigError
 
 if TYPE_CHECKING:
     from training.corpora import Corpus
 
 prepare_app = typer.Typer(help="Make the files that training reads.", no_args_is_help=True)
-
-CORPUS = (
-    "A folder in LibriSpeech's or LJ Speech's layout or with a .txt beside each recording, or a "
-    ".tsv file of Common Voice."
-)
 
 
 @prepare_app.command("corpus")

@@ -20,7 +20,7 @@ from asr.cli_options import (
     WordsFile,
     load_recognizer,
 )
-from asr.cli_prepare import CORPUS, prepare_app
+from asr.cli_prepare import prepare_app
 
 lm_app = typer.Typer(help="Language models and the weight they are given.", no_args_is_help=True)
 
@@ -139,17 +139,28 @@ def evaluate(
         ),
     ] = False,
     every: Annotated[int, typer.Option(min=1, help="Take every so many-th utterance.")] = 1,
+    change: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Change the sound first: telephone_share=1, or another setting of "
+            "configs/variants.yaml; shares that are not given are 0."
+        ),
+    ] = None,
 ) -> None:
     """Word and character error rates on a corpus with transcripts."""
     from asr.model_config import BUNDLED_MODEL, save_settings
     from training.confidence import calibrate_confidences
+    from training.config import changes
     from training.evaluation import evaluate_corpus
     from training.report import report_lines, write_html, write_json
 
     recognizer = load_recognizer(model, decoder, lm, lexicon, words, engine)
     if calibrate:
         recognizer = recognizer.uncalibrated()
-    evaluation = evaluate_corpus(recognizer, corpus, mode.value, separate or [], times, every)
+    changed = changes(change) if change else None
+    evaluation = evaluate_corpus(
+        recognizer, corpus, mode.value, separate or [], times, every, changed
+    )
     if calibrate:
         calibration, before, evaluation = calibrate_confidences(evaluation)
         folder = model or BUNDLED_MODEL
@@ -169,6 +180,7 @@ def evaluate(
         "engine": recognizer.engine.name,
         "language model": lm.name if lm else "the model's own",
         "custom words": words.name if words else "none",
+        "sound": " ".join(change) if change else "as it is",
     }
     if json_file:
         write_json(evaluation, settings, json_file)

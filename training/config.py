@@ -126,6 +126,19 @@ def read_config(path: str | Path, overrides: list[str] | None = None) -> TrainCo
     return read_settings(TrainConfig, path, overrides)
 
 
+def changes(settings: list[str]) -> VariantConfig:
+    """What `key=value` settings do to sound, and nothing else: shares not among them are 0.
+
+    Raises:
+        ConfigError: no such setting; a `noise_share` without a `noise_folder`.
+    """
+    names = [name for name in VariantConfig.model_fields if name.endswith("_share")]
+    config = read_settings(VariantConfig, None, [*(f"{name}=0" for name in names), *settings])
+    if config.noise_share and not config.noise_folder:
+        raise ConfigError("noise_share: give a noise_folder with recordings of noise")
+    return config
+
+
 def read_settings(
     kind: type[Settings], path: str | Path | None, overrides: list[str] | None = None
 ) -> Settings:

@@ -18,7 +18,9 @@ from asr.errors import AudioError, DataError
 from asr.recognizer import Recognizer
 from asr.transcript import Word
 from training.confidence import Reliability, judged, reliability
+from training.config import VariantConfig
 from training.corpora import find_corpus
+from training.variants import vary
 from training.word_times import TimesJudge, WordTimes
 
 RESAMPLINGS = 2000  # of the bootstrap
@@ -133,6 +135,7 @@ def evaluate_corpus(
     separate: Sequence[str] = (),
     times: bool = False,
     every: int = 1,
+    change: VariantConfig | None = None,
 ) -> Evaluation:
     """Read a corpus in one of the layouts of training/layouts.py.
 
@@ -140,6 +143,7 @@ def evaluate_corpus(
         separate: speakers who make a part each; the others together are the part `read`.
         times: also compare word times with a forced alignment (needs torchaudio).
         every: take every so many-th utterance.
+        change: do this to the sound before it is heard (training/variants.py).
 
     Raises:
         ConfigError: times of a decoder without a lexicon.
@@ -152,12 +156,14 @@ def evaluate_corpus(
     recognise = _recognise(recognizer, mode)
     judge = TimesJudge(recognizer, mode) if times else None
     readings, left_out = [], list(corpus.left_out)
-    for utterance in corpus.utterances[::every]:
+    for number, utterance in enumerate(corpus.utterances[::every]):
         try:
             samples = read_audio(utterance.audio)
         except AudioError as error:
             left_out.append((utterance.id, f"unreadable audio: {error}"))
             continue
+        if change:
+            samples = vary(samples, change, np.random.default_rng((change.seed, number)))
         heard = recognise(samples)
         hypothesis = " ".join(word.word for word in heard)
         told = (utterance.id, utterance.speaker, utterance.seconds, utterance.text, hypothesis)

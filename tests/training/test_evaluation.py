@@ -15,12 +15,14 @@ from asr.engine import Mode
 from asr.errors import DataError
 from asr.model_config import BUNDLED_MODEL, read_model_config
 from asr.recognizer import Recognizer
+from asr.transcript import Word
 from training.evaluation import Evaluation, Reading, error_rates, evaluate_corpus
 from training.report import report_lines, write_html, write_json
 
 
 def reading(reference: str, hypothesis: str, speaker: str = "s", seconds: float = 3.0) -> Reading:
-    return Reading(f"{speaker}-{reference[:3]}", speaker, seconds, reference, hypothesis)
+    heard = tuple(Word(word, n, n + 0.5, 0.9) for n, word in enumerate(hypothesis.split()))
+    return Reading(f"{speaker}-{reference[:3]}", speaker, seconds, reference, hypothesis, heard)
 
 
 READINGS = [
@@ -90,7 +92,7 @@ def test_the_page_holds_everything_in_itself(evaluation: Evaluation, tmp_path: P
     page = (tmp_path / "e.html").read_text()
     assert "&lt;valid&gt;" in page and "<valid>" not in page
     assert '<span class="said">b</span> x' in page and "&lt;i&gt;end" in page
-    assert page.count("<svg") == 2 and "<script" not in page and 'src="' not in page
+    assert page.count("<svg") == 3 and "<script" not in page and 'src="' not in page
     assert "u-9: no recording" in page
 
 

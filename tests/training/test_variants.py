@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from asr.cli import app
 from asr.errors import ConfigError, DataError
 from tests.conftest import DEMO
 from training.batches import Batches
-from training.config import AugmentationConfig, BatchConfig, VariantConfig
+from training.config import AugmentationConfig, BatchConfig, VariantConfig, changes
 from training.corpora import find_corpus
 from training.feature_cache import FeatureCache, write_feature_cache
 from training.variants import vary, write_variants
@@ -135,3 +136,19 @@ def test_what_cannot_be_made_is_told(cache: FeatureCache, tmp_path: Path) -> Non
     (cache.folder / "variants.f16").write_bytes(b"cut off")
     with pytest.raises(DataError, match="damaged"):
         _ = FeatureCache(cache.folder).copies
+
+
+def test_a_recogniser_is_measured_on_changed_sound(cache: FeatureCache) -> None:
+    corpus = Path(cache.utterances[0].audio).parent
+    told = []
+    for extra in ([], ["--change", "telephone_share=1"]):
+        command = ["evaluate", str(corpus), "--mode", "full", "--json", str(corpus / "all.json")]
+        run = CliRunner().invoke(app, [*command, *extra])
+        assert run.exit_code == 0, run.output
+        told.append(json.loads((corpus / "all.json").read_text()))
+    assert [one["settings"]["sound"] for one in told] == ["as it is", "telephone_share=1"]
+    clean, changed = ([u["hypothesis"] for u in one["utterances"]] for one in told)
+    assert clean != changed and all(changed)
+    with pytest.raises(ConfigError, match="give a noise_folder"):
+        changes(["noise_share=1"])
+    assert changes(["codec_share=1"]).room_share == 0
