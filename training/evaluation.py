@@ -15,6 +15,7 @@ from asr.audio import Samples, read_audio
 from asr.decoding import decode
 from asr.engine import Mode
 from asr.errors import AudioError, DataError
+from asr.progress import progress_bar
 from asr.recognizer import Recognizer
 from asr.transcript import Word
 from training.confidence import Reliability, judged, reliability
@@ -156,20 +157,23 @@ def evaluate_corpus(
     recognise = _recognise(recognizer, mode)
     judge = TimesJudge(recognizer, mode) if times else None
     readings, left_out = [], list(corpus.left_out)
-    for number, utterance in enumerate(corpus.utterances[::every]):
-        try:
-            samples = read_audio(utterance.audio)
-        except AudioError as error:
-            left_out.append((utterance.id, f"unreadable audio: {error}"))
-            continue
-        if change:
-            samples = vary(samples, change, np.random.default_rng((change.seed, number)))
-        heard = recognise(samples)
-        hypothesis = " ".join(word.word for word in heard)
-        told = (utterance.id, utterance.speaker, utterance.seconds, utterance.text, hypothesis)
-        readings.append(Reading(*told, tuple(heard)))
-        if judge:
-            judge.compare(samples, utterance.text, heard, readings[-1].alignment)
+    chosen = corpus.utterances[::every]
+    with progress_bar([utterance.audio for utterance in chosen]) as progress:
+        for number, utterance in enumerate(chosen):
+            try:
+                samples = read_audio(utterance.audio)
+            except AudioError as error:
+                left_out.append((utterance.id, f"unreadable audio: {error}"))
+                continue
+            if change:
+                samples = vary(samples, change, np.random.default_rng((change.seed, number)))
+            heard = recognise(samples)
+            hypothesis = " ".join(word.word for word in heard)
+            told = (utterance.id, utterance.speaker, utterance.seconds, utterance.text, hypothesis)
+            readings.append(Reading(*told, tuple(heard)))
+            progress.heard(utterance.audio, utterance.seconds)
+            if judge:
+                judge.compare(samples, utterance.text, heard, readings[-1].alignment)
     if not readings:
         raise DataError(f"{folder}: not one recording of the corpus could be read")
     parts = in_parts(readings, separate)
