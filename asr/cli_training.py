@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from asr.cli_lm import add_lm_commands
 from asr.cli_options import (
     CORPUS,
     DecoderChoice,
@@ -37,6 +38,7 @@ def add_training_commands(app: typer.Typer) -> None:
     app.add_typer(prepare_app, name="prepare")
     app.command()(train)
     app.command()(export)
+    add_lm_commands(lm_app)
     app.add_typer(lm_app, name="lm")
     app.command()(evaluate)
 
