@@ -28,6 +28,6 @@ for one, length in zip(axes, lengths):
         print(f"  length {length}, {LABELS[cell]}, seed {seed}: {told} updates")
     one.axhline(1 / 6, color="#999999", linewidth=0.8, linestyle=":")
     one.set(title=f"{length} steps", xlabel="updates", ylim=(0, 0.24))
-    one.legend(fontsize=7, frameon=False, loc="upper left")
-axes[0].set_ylabel("mean square error (dotted: no memory)")
+    one.legend(fontsize=7, frameon=False, loc="lower left")
+axes[0].set_ylabel("mean square error")
 save(figure, "adding")

@@ -45,12 +45,12 @@ def _gradient_norms(adder: Adder, x: Tensor) -> Tensor:
 
 def _jacobian_norms(layer: nn.RNNBase, x: Tensor) -> Tensor:
     step, width = step_of(layer)
-    state = torch.zeros(len(x), width)
+    state = torch.zeros(len(x), width, dtype=x.dtype)
     jacobians = []
     for x_now in x.unbind(1):
         jacobians.append(_jacobian(step, x_now, state))
         state = step(x_now, state).detach()
-    product = torch.eye(width).expand(len(x), -1, -1)
+    product = torch.eye(width, dtype=x.dtype).expand(len(x), -1, -1)
     norms = [torch.linalg.matrix_norm(product, 2)]
     for jacobian in reversed(jacobians[1:]):
         product = product @ jacobian
