@@ -43,7 +43,7 @@ def model(shared: Path, corpus: Path, tmp_path_factory: pytest.TempPathFactory) 
     run(["prepare", "corpus", str(corpus), str(folder / "cache")])
     run(["prepare", "lexicon", str(dictionary), str(lexicon), "--cache", str(folder / "cache")])
     places = {name: folder / "cache" for name in ("train", "valid")}
-    places |= {"output": folder / "run", "lexicon": lexicon, "threads": 2}
+    places |= {"output": folder / "run", "lexicon": lexicon}
     run(["train", str(CONFIG), *(f"{name}={place}" for name, place in places.items())])
     shutil.rmtree(folder / "cache")
     return folder / "run" / "model"
