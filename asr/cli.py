@@ -50,10 +50,9 @@ app = typer.Typer(
 
 EXTRAS = {
     "serve": {"multipart", "prometheus_client", "python_multipart", "starlette", "uvicorn"},
-    "dev": {"torchaudio"},
     "train": {
-        "jinja2", "jiwer", "lightning_fabric", "matplotlib", "onnx", "pydantic", "rapidfuzz",
-        "tensorboard", "torch", "yaml",
+        "jinja2", "jiwer", "lhotse", "lightning_fabric", "matplotlib", "onnx", "pydantic",
+        "rapidfuzz", "tensorboard", "torch", "torchaudio", "yaml",
     },
 }  # fmt: skip
 
