@@ -97,3 +97,8 @@ def load_recognizer(
         threads,
         alternatives,
     )
+
+
+def say(line: str) -> None:
+    """A line that is told at once, while the command goes on."""
+    print(line, flush=True)

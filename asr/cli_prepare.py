@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from asr.cli_options import CORPUS
+from asr.cli_options import CORPUS, say
 from asr.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def prepare_librispeech(
 
     check_parts(train, valid)
     # Both are looked for before either is prepared: an hour later is too late to hear of it.
-    found = [find_parts(folder, parts, download, _say) for parts in (train, valid)]
+    found = [find_parts(folder, parts, download, say) for parts in (train, valid)]
     for corpus, name in zip(found, ("cache-train", "cache-valid")):
         _write_cache(corpus, output / name, workers)
 
@@ -93,7 +93,7 @@ def prepare_pronouncer(
     if not output.parent.is_dir():  # told before the training, not after it
         raise ConfigError(f"{output}: its folder does not exist")
     lexicon = read_lexicon(dictionary)
-    network, kept_out = train_pronouncer(lexicon, epochs, report=_say)
+    network, kept_out = train_pronouncer(lexicon, epochs, report=say)
     write_pronouncer(network, output)
     errors = pronouncing_errors(GraphemeToPhoneme(output), lexicon, kept_out)
     typer.echo(f"{output}: {errors.line()}")
@@ -169,10 +169,6 @@ def _write_cache(corpus: Corpus, cache: Path, workers: int) -> None:
     typer.echo(f"{cache}: written; {len(left_out)} utterances left out (left_out.tsv names them)")
 
 
-def _say(line: str) -> None:
-    print(line, flush=True)
-
-
 def _every(count: int, what: str) -> Callable[[int], None]:
     """Tells, each time that so many more are done, how many are."""
     told = 0
@@ -181,6 +177,6 @@ def _every(count: int, what: str) -> Callable[[int], None]:
         nonlocal told
         if done >= told + count:
             told = done
-            _say(f"{done} {what}")
+            say(f"{done} {what}")
 
     return progress

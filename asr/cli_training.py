@@ -20,6 +20,7 @@ from asr.cli_options import (
     Model,
     WordsFile,
     load_recognizer,
+    say,
 )
 from asr.cli_prepare import prepare_app
 
@@ -63,7 +64,7 @@ def tune_decoder(
     from training.decoder_tuning import told, tune
 
     recognizer = load_recognizer(model, DecoderChoice.beam, lm, lexicon, words)
-    best, rate = tune(recognizer, corpus, mode.value, every, processes, _say)
+    best, rate = tune(recognizer, corpus, mode.value, every, processes, say)
     folder = model or BUNDLED_MODEL
     if save:
         save_settings(folder, "decoding", vars(best))
@@ -88,8 +89,8 @@ def train(
         for line in profile_lines(settings, profile):
             typer.echo(line)
         return
-    model = run(settings, _say)
-    _say(f"model: {model}")
+    model = run(settings, say)
+    say(f"model: {model}")
 
 
 def export(
@@ -188,7 +189,3 @@ def evaluate(
         write_json(evaluation, settings, json_file)
     if html:
         write_html(evaluation, settings, html)
-
-
-def _say(line: str) -> None:
-    print(line, flush=True)

@@ -15,6 +15,7 @@ from asr.cli_options import (
     Mode,
     Model,
     load_recognizer,
+    say,
 )
 
 words_app = typer.Typer(help="Custom words: what they win and cost.", no_args_is_help=True)
@@ -54,8 +55,4 @@ def measure(
     wanted = [line for _, line in read_custom_words(names)] if names else None
     others = read_word_counts(unrelated) if unrelated else {}
     recognizer = load_recognizer(model, DecoderChoice.beam, lm, lexicon, None)
-    run(recognizer, corpus, mode.value, wanted, others, boost, every, _say)
-
-
-def _say(line: str) -> None:
-    print(line, flush=True)
+    run(recognizer, corpus, mode.value, wanted, others, boost, every, say)

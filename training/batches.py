@@ -106,7 +106,7 @@ class Batches:
                 longest = int(counts[index])
             batches[-1].append(index)
         # Processes that train together take neighbours, so that none waits long for another, and
-        # none is left without: of the longest some are halved.
+        # none is left without: of those with the most utterances some are halved.
         while len(batches) % self.processes:
             largest = max(range(len(batches)), key=lambda k: (len(batches[k]), k))
             half = len(batches[largest]) // 2

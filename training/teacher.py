@@ -160,6 +160,7 @@ def train_teacher(
     ]
     teacher = Teacher()
     optimiser = torch.optim.AdamW(teacher.parameters(), lr=1e-3, weight_decay=1e-3)
+    # OneCycleLR divides by zero where its warm-up is a single step.
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimiser, max_lr=1e-3, total_steps=max(20, epochs * len(batches)), pct_start=0.1
     )

@@ -193,9 +193,9 @@ def train(
             log.epoch(update, epoch, errors, spelled_samples(evaluated, valid_batches))
             # Of both modes: one alone wavers by more than an epoch brings.
             wrong = sum(of_mode["phones"] for of_mode in errors.values()) / len(errors)
-            epochs_without_best = 0 if wrong <= best else epochs_without_best + 1
+            epochs_without_best += config.evaluate_every_epochs
             if wrong <= best:
-                best = wrong
+                best, epochs_without_best = wrong, 0
                 save_model(evaluated, output / "model", {"epoch": epoch, "token_errors": errors})
             save()
             saved_at = time.monotonic()

@@ -19,9 +19,10 @@ from typing import Any
 import numpy as np
 import soxr
 
-from asr.audio import SAMPLE_RATE, SOUND_SUFFIXES, Samples, read_audio
+from asr.audio import SAMPLE_RATE, Samples, read_audio
 from asr.errors import AudioError, DataError
 from asr.features import log_mel
+from asr.transcribing import find_recordings
 from training.config import VariantConfig
 from training.feature_cache import VARIANTS_FILE, FeatureCache
 
@@ -182,7 +183,7 @@ def _sound(path: Path) -> Samples:
 
 @lru_cache
 def _recordings(folder: str) -> list[Path]:
-    found = sorted(p for p in Path(folder).rglob("*") if p.suffix.lower() in SOUND_SUFFIXES)
-    if not found:
+    found = [Path(place) for place in find_recordings([folder])]
+    if found == [Path(folder)]:
         raise DataError(f"{folder}: no recordings in it")
     return found
