@@ -11,6 +11,7 @@ import typer
 def add_lm_commands(lm_app: typer.Typer) -> None:
     """Beside `rill lm tune`."""
     lm_app.command()(build)
+    lm_app.command()(adapt)
     lm_app.command()(perplexity)
 
 
@@ -28,6 +29,27 @@ def build(
     from training.language_model_building import build_language_model
 
     for line in build_language_model(texts, output, order, prune, words, memory):
+        typer.echo(line)
+
+
+def adapt(
+    base: Annotated[Path, typer.Argument(help="A KenLM trie, or an .arpa or .arpa.gz file.")],
+    output: Annotated[Path, typer.Option(help="KenLM binary to write.")],
+    texts: Annotated[
+        list[Path] | None, typer.Argument(help="Text files to mix in, plain or .xz.")
+    ] = None,
+    share: Annotated[
+        float, typer.Option(help="Of the texts, between 0 and 1; the rest is the base's.")
+    ] = 0.1,
+    lexicon: Annotated[
+        Path | None, typer.Option(help="Leave out all words that this lexicon lacks.")
+    ] = None,
+    bits: Annotated[int, typer.Option(min=2, max=16, help="Of each number in the trie.")] = 8,
+) -> None:
+    """Mix a language model with your own texts, or make it smaller for a lexicon."""
+    from training.language_model_adapting import adapt_language_model
+
+    for line in adapt_language_model(base, texts or [], output, share, lexicon, bits):
         typer.echo(line)
 
 

@@ -44,9 +44,7 @@ def build_language_model(
         ConfigError: KenLM's programs are not there, or refuse the settings.
         DataError: a text that cannot be read, no sentence in any, or nothing can be written.
     """
-    missing = [name for name in PROGRAMS if not shutil.which(name)]
-    if missing:
-        raise ConfigError(f"{' and '.join(missing)} not found on PATH; {HOW_TO_GET_THEM}")
+    check_programs()
     least = prune.split()
     if len(least) > order or not all(count.isdigit() for count in least):
         raise ConfigError(f"--prune '{prune}': expected at most {order} counts, such as 0 1 2 3")
@@ -59,12 +57,12 @@ def build_language_model(
         yield f"{sentences} sentences, {counts.total()} words, {len(counts)} different ones"
         kept = counts.most_common(words)
         (Path(folder) / "vocabulary").write_text("\n".join(word for word, _ in kept))
-        _run(
+        run_program(
             folder,
             f"lmplz -o {order} --prune {' '.join(least)} --limit_vocab_file vocabulary -S {memory} "
             "-T . --discount_fallback --text text --arpa arpa",
         )
-        _run(folder, "build_binary -a 255 -q 8 -b 8 trie arpa binary")
+        run_program(folder, "build_binary -a 255 -q 8 -b 8 trie arpa binary")
         lines = "".join(f"{word}\t{count}\n" for word, count in kept)
         word_list = output.with_suffix(".words.tsv.xz")
         try:
@@ -87,7 +85,15 @@ def _write_sentences(texts: Sequence[Path], target: Path) -> tuple[Counter[str],
     return counts, sentences
 
 
-def _run(folder: str, command: str) -> None:
+def check_programs() -> None:
+    """Raises ConfigError when KenLM's programs are not there."""
+    missing = [name for name in PROGRAMS if not shutil.which(name)]
+    if missing:
+        raise ConfigError(f"{' and '.join(missing)} not found on PATH; {HOW_TO_GET_THEM}")
+
+
+def run_program(folder: str, command: str) -> None:
+    """One of KenLM's programs in a folder; raises ConfigError with its last words if it fails."""
     done = subprocess.run(command.split(), cwd=folder, capture_output=True, text=True)
     if done.returncode:
         told = [line.strip() for line in done.stderr.splitlines() if line.strip()]

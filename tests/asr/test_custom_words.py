@@ -129,10 +129,10 @@ def test_the_words_of_a_phrase_have_their_own_times(beam: BeamDecoder) -> None:
 
 
 def test_a_boost_decides_between_words_that_sound_alike(recognizer: Recognizer) -> None:
-    emission = emission_of("- K AE T -")
+    emission = emission_of("- M AY - K AE T - IH Z -")
     for boost, heard in ((":2", "katt"), (":-2", "cat")):
         decoder = recognizer.with_words([f"katt  K AE T  {boost}"]).decoder
-        assert [word.word for word in decode(decoder, [emission])] == [heard]
+        assert [word.word for word in decode(decoder, [emission])] == ["my", heard, "is"]
 
 
 def test_a_boost_is_powers_of_ten_after_any_word(recognizer: Recognizer) -> None:
