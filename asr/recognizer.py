@@ -11,7 +11,7 @@ from __future__ import annotations
 import copy
 import math
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import IO, Any, Literal, NamedTuple
@@ -279,9 +279,19 @@ class Recognizer:
         Returns:
             The state to carry on, and what came of the samples.
         """
-        carried, frames = log_mel_step(state.samples, samples)
-        acoustic, emission = self.engine.step(state.acoustic, frames)
-        return RecognizerState(carried, acoustic), Heard(frames, emission)
+        return self.step_together([state], [samples])[0]
+
+    def step_together(
+        self, states: Sequence[RecognizerState], samples: Sequence[Samples]
+    ) -> list[tuple[RecognizerState, Heard]]:
+        """`step` for several voices at once, each with its own samples: several times cheaper, with
+        the same bits."""
+        carried, frames = zip(*(log_mel_step(s.samples, new) for s, new in zip(states, samples)))
+        stepped = self.engine.step_together([state.acoustic for state in states], frames)
+        return [
+            (RecognizerState(rest, acoustic), Heard(new, emission))
+            for rest, new, (acoustic, emission) in zip(carried, frames, stepped)
+        ]
 
     def finish(self, state: RecognizerState) -> Heard:
         """What still waited, with the tail of silence heard."""
