@@ -118,12 +118,17 @@ class Stream:
         self._utterance.hear(heard)
         return self._utterance.news() if heard.emission.phones.shape[1] else []
 
+    @property
+    def has_ended(self) -> bool:
+        """The utterance ends here: `ending` comes before the next chunk."""
+        return self._utterance.ends != "none"
+
     def ending(self) -> Iterator[list[Final]]:
-        """Ends the utterance, if it does end here: pieces of work, each about as long as that of a
+        """Ends the utterance if it ends here: pieces of work, each about as long as that of a
         chunk, and what it told."""
-        ended = self._utterance
-        if ended.ends == "none":
+        if not self.has_ended:
             return
+        ended = self._utterance
         for final in ended.final(self.seconds_heard):
             # A Final without words takes back what a Partial told.
             yield [final] if final and (final.words or ended.shown) else []

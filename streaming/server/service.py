@@ -19,6 +19,7 @@ from starlette.requests import HTTPConnection
 from asr.errors import AudioError, ConfigError
 from asr.recognizer import Recognizer
 from streaming.endpointing import EndpointRules
+from streaming.in_step import Turns
 from streaming.server.limits import Limits, Places, Refused
 from streaming.stream import Final, Partial, Stream
 
@@ -30,7 +31,8 @@ DELAYS = (0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0, 10.0)
 
 
 class Service:
-    """One for a process. Streams run on as many threads as the recogniser was given cores."""
+    """One for a process. Streams take turns on as many threads as the recogniser was given cores;
+    recordings and custom words have as many of their own, so that no stream waits for them."""
 
     def __init__(
         self, recognizer: Recognizer, limits: Limits, token: str | None, workers: int
@@ -38,7 +40,7 @@ class Service:
         self.recognizer, self.limits, self._token = recognizer, limits, token
         self.places = Places(limits)
         self.closing = asyncio.Event()
-        self._workers = ThreadPoolExecutor(workers, "recognise")
+        self._workers = ThreadPoolExecutor(workers, "recordings")
         self._with_words = lru_cache(DECODERS_KEPT)(recognizer.with_words)
         self.registry = CollectorRegistry()
         self.heard_seconds = Counter(
@@ -56,6 +58,7 @@ class Service:
             buckets=DELAYS,
             registry=self.registry,
         )
+        self.turns = Turns(workers, self.work_seconds.inc)
         streams = Gauge("rill_streams", "Streams that run now.", registry=self.registry)
         streams.set_function(lambda: self.places.taken)
 
@@ -72,7 +75,7 @@ class Service:
             raise Refused("unauthorised", "a token is needed, or another one", 4401, 401)
 
     async def run(self, work: Callable[..., Result], *arguments: object) -> Result:
-        """Work of the recogniser, on one of its threads."""
+        """Work of the recogniser that is no stream's, on a thread."""
         began = time.monotonic()
         try:
             return await asyncio.get_running_loop().run_in_executor(self._workers, work, *arguments)
@@ -110,11 +113,12 @@ class Service:
 
     def close(self) -> None:
         """No more work comes."""
+        self.turns.close()
         self._workers.shutdown(wait=False, cancel_futures=True)
 
 
 class LiveStream:
-    """A `Stream` whose work is done on the workers' threads, within the limits."""
+    """A `Stream` that takes turns with the others, within the limits."""
 
     def __init__(self, service: Service, stream: Stream, sample_rate: float, in_step: bool) -> None:
         self._service, self._stream, self._rate = service, stream, sample_rate
@@ -153,7 +157,7 @@ class LiveStream:
             )
         arrived = time.monotonic()
         try:
-            events = await self._service.run(self._stream.push, samples)
+            events = await asyncio.wrap_future(self._service.turns.push(self._stream, samples))
         except AudioError as error:
             raise Refused("bad_audio", str(error)) from None
         self._service.heard_seconds.inc(seconds)
@@ -162,5 +166,6 @@ class LiveStream:
 
     async def finish(self) -> list[Final]:
         """The last utterance, if anything was said in it or has to be taken back."""
-        final = await self._service.run(self._stream.finish)
-        return [final] if final.words or final.revised else []
+        told = await asyncio.wrap_future(self._service.turns.finish(self._stream))
+        finals = [event for event in told if isinstance(event, Final)]
+        return [final for final in finals if final.words or final.revised]

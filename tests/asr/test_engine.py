@@ -77,6 +77,18 @@ def test_a_stream_is_heard_alike_however_it_is_cut(
         np.testing.assert_allclose(b, a, atol=TOLERANCE)
 
 
+@given(begun=st.lists(st.integers(0, 30), min_size=1, max_size=4))
+def test_voices_together_are_heard_as_each_alone(
+    engines: tuple[Engine, Engine], begun: list[int]
+) -> None:
+    for engine in engines:
+        states = [engine.step(engine.initial_state(), noise(frames))[0] for frames in begun]
+        together = engine.step_together(states, [noise(50)] * len(states))
+        for state, (_, emission) in zip(states, together, strict=True):
+            for a, b in zip(engine.step(state, noise(50))[1], emission):
+                np.testing.assert_array_equal(b, a)
+
+
 def test_the_bundled_export_is_of_the_bundled_weights(tmp_path: Path) -> None:
     export(load_model(BUNDLED_MODEL), tmp_path / "onnx")
     for path in (tmp_path / "onnx").iterdir():
