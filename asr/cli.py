@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import math
 import os
 import sys
@@ -251,9 +252,36 @@ def benchmark(
     hours: Annotated[
         float, typer.Option(min=0, help="Also stream so many hours and watch the memory.")
     ] = 0.0,
+    streams: Annotated[
+        str | None,
+        typer.Option(help="Instead: delays of so many voices at once, as 1,10,50."),
+    ] = None,
+    seconds: Annotated[
+        float | None, typer.Option(min=1, help="Of each number of voices; 20 if not given.")
+    ] = None,
+    cores: Annotated[
+        int | None, typer.Option(min=1, help="To keep to with --streams; 1 if not given.")
+    ] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="File for the figures of --streams.")
+    ] = None,
 ) -> None:
-    """Time a cold start, warm recognition in both modes, and memory over hours of sound."""
+    """Time a cold start, warm recognition in both modes, memory over hours of sound; or, with
+    --streams, what this machine carries in real time (RECORDING may be a folder then)."""
     from asr.model_config import BUNDLED_MODEL
+
+    if streams is not None:
+        from streaming.load import load
+
+        if hours:
+            raise ConfigError("--hours does not go with --streams")
+        recordings, folder = recording or BUNDLED_MODEL / "demo.flac", model or BUNDLED_MODEL
+        figures = load(recordings, folder, streams, seconds or 20.0, cores or 1, typer.echo)
+        if json_file:
+            json_file.write_text(json.dumps(figures, indent=1) + "\n")
+        return
+    if seconds or cores or json_file:
+        raise ConfigError("--seconds, --cores and --json go with --streams")
     from streaming.benchmark import benchmark as run
 
     folder = model or BUNDLED_MODEL

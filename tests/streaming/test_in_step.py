@@ -49,7 +49,7 @@ def engine(request: pytest.FixtureRequest) -> Engine:
     return load_engine(BUNDLED_MODEL, request.param, threads=1)
 
 
-@settings(max_examples=10)
+@settings(max_examples=6)
 @given(
     order=st.permutations(range(VOICES)),
     begun=st.lists(st.integers(0, 3), min_size=VOICES, max_size=VOICES),
