@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import asdict, dataclass, field
-from itertools import chain, cycle, islice
+from itertools import chain, cycle, islice, zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ from streaming.stream import Partial, Stream
 PIECE_SECONDS = 0.1
 PAUSE_SECONDS = 1.5  # between two recordings: longer than the silence that ends an utterance
 BEGIN_SECONDS = 2.0  # in which all voices begin; what is told in it does not count
-IN_STEP = 50  # voices
+IN_STEP = (1, 50)  # voices
 MOST_RECORDINGS = 50  # of a folder
 MEMORY_STREAMS = 20
 UTTERANCE_SECONDS = 10  # of an utterance that runs while memory is measured
@@ -52,7 +52,7 @@ class Load:
     def line(self) -> str:
         """For people."""
         return (
-            f"{self.streams} streams in real time: delay median {self.delay_ms_median:.0f} ms, "
+            f"{self.streams} in real time: delay median {self.delay_ms_median:.0f} ms, "
             f"95 % within {self.delay_ms_p95:.0f} ms, worst {self.delay_ms_worst:.0f} ms; "
             f"{self.cores_used:.2f} cores, real-time factor a stream {self.real_time_factor:.4f}"
         )
@@ -68,8 +68,8 @@ class InStep:
     def line(self) -> str:
         """For people."""
         return (
-            f"{self.streams} streams in step, as fast as it goes: real-time factor a stream "
-            f"{self.real_time_factor:.4f}"
+            f"in step, as fast as it goes: {self.streams} stream{'s' * (self.streams > 1)}, "
+            f"real-time factor a stream {self.real_time_factor:.4f}"
         )
 
 
@@ -119,8 +119,10 @@ def load(
     )
     memory = memory_of_a_stream(recognizer, recordings)
     report(memory.line())
-    in_step = voices_in_step(recognizer, recordings, IN_STEP, seconds)
-    report(in_step.line())
+    in_step = []
+    for count in IN_STEP:
+        in_step.append(voices_in_step(recognizer, recordings, count, seconds))
+        report(in_step[-1].line())
     curve = []
     for count in counts:
         curve.append(voices_in_real_time(recognizer, recordings, count, seconds, cores))
@@ -128,7 +130,7 @@ def load(
     return {
         "cores": cores,
         "memory_kib": asdict(memory),
-        "in_step": asdict(in_step),
+        "in_step": [asdict(one) for one in in_step],
         "real_time": [asdict(one) for one in curve],
     }
 
@@ -157,13 +159,15 @@ def voices_in_real_time(
         voices[number].speak(at)
         heapq.heappush(due, (at + PIECE_SECONDS, number))
     cpu = time.process_time() - (cpu_began or 0.0)
-    for voice in voices:
-        voice.be_silent()
+    now = time.monotonic()
     turns.close()
     delays = [
         1000 * (told - spoken)
         for voice in voices
-        for spoken, told in voice.told
+        # What was not yet told has waited so long at least.
+        for spoken, told in zip_longest(
+            voice.spoken, voice.told[: len(voice.spoken)], fillvalue=now
+        )
         if spoken >= began + BEGIN_SECONDS
     ]
     median, p95 = np.percentile(delays, [50, 95])
@@ -211,45 +215,40 @@ class _Voice:
     turns: Turns
     stream: Stream
     pieces: Iterator[Samples]
-    told: list[tuple[float, float]] = field(default_factory=list)  # spoken, told
-    _spoken: list[tuple[float, Samples]] = field(default_factory=list)  # not yet sent
-    _samples: int = 0  # sent
+    spoken: list[float] = field(default_factory=list)  # moments at which a chunk became whole
+    told: list[float] = field(default_factory=list)  # when what came of it was told
+    _unsent: list[Samples] = field(default_factory=list)
+    _samples: int = 0
     _sending: bool = False
-    _silent: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def speak(self, at: float) -> None:
         """The next piece, which ends at that moment."""
+        piece, chunk = next(self.pieces), self.stream.recognizer.chunk_samples
         with self._lock:
-            self._spoken.append((at, next(self.pieces)))
+            self._unsent.append(piece)
+            self._samples += len(piece)
+            if self._samples // chunk > (self._samples - len(piece)) // chunk:
+                self.spoken.append(at)
         self._send()
-
-    def be_silent(self) -> None:
-        """Send nothing more."""
-        self._silent = True
 
     def _send(self) -> None:
         with self._lock:
-            if self._sending or self._silent or not self._spoken:
+            if self._sending or not self._unsent:
                 return
             self._sending = True
-            spoken, self._spoken = self._spoken, []
-        chunk = self.stream.recognizer.chunk_samples
-        whole = []
-        for at, samples in spoken:
-            before, self._samples = self._samples, self._samples + len(samples)
-            if before // chunk != self._samples // chunk:
-                whole.append(at)
-        answer = self.turns.push(self.stream, np.concatenate([samples for _, samples in spoken]))
+            samples, self._unsent = np.concatenate(self._unsent), []
+            whole = len(self.spoken)
 
-        def answered(_: Future[list[Partial]]) -> None:
-            now = time.monotonic()
-            self.told += [(at, now) for at in whole]
+        def answered(answer: Future[list[Partial]]) -> None:
+            if answer.exception():
+                return  # the threads have been closed
+            self.told += [time.monotonic()] * (whole - len(self.told))
             with self._lock:
                 self._sending = False
             self._send()
 
-        answer.add_done_callback(answered)
+        self.turns.push(self.stream, samples).add_done_callback(answered)
 
 
 def _pieces(

@@ -41,7 +41,7 @@ def test_it_reports_what_a_core_carries(tmp_path: Path) -> None:
     for one in figures["real_time"]:
         assert 0 < one["delay_ms_median"] <= one["delay_ms_p95"] <= one["delay_ms_worst"]
         assert one["cores_used"] == pytest.approx(one["streams"] * one["real_time_factor"])
-        assert f"{one['streams']} streams in real time" in printed
+        assert f"{one['streams']} in real time" in printed
     assert figures["memory_kib"]["at_its_begin"] < 1024
 
 
