@@ -25,9 +25,8 @@ from asr.features import MEL_BANDS
 from asr.recognizer import Heard, Recognizer, RecognizerState, heard_in, shift_words
 from asr.transcript import Alternative, Segment, Transcript, Word
 from streaming.endpointing import EndpointRules, endpoint
+from streaming.evidence import believed, sureness
 from streaming.state import pack_state, unpack_state
-
-SPEECH_PROBABILITY = 0.5  # a step counts as speech when blank has less than the rest of this
 
 
 @dataclass(frozen=True)
@@ -179,6 +178,7 @@ class Stream:
         self._first_step = first_step
         self._decoding = self.recognizer.decoder.begin()
         self._emissions: list[Emitted] = []  # of this utterance: the decoding can be made from it
+        self._sure: list[np.ndarray] = []  # of its steps, streaming/evidence.py
         self._silent_steps = 0
         self._speech_heard = False
         self._shown: tuple[Word, ...] = ()
@@ -189,7 +189,8 @@ class Stream:
             self._frames.append(heard.frames)
         self._decoding.push(emission)
         self._emissions.append(emission)
-        speech = np.flatnonzero(np.exp(emission.phones[0, :, 0]) < SPEECH_PROBABILITY)
+        self._sure.append(sureness(emission))
+        speech = np.flatnonzero(self._sure[-1])
         self._speech_heard |= len(speech) > 0
         steps = emission.phones.shape[1]
         self._silent_steps = (
@@ -200,7 +201,7 @@ class Stream:
         self._hear(heard)
         if not heard.emission.phones.shape[1]:
             return []
-        words = self._in_recording(self._decoding.words())
+        words = self._in_recording(self._believed(self._decoding.words(), self._sure))
         decision = endpoint(
             self.rules,
             self._decoding.steps * self._step_seconds,
@@ -222,17 +223,24 @@ class Stream:
         return [Partial(words)]
 
     def _final(self, latest: float) -> Final:
-        decoding = self._decoding
+        decoding, sure = self._decoding, self._sure
         if self.second_pass and self._speech_heard:
             # With the frames that come after it as look-ahead, but without their steps.
             emission = self.recognizer.engine.read(np.concatenate(self._frames))
             its_steps = Emission(*(part[:, : self._decoding.steps] for part in emission))
             decoding = self.recognizer.decoder.begin()
             decoding.push(its_steps)
-        words = self._in_recording(decoding.words(finished=True), latest)
+            sure = [sureness(its_steps)]
+        words = self._in_recording(self._believed(decoding.words(finished=True), sure), latest)
         shown = [word.word for word in self._shown]
         revised = [word.word for word in words[: len(shown)]] != shown
-        return Final(words, revised, self.recognizer.alternatives_of(decoding))
+        return Final(words, revised, self.recognizer.alternatives_of(decoding) if words else ())
+
+    def _believed(self, words: list[Word], sure: list[np.ndarray]) -> list[Word]:
+        if not words:
+            return []
+        least = self.rules.least_sureness
+        return believed(words, np.concatenate(sure), self._step_seconds, least)
 
     def _frames_after(self) -> np.ndarray:
         """The frames heard that belong to the next utterance."""
