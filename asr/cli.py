@@ -50,12 +50,16 @@ app = typer.Typer(
 
 
 EXTRAS = {
-    "serve": {"multipart", "prometheus_client", "python_multipart", "starlette", "uvicorn"},
+    "serve": {
+        "multipart", "prometheus_client", "python_multipart", "starlette", "uvicorn", "wyoming",
+    },
     "train": {
         "jinja2", "jiwer", "lhotse", "lightning_fabric", "matplotlib", "onnx", "pydantic",
         "rapidfuzz", "tensorboard", "torch", "torchaudio", "yaml",
     },
 }  # fmt: skip
+
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 class OutputFormat(StrEnum):
@@ -210,6 +214,10 @@ def serve(
         str | None, typer.Option(envvar="RILL_TOKEN", help="That clients have to give.")
     ] = None,
     streams: Annotated[int, typer.Option(min=1, help="At once.")] = 50,
+    wyoming: Annotated[
+        str | None,
+        typer.Option(help="Also speak Wyoming (Home Assistant) there: tcp://127.0.0.1:10300."),
+    ] = None,
     model: Model = None,
     lm: LanguageModelFile = None,
     lexicon: LexiconFile = None,
@@ -219,17 +227,25 @@ def serve(
         int | None, typer.Option(min=1, help="Threads that recognise; one a core if not given.")
     ] = None,
 ) -> None:
-    """Recognise over the network: WebSockets (Rill's and Vosk's), OpenAI's API, and a page."""
+    """Recognise over the network: WebSockets (Rill's and Vosk's), OpenAI's API, Wyoming, a page."""
     from asr.onnx_session import default_threads
     from streaming.server.app import create_app
     from streaming.server.app import run as run_server
     from streaming.server.limits import Limits
 
+    at = None
+    if wyoming:
+        from streaming.server.wyoming import parse_address
+
+        at = parse_address(wyoming)
+        if token and at[0] not in LOOPBACK:
+            raise ConfigError(f"--wyoming {wyoming}: that protocol knows no token")
     recognizer = load_recognizer(model, DecoderChoice.beam, lm, lexicon, words, engine, threads=1)
-    if host not in ("127.0.0.1", "::1", "localhost") and not token:
-        typer.echo(f"rill: anyone who reaches {host} can use this server; see --token", err=True)
+    if (host not in LOOPBACK or (at and at[0] not in LOOPBACK)) and not token:
+        there = wyoming if host in LOOPBACK else host
+        typer.echo(f"rill: anyone who reaches {there} can use this server; see --token", err=True)
     served = create_app(recognizer, Limits(streams=streams), token, workers or default_threads())
-    run_server(served, host, port, lambda at: typer.echo(f"listening at {at}", err=True))
+    run_server(served, host, port, lambda at: typer.echo(f"listening at {at}", err=True), at)
 
 
 @app.command()

@@ -14,13 +14,15 @@ Endpoint = Literal["none", "pause", "forced"]
 
 @dataclass(frozen=True)
 class EndpointRules:
-    """Durations in seconds."""
+    """Durations in seconds; and how sure the network must have been around a word (0 to 1) for it
+    to be told, so that noise and music say nothing (streaming/evidence.py; 0 believes all)."""
 
     silence_after_words: float = 1.2
     silence_without_words: float = 2.4
     longest_utterance: float = 20.0  # from here on any short pause ends it
     short_pause: float = 0.2
     longest_without_pause: float = 30.0  # from here on it is cut where it stands
+    least_sureness: float = 0.38
 
 
 def endpoint(

@@ -165,23 +165,29 @@ class Stream:
                 "shown": [vars(word) for word in self._utterance.shown],
                 "finished": self._finished,
                 "second_pass": self.second_pass,
+                "rules": vars(self.rules),
+                "name": self.name,
             },
             self.recognizer,
         )
 
     @classmethod
     def restore(
-        cls, data: bytes, recognizer: Recognizer, rules: EndpointRules = EndpointRules()
+        cls, data: bytes, recognizer: Recognizer, rules: EndpointRules | None = None
     ) -> Stream:
         """A stream that goes on where `save` left one, as if nothing had happened.
+
+        Args:
+            rules: from now on; those that the stream had if not given.
 
         Raises:
             ModelError: the bytes are no stream's state, or another model's.
         """
         state = unpack_state(data, recognizer)
         rate, second_pass = state["resampler"]["sample_rate"], state["second_pass"]
-        stream = cls(recognizer, rate, rules, second_pass=second_pass)
-        stream._resampler = Resampler.from_state(state["resampler"])
+        rules = rules or state["rules"]
+        stream = cls(recognizer, rate, rules, state["name"], second_pass)
+        stream._resampler = Resampler.from_state(state["resampler"], stream.name)
         stream._waiting = state["waiting"]
         stream._state = state["carried"]
         utterance = Utterance(recognizer, rules, second_pass, state["first_step"], state["frames"])

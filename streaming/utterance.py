@@ -12,8 +12,8 @@ from asr.features import MEL_BANDS
 from asr.recognizer import Heard, Recognizer, shift_words
 from asr.transcript import Alternative, Word
 from streaming.endpointing import Endpoint, EndpointRules, endpoint
+from streaming.evidence import believed, sureness
 
-SPEECH_PROBABILITY = 0.5  # a step counts as speech when blank has less than the rest of this
 STEPS_AT_ONCE = 64  # that the second pass decodes before others have their turn
 
 
@@ -62,6 +62,7 @@ class Utterance:
         self._frames = [np.zeros((0, MEL_BANDS), np.float32) if frames is None else frames]
         self.emissions: list[Emitted] = []  # from which the decoding can be made again
         self._decoding = recognizer.decoder.begin()
+        self._sure: list[np.ndarray] = []  # of its steps, streaming/evidence.py
         self._speech_heard = False
         self.silent_steps = 0
         self.shown: tuple[Word, ...] = ()  # by the last Partial
@@ -80,7 +81,8 @@ class Utterance:
             self._frames.append(heard.frames)
         self._decoding.push(emission)
         self.emissions.append(emission)
-        speech = np.flatnonzero(np.exp(emission.phones[0, :, 0]) < SPEECH_PROBABILITY)
+        self._sure.append(sureness(emission))
+        speech = np.flatnonzero(self._sure[-1])
         self._speech_heard |= len(speech) > 0
         steps = emission.phones.shape[1]
         self.silent_steps = (
@@ -89,7 +91,7 @@ class Utterance:
 
     def news(self) -> list[Partial]:
         """The words so far, if they are others than before; sets `ends`."""
-        words = self._in_recording(self._decoding.words())
+        words = self._in_recording(self._believed(self._decoding.words(), self._sure))
         self.ends = endpoint(
             self._rules,
             self._decoding.steps * self._step_seconds,
@@ -107,20 +109,22 @@ class Utterance:
         Args:
             latest: seconds; no word ends after it.
         """
-        decoding = self._decoding
+        decoding, sure = self._decoding, self._sure
         if self._second_pass and self._speech_heard:
             # With the frames that come after it as look-ahead, but without their steps.
             emission = self._recognizer.engine.read(self.frames)
             yield None
             decoding = self._recognizer.decoder.begin()
+            sure = [sureness(emission)[: self._decoding.steps]]
             for begin in range(0, self._decoding.steps, STEPS_AT_ONCE):
                 steps = slice(begin, min(begin + STEPS_AT_ONCE, self._decoding.steps))
                 decoding.push(Emission(*(part[:, steps] for part in emission)))
                 yield None
-        words = self._in_recording(decoding.words(finished=True), latest)
+        words = self._in_recording(self._believed(decoding.words(finished=True), sure), latest)
         shown = [word.word for word in self.shown]
         revised = [word.word for word in words[: len(shown)]] != shown
-        yield Final(words, revised, self._recognizer.alternatives_of(decoding))
+        alternatives = self._recognizer.alternatives_of(decoding) if words else ()
+        yield Final(words, revised, alternatives)
 
     def next(self) -> Utterance:
         """The one that begins where this ends, with the frames heard that belong to it."""
@@ -129,6 +133,12 @@ class Utterance:
         return Utterance(
             self._recognizer, self._rules, self._second_pass, self.first_step + steps, frames
         )
+
+    def _believed(self, words: list[Word], sure: list[np.ndarray]) -> list[Word]:
+        if not words:
+            return []
+        least = self._rules.least_sureness
+        return believed(words, np.concatenate(sure), self._step_seconds, least)
 
     def _in_recording(self, words: list[Word], latest: float = float("inf")) -> tuple[Word, ...]:
         return shift_words(words, self.first_step * self._step_seconds, latest)

@@ -142,7 +142,10 @@ class LiveStream:
                 f"{len(data)} bytes are no whole number of {encoding} samples of "
                 f"{SAMPLE_BYTES[encoding]} bytes",
             )
-        samples = np.frombuffer(data, "<i2" if encoding == "pcm16" else "<f4")
+        return await self.hear(np.frombuffer(data, "<i2" if encoding == "pcm16" else "<f4"))
+
+    async def hear(self, samples: np.ndarray) -> list[Partial]:
+        """The same for [samples] as `Stream.push` takes them."""
         seconds = len(samples) / self._rate
         limits, elapsed = self._service.limits, time.monotonic() - self._began
         if self.seconds_heard + seconds > limits.longest_seconds:

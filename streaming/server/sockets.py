@@ -56,7 +56,10 @@ def number(value: object, name: str) -> float:
     """A number that a client gave; raises Refused for anything else."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise Refused("bad_message", f"{name}: expected a number")
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError:  # a whole number of hundreds of digits
+        raise Refused("bad_message", f"{name}: too large") from None
 
 
 async def receive_within(websocket: WebSocket, service: Service) -> str | bytes | None:

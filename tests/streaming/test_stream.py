@@ -222,6 +222,17 @@ def test_a_saved_stream_goes_on_in_another_process(
     assert result.stdout.splitlines() == unbroken
 
 
+def test_a_restored_stream_has_its_rules_and_name(recognizer: Recognizer) -> None:
+    rules = EndpointRules(silence_after_words=0.4, least_sureness=0.1)
+    saved = Stream(recognizer, 44_100, rules, "door", second_pass=False).save()
+    restored = Stream.restore(saved, recognizer)
+    assert (restored.rules, restored.name, restored.second_pass) == (rules, "door", False)
+    with pytest.raises(AudioError, match="door: "):
+        restored.push(np.array([np.nan], np.float32))
+    others = EndpointRules(silence_after_words=0.8)
+    assert Stream.restore(saved, recognizer, others).rules == others
+
+
 @pytest.mark.parametrize("data", [b"", b"\0" * 8, b"nonsense" * 40])
 def test_damaged_state_is_told(recognizer: Recognizer, data: bytes) -> None:
     with pytest.raises(ModelError, match="state of a stream"):
