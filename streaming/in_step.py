@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from asr.errors import RillError
 from streaming.stream import Final, Partial, Stream
 
 MOST_IN_A_TURN = 32  # chunks: others that come meanwhile wait for their decoding too
@@ -42,8 +43,6 @@ def push_in_step(streams: Sequence[Stream], pieces: Sequence[np.ndarray]) -> lis
 def hear_in_step(streams: Sequence[Stream]) -> Iterator[list[Partial]]:
     """The next chunk of each, all of which have one and share a network: what each tells, as soon
     as it is decoded. Each stream's `ending` comes next."""
-    if not streams:
-        return
     states, chunks = zip(*(stream.next_chunk() for stream in streams))
     stepped = streams[0].recognizer.step_together(states, chunks)
     for stream, heard in zip(streams, stepped):
@@ -55,7 +54,6 @@ class _Job:
     """What was asked for and not yet answered."""
 
     stream: Stream
-    samples: np.ndarray | None = None  # that the stream has not yet accepted
     pieces: Iterator[list[Final]] | None = None  # of an utterance's end that has begun
     told: list[Partial] = field(default_factory=list)
     answer: Future[list[Partial]] = field(default_factory=Future)
@@ -83,9 +81,18 @@ class Turns:
             threading.Thread(target=self._work, name=f"turns-{number}", daemon=True).start()
 
     def push(self, stream: Stream, samples: np.ndarray) -> Future[list[Partial]]:
-        """`Stream.push`; the next call for this stream only when this one is answered. All streams
-        share a network."""
-        return self._ask(_Job(stream, samples))
+        """`Stream.push`; the next call for this stream only when this one is answered. Samples that
+        complete no chunk are kept and answered here and now. All streams share a network."""
+        job = _Job(stream)
+        try:
+            stream.accept(samples)
+        except RillError as error:
+            job.answer.set_exception(error)
+            return job.answer
+        if stream.has_chunk:
+            return self._ask(job)
+        job.answer.set_result([])
+        return job.answer
 
     def finish(self, stream: Stream) -> Future[list[Partial]]:
         """`Stream.finish`: a list of the last utterance."""
@@ -129,16 +136,15 @@ class Turns:
         return jobs
 
     def _hear(self, jobs: list[_Job]) -> None:
-        """A chunk for each that has one."""
-        ready = [job for job in jobs if self._accepted(job)]
+        """A chunk for each."""
         try:
-            for job, told in zip(ready, hear_in_step([job.stream for job in ready])):
+            for job, told in zip(jobs, hear_in_step([job.stream for job in jobs])):
                 job.told += told
                 if job.stream.has_ended:
                     job.pieces = job.stream.ending()
                 self._answer_or_wait(job)
         except Exception as error:  # a thread that ends would leave all others without an answer
-            for job in ready:
+            for job in jobs:
                 if not job.answer.done():
                     job.answer.set_exception(error)
 
@@ -154,19 +160,6 @@ class Turns:
             job.answer.set_exception(error)
             return
         self._answer_or_wait(job)
-
-    def _accepted(self, job: _Job) -> bool:
-        """Whether the job's stream has a chunk now; if it has none, the job is answered."""
-        try:
-            if job.samples is not None:
-                job.stream.accept(job.samples)
-                job.samples = None
-        except Exception as error:
-            job.answer.set_exception(error)
-            return False
-        if not job.stream.has_chunk:
-            job.answer.set_result(job.told)
-        return job.stream.has_chunk
 
     def _answer_or_wait(self, job: _Job) -> None:
         """The answer, or the next turn when all others had theirs."""

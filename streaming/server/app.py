@@ -101,6 +101,7 @@ def run(
         log_level="warning",
         access_log=False,  # addresses of pages hold the token
         ws_max_size=2 * service.limits.message_bytes,  # ours is told, this one only closes
+        ws_per_message_deflate=False,  # sound hardly shrinks, and each stream would pay for it
         server_header=False,
     )
     Server(config, service, ready, wyoming).run()
@@ -140,7 +141,7 @@ class Server(uvicorn.Server):
         self._loop.call_soon_threadsafe(self._begin_end)
 
     def _begin_end(self) -> None:
-        self._service.closing.set()
+        self._service.begin_to_close()
         self._ending = asyncio.ensure_future(self._end())
 
     async def _end(self) -> None:

@@ -6,8 +6,9 @@ import asyncio
 import math
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -40,6 +41,7 @@ class Service:
         self.recognizer, self.limits, self._token = recognizer, limits, token
         self.places = Places(limits)
         self.closing = asyncio.Event()
+        self._patient = set[asyncio.Timeout]()
         self._workers = ThreadPoolExecutor(workers, "recordings")
         self._with_words = lru_cache(DECODERS_KEPT)(recognizer.with_words)
         self.registry = CollectorRegistry()
@@ -54,7 +56,7 @@ class Service:
         )
         self.delay_seconds = Histogram(
             "rill_delay_seconds",
-            "From the arrival of sound until its words were ready.",
+            "From the arrival of a chunk's last samples until its words were ready.",
             buckets=DELAYS,
             registry=self.registry,
         )
@@ -111,6 +113,21 @@ class Service:
             raise Refused("bad_words", str(error)) from None
         return LiveStream(self, stream, sample_rate, in_step)
 
+    @contextmanager
+    def told_of_closing(self, patience: asyncio.Timeout) -> Iterator[None]:
+        """When the server closes, the patience ends at once."""
+        self._patient.add(patience)
+        try:
+            yield
+        finally:
+            self._patient.discard(patience)
+
+    def begin_to_close(self) -> None:
+        """No new streams; who waits for a message waits no longer."""
+        self.closing.set()
+        for patience in self._patient:
+            patience.reschedule(0.0)
+
     def close(self) -> None:
         """No more work comes."""
         self.turns.close()
@@ -159,12 +176,15 @@ class LiveStream:
                 "or a file to /v1/audio/transcriptions",
             )
         arrived = time.monotonic()
+        answer = self._service.turns.push(self._stream, samples)
+        waits = not answer.done()  # as long as no chunk is whole, it does not
         try:
-            events = await asyncio.wrap_future(self._service.turns.push(self._stream, samples))
+            events = await asyncio.wrap_future(answer) if waits else answer.result()
         except AudioError as error:
             raise Refused("bad_audio", str(error)) from None
         self._service.heard_seconds.inc(seconds)
-        self._service.delay_seconds.observe(time.monotonic() - arrived)
+        if waits:
+            self._service.delay_seconds.observe(time.monotonic() - arrived)
         return events
 
     async def finish(self) -> list[Final]:

@@ -152,7 +152,7 @@ def test_a_voice_that_cannot_be_heard_harms_no_other(
 
 def test_who_waits_when_it_closes_is_told(recognizer: Recognizer) -> None:
     turns = Turns(0)
-    waiting = turns.push(Stream(recognizer), np.zeros(10, np.float32))
+    waiting = turns.push(Stream(recognizer), np.zeros(SAMPLE_RATE, np.float32))
     turns.close()
     for answer in (waiting, turns.finish(Stream(recognizer))):
         with pytest.raises(CancelledError):
