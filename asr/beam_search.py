@@ -11,8 +11,8 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
-from typing import Any
+from itertools import chain, takewhile
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -123,6 +123,13 @@ class BeamDecoder:
         return BeamDecoding(self.words, self.clock, self.settings, self.calibration)
 
 
+class Found(NamedTuple):
+    """A number of the best hypothesis, as the words that it stands for."""
+
+    end: int  # step after its last
+    words: list[Word]
+
+
 class BeamDecoding:
     """The beam of one utterance."""
 
@@ -137,7 +144,9 @@ class BeamDecoding:
         self._calibrated = calibration
         self._words, self._clock, self._settings = words, clock, settings
         self._search = _search(words, settings)
-        self._phones: list[np.ndarray] = []
+        self._probabilities: list[np.ndarray] = []
+        nothing = np.zeros(0, np.int64)
+        self._before: tuple[np.ndarray, np.ndarray, list[Found]] = nothing, nothing, []
         self._finished = False
         self._search.decode_begin()
 
@@ -148,7 +157,7 @@ class BeamDecoding:
             scores = np.array(phones, np.float32, order="C")
             scores[:, BLANK_ID] -= self._settings.blank_penalty
             self._search.decode_step(scores.ctypes.data, *scores.shape)
-            self._phones.append(phones)
+            self._probabilities.append(np.exp(phones))
             self.steps += len(phones)
 
     def words(self, finished: bool = False) -> list[Word]:
@@ -162,27 +171,43 @@ class BeamDecoding:
         # One entry for the begin, one a step; a word stands at the step of its last phone's begin.
         labels = np.asarray(hypothesis.words)[1 : self.steps + 1]
         tokens = np.asarray(hypothesis.tokens)[1 : self.steps + 1]
-        probability = np.exp(np.concatenate(self._phones))
-        places = np.flatnonzero(labels >= 0).tolist()
+        probability = np.concatenate(self._probabilities)
+        found = [] if finished else self._as_before(labels, tokens)
+        places = np.flatnonzero(labels >= 0).tolist()[len(found) :]
         shares = self._shares(labels, places) if finished else [1.0] * len(places)
-        found, after = [], 0
+        after = found[-1].end if found else 0
         for at, share in zip(places, shares):
             last = tokens[at]
             end = at + 1
             while end < len(tokens) and tokens[end] == last and labels[end] < 0:
                 end += 1
+            words = []
             for text, begin, stop in self._spelled(labels[at], tokens[after:end]):
                 sounded = after + begin + np.flatnonzero(tokens[after:end][begin:stop] != BLANK_ID)
                 sure = probability[sounded, tokens[sounded]]
-                found.append(
+                words.append(
                     Word(
                         text,
                         *self._clock.span(int(sounded[0]), after + stop),
                         self._calibrated(share * _root_of_mean(sure)),
                     )
                 )
+            found.append(Found(end, words))
             after = end
-        return found
+        if not finished:
+            self._before = labels, tokens, found
+        return [word for one in found for word in one.words]
+
+    def _as_before(self, labels: np.ndarray, tokens: np.ndarray) -> list[Found]:
+        """What words() found the last time, as far as the best hypothesis is still the same: a
+        stream asks many times in an utterance, and most of it has long been settled."""
+        old_labels, old_tokens, found = self._before
+        length = min(len(old_labels), len(labels))
+        differs = (old_labels[:length] != labels[:length]) | (
+            old_tokens[:length] != tokens[:length]
+        )
+        same = int(np.argmax(differs)) if differs.any() else length
+        return list(takewhile(lambda one: one.end < same, found))
 
     def _shares(self, labels: np.ndarray, places: list[int]) -> list[float]:
         """Of each word of the best hypothesis: the probability of all hypotheses that have it at

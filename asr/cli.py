@@ -17,6 +17,7 @@ import typer
 
 from asr.cli_explain import explain
 from asr.cli_options import (
+    CORPUS,
     AlternativesOption,
     CaseChoice,
     CaseOption,
@@ -267,8 +268,22 @@ def benchmark(
     hours: Annotated[
         float, typer.Option(min=0, help="Also stream so many hours and watch the memory.")
     ] = 0.0,
+    delays: Annotated[
+        Path | None,
+        typer.Option(help="Instead: how late a stream tells the words of a corpus. " + CORPUS),
+    ] = None,
+    every: Annotated[
+        int, typer.Option(min=1, help="With --delays: take every so many-th utterance.")
+    ] = 1,
+    threads: ThreadsOption = None,
 ) -> None:
     """Time a cold start, warm recognition in both modes, and memory over hours of sound."""
+    if delays:
+        from asr.cli_delays import report_delays
+
+        chosen = load_recognizer(model, DecoderChoice.beam, None, None, None, threads=threads)
+        report_delays(chosen, delays, every)
+        return
     from asr.model_config import BUNDLED_MODEL
     from streaming.benchmark import benchmark as run
 

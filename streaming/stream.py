@@ -6,7 +6,7 @@
             print(event.text)
     print(stream.finish().text)
 
-The network always runs on whole chunks of 320 ms, counted from the first sample, whatever pieces
+The network always runs on whole chunks of 120 ms, counted from the first sample, whatever pieces
 the samples come in. So the same sound gives the same words at the same times, to the last bit, for
 every way of cutting it.
 """
@@ -72,6 +72,7 @@ class Stream:
         self.recognizer, self.rules, self.name = recognizer, rules, name
         self.second_pass = second_pass
         self._step_seconds = recognizer.engine.config.step_ms / 1000
+        self._ahead_steps = recognizer.ahead_steps
         self._resampler = Resampler(sample_rate, name)
         self._waiting = np.zeros(0, np.float32)
         self._state: RecognizerState = recognizer.initial_state()
@@ -212,6 +213,7 @@ class Stream:
             self._decoding.steps * self._step_seconds,
             self._silent_steps * self._step_seconds,
             bool(words),
+            self._ahead_steps * self._step_seconds,
         )
         if decision != "none":
             final, was_shown = self._final(self.seconds_heard), self._shown
