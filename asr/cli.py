@@ -18,6 +18,7 @@ import typer
 
 from asr.cli_explain import explain
 from asr.cli_options import (
+    CORPUS,
     AlternativesOption,
     CaseChoice,
     CaseOption,
@@ -281,9 +282,23 @@ def benchmark(
     json_file: Annotated[
         Path | None, typer.Option("--json", help="File for the figures of --streams.")
     ] = None,
+    delays: Annotated[
+        Path | None,
+        typer.Option(help="Instead: how late a stream tells the words of a corpus. " + CORPUS),
+    ] = None,
+    every: Annotated[
+        int, typer.Option(min=1, help="With --delays: take every so many-th utterance.")
+    ] = 1,
+    threads: ThreadsOption = None,
 ) -> None:
     """Time a cold start, warm recognition in both modes, memory over hours of sound; or, with
     --streams, what this machine carries in real time (RECORDING may be a folder then)."""
+    if delays:
+        from asr.cli_delays import report_delays
+
+        chosen = load_recognizer(model, DecoderChoice.beam, None, None, None, threads=threads)
+        report_delays(chosen, delays, every)
+        return
     from asr.model_config import BUNDLED_MODEL
 
     if streams is not None:

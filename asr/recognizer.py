@@ -45,7 +45,7 @@ from asr.pronunciation import read_lexicon
 from asr.transcript import Alternative, Segment, Transcript, Word
 
 DecoderName = Literal["beam", "greedy"]
-CHUNK_STEPS = 8  # that a stream hears at once
+CHUNK_STEPS = 3  # that a stream hears at once
 
 
 class RecognizerState(NamedTuple):
@@ -252,8 +252,14 @@ class Recognizer:
 
     @property
     def chunk_samples(self) -> int:
-        """Samples that a stream hears at once: 320 ms."""
+        """Samples that a stream hears at once: 120 ms."""
         return CHUNK_STEPS * self.engine.config.step_samples
+
+    @property
+    def ahead_steps(self) -> int:
+        """Whole steps that a stream has heard and that still wait for their look-ahead."""
+        config = self.engine.config
+        return math.ceil(config.latency_ms / config.step_ms) - 1
 
     def warm_up(self) -> None:
         """Load now what is otherwise loaded when it is first used."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Endpoint = Literal["none", "pause", "forced"]
+TINY_SECONDS = 1e-6  # steps times 0.04 s are not exactly what they mean
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,11 @@ class EndpointRules:
 
 
 def endpoint(
-    rules: EndpointRules, utterance_seconds: float, silence_seconds: float, has_words: bool
+    rules: EndpointRules,
+    utterance_seconds: float,
+    silence_seconds: float,
+    has_words: bool,
+    ahead_seconds: float = 0.0,
 ) -> Endpoint:
     """Whether the utterance ends here.
 
@@ -34,13 +39,17 @@ def endpoint(
         utterance_seconds: since it began.
         silence_seconds: since the last sound that the model took for speech.
         has_words: something was recognised in it.
+        ahead_seconds: of sound that has come after all this, and that the model has not judged yet.
+            It is counted as silence too, or every end would come so much late; if there is speech
+            in it, that begins the next utterance. A short pause has to be one in any case.
 
     Returns:
         "pause" at a silence, "forced" when it is cut in running speech, else "none".
     """
     needed = rules.silence_after_words if has_words else rules.silence_without_words
+    needed = max(needed - ahead_seconds, min(needed, rules.short_pause))
     if utterance_seconds >= rules.longest_utterance:
         needed = min(needed, rules.short_pause)
-    if silence_seconds >= needed:
+    if silence_seconds >= needed - TINY_SECONDS:
         return "pause"
     return "forced" if utterance_seconds >= rules.longest_without_pause else "none"

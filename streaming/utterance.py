@@ -97,6 +97,7 @@ class Utterance:
             self._decoding.steps * self._step_seconds,
             self.silent_steps * self._step_seconds,
             bool(words),
+            self._recognizer.ahead_steps * self._step_seconds,
         )
         if self.ends != "none" or [w.word for w in words] == [w.word for w in self.shown]:
             return []

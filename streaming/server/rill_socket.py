@@ -3,7 +3,7 @@
 -> {"type": "start", "sample_rate": 48000, "encoding": "pcm16"}     also float32; opus-in-ogg, which
    needs no sample_rate; words: custom words as `rill transcribe --words` takes them; second_pass:
    true; silence: seconds, 1.2
-<- {"type": "ready", "latency_ms": 235, "chunk_ms": 320}
+<- {"type": "ready", "latency_ms": 235, "chunk_ms": 120}
 -> sound, little endian, one channel
 <- {"type": "partial", "text": ..., "words": [{"word", "start", "end", "confidence"}], "latency": 9}
 <- {"type": "final", "text": ..., "words": [...], "revised": false, "latency": 80}    ms from the

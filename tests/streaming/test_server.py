@@ -79,7 +79,7 @@ def test_a_stream_says_what_the_recogniser_says(
     server: str, pcm: bytes, expected: list[dict[str, Any]]
 ) -> None:
     messages = asyncio.run(recite(server, pcm, 37))
-    assert messages[0] == {"type": "ready", "latency_ms": 235, "chunk_ms": 320}
+    assert messages[0] == {"type": "ready", "latency_ms": 235, "chunk_ms": 120}
     assert any(message["type"] == "partial" and message["text"] for message in messages)
     assert messages[-1] == {"type": "done", "duration": 4.0}
     assert final_words(messages) == expected and len(expected) > 3

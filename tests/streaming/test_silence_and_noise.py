@@ -51,7 +51,7 @@ def test_twenty_seconds_of_no_speech_say_nothing(
 ) -> None:
     make, level_db = noise
     words, partials = told(Stream(recognizer), make(20, level_db))
-    assert words == [] and partials <= 1
+    assert words == [] and partials <= 3
 
 
 @pytest.mark.slow
