@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -25,6 +25,10 @@ from asr.pronunciation import MOST_HOMOPHONES, Lexicon, Pronunciation
 from asr.text import PHONE_TOKENS, phone_ids
 from asr.transcript import Alternative, Word
 
+# flashlight adds what is alike in the order of addresses in memory: its sums round by chance, in
+# the 15th digit.
+DECIMALS = 6
+LEAST_LOG = math.log(1e-4)  # of a phone's probability
 NEAR_STEPS = 3  # by which the same word may stand elsewhere in another hypothesis
 # Of a custom word, to which its boost is added: it behaves like a word of the lexicon that has
 # about so much wherever it stands. Many share what they have together, or they would be put in
@@ -56,6 +60,13 @@ class SearchWords:
     unknown_word: int  # a number that no word of the trie has
     spellings: Sequence[tuple[str, ...]]  # by number
     phrases: Mapping[int, CustomWord]  # custom words by number
+
+
+class _Told(NamedTuple):
+    """The words of one number on the best path, and the step at which they end."""
+
+    end: int
+    words: list[Word]
 
 
 class BeamDecoder:
@@ -138,6 +149,8 @@ class BeamDecoding:
         self._words, self._clock, self._settings = words, clock, settings
         self._search = _search(words, settings)
         self._phones: list[np.ndarray] = []
+        self._told: list[_Told] = []
+        self._path = np.zeros((2, 0), int)  # of which that was told
         self._finished = False
         self._search.decode_begin()
 
@@ -160,29 +173,37 @@ class BeamDecoding:
         # Not get_all_final_hypothesis, which before decode_end gives them in no order.
         hypothesis = self._search.get_best_hypothesis(0)
         # One entry for the begin, one a step; a word stands at the step of its last phone's begin.
-        labels = np.asarray(hypothesis.words)[1 : self.steps + 1]
-        tokens = np.asarray(hypothesis.tokens)[1 : self.steps + 1]
-        probability = np.exp(np.concatenate(self._phones))
+        path = np.array([hypothesis.words, hypothesis.tokens])[:, 1 : self.steps + 1]
+        labels, tokens = path
         places = np.flatnonzero(labels >= 0).tolist()
         shares = self._shares(labels, places) if finished else [1.0] * len(places)
-        found, after = [], 0
-        for at, share in zip(places, shares):
+        told = [] if finished else self._told_before(path)
+        after = told[-1].end if told else 0
+        phones = self._phones[0] if len(self._phones) == 1 else np.concatenate(self._phones)
+        self._phones = [phones]
+        for at, share in list(zip(places, shares))[len(told) :]:
             last = tokens[at]
             end = at + 1
             while end < len(tokens) and tokens[end] == last and labels[end] < 0:
                 end += 1
+            words = []
             for text, begin, stop in self._spelled(labels[at], tokens[after:end]):
                 sounded = after + begin + np.flatnonzero(tokens[after:end][begin:stop] != BLANK_ID)
-                sure = probability[sounded, tokens[sounded]]
-                found.append(
-                    Word(
-                        text,
-                        *self._clock.span(int(sounded[0]), after + stop),
-                        self._calibrated(share * _root_of_mean(sure)),
-                    )
-                )
+                sure = _root_of_mean(phones[sounded, tokens[sounded]])
+                confidence = round(self._calibrated(share * sure), DECIMALS)
+                span = self._clock.span(int(sounded[0]), after + stop)
+                words.append(Word(text, *span, confidence))
+            told.append(_Told(end, words))
             after = end
-        return found
+        self._told, self._path = told, path
+        return [word for one in told for word in one.words]
+
+    def _told_before(self, path: np.ndarray) -> list[_Told]:
+        """What the last `words` told of the part of the path that is still the same."""
+        length = min(self._path.shape[1], path.shape[1])
+        changed = (self._path[:, :length] != path[:, :length]).any(0)
+        same = int(changed.argmax()) if changed.any() else length
+        return [one for one in self._told if one.end < same]
 
     def _shares(self, labels: np.ndarray, places: list[int]) -> list[float]:
         """Of each word of the best hypothesis: the probability of all hypotheses that have it at
@@ -207,7 +228,7 @@ class BeamDecoding:
         for hypothesis in self._search.get_all_final_hypothesis():
             numbers = [number for number in hypothesis.words[1 : self.steps + 1] if number >= 0]
             texts = tuple(chain.from_iterable(self._words.spellings[n] for n in numbers))
-            best_of.setdefault(texts, float(hypothesis.score))
+            best_of.setdefault(texts, round(float(hypothesis.score), DECIMALS))
             if len(best_of) == count:
                 break
         return tuple(Alternative(texts, score) for texts, score in best_of.items())
@@ -233,10 +254,10 @@ class BeamDecoding:
         return list(zip(words, firsts, [*ends, len(path)]))
 
 
-def _root_of_mean(probabilities: np.ndarray) -> float:
-    """The square root of their geometric mean: with it as a factor, right words and wrong ones were
-    told apart best."""
-    return float(np.exp(np.log(np.maximum(probabilities, 1e-4)).mean() / 2))
+def _root_of_mean(logs: np.ndarray) -> float:
+    """The square root of the geometric mean of probabilities, given as logarithms: with it as a
+    factor, right words and wrong ones were told apart best."""
+    return float(np.exp(np.maximum(logs, LEAST_LOG).mean() / 2))
 
 
 def _search(words: SearchWords, settings: BeamSettings) -> Any:

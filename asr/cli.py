@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import math
 import os
 import sys
@@ -17,6 +18,7 @@ import typer
 
 from asr.cli_explain import explain
 from asr.cli_options import (
+    CORPUS,
     AlternativesOption,
     CaseChoice,
     CaseOption,
@@ -49,12 +51,16 @@ app = typer.Typer(
 
 
 EXTRAS = {
-    "serve": {"multipart", "prometheus_client", "python_multipart", "starlette", "uvicorn"},
+    "serve": {
+        "multipart", "prometheus_client", "python_multipart", "starlette", "uvicorn", "wyoming",
+    },
     "train": {
         "jinja2", "jiwer", "lhotse", "lightning_fabric", "matplotlib", "onnx", "pydantic",
         "rapidfuzz", "tensorboard", "torch", "torchaudio", "yaml",
     },
 }  # fmt: skip
+
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 class OutputFormat(StrEnum):
@@ -209,6 +215,10 @@ def serve(
         str | None, typer.Option(envvar="RILL_TOKEN", help="That clients have to give.")
     ] = None,
     streams: Annotated[int, typer.Option(min=1, help="At once.")] = 50,
+    wyoming: Annotated[
+        str | None,
+        typer.Option(help="Also speak Wyoming (Home Assistant) there: tcp://127.0.0.1:10300."),
+    ] = None,
     model: Model = None,
     lm: LanguageModelFile = None,
     lexicon: LexiconFile = None,
@@ -218,17 +228,25 @@ def serve(
         int | None, typer.Option(min=1, help="Threads that recognise; one a core if not given.")
     ] = None,
 ) -> None:
-    """Recognise over the network: WebSockets (Rill's and Vosk's), OpenAI's API, and a page."""
+    """Recognise over the network: WebSockets (Rill's and Vosk's), OpenAI's API, Wyoming, a page."""
     from asr.onnx_session import default_threads
     from streaming.server.app import create_app
     from streaming.server.app import run as run_server
     from streaming.server.limits import Limits
 
+    at = None
+    if wyoming:
+        from streaming.server.wyoming import parse_address
+
+        at = parse_address(wyoming)
+        if token and at[0] not in LOOPBACK:
+            raise ConfigError(f"--wyoming {wyoming}: that protocol knows no token")
     recognizer = load_recognizer(model, DecoderChoice.beam, lm, lexicon, words, engine, threads=1)
-    if host not in ("127.0.0.1", "::1", "localhost") and not token:
-        typer.echo(f"rill: anyone who reaches {host} can use this server; see --token", err=True)
+    if (host not in LOOPBACK or (at and at[0] not in LOOPBACK)) and not token:
+        there = wyoming if host in LOOPBACK else host
+        typer.echo(f"rill: anyone who reaches {there} can use this server; see --token", err=True)
     served = create_app(recognizer, Limits(streams=streams), token, workers or default_threads())
-    run_server(served, host, port, lambda at: typer.echo(f"listening at {at}", err=True))
+    run_server(served, host, port, lambda at: typer.echo(f"listening at {at}", err=True), at)
 
 
 @app.command()
@@ -251,9 +269,50 @@ def benchmark(
     hours: Annotated[
         float, typer.Option(min=0, help="Also stream so many hours and watch the memory.")
     ] = 0.0,
+    streams: Annotated[
+        str | None,
+        typer.Option(help="Instead: delays of so many voices at once, as 1,10,50."),
+    ] = None,
+    seconds: Annotated[
+        float | None, typer.Option(min=1, help="Of each number of voices; 20 if not given.")
+    ] = None,
+    cores: Annotated[
+        int | None, typer.Option(min=1, help="To keep to with --streams; 1 if not given.")
+    ] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="File for the figures of --streams.")
+    ] = None,
+    delays: Annotated[
+        Path | None,
+        typer.Option(help="Instead: how late a stream tells the words of a corpus. " + CORPUS),
+    ] = None,
+    every: Annotated[
+        int, typer.Option(min=1, help="With --delays: take every so many-th utterance.")
+    ] = 1,
+    threads: ThreadsOption = None,
 ) -> None:
-    """Time a cold start, warm recognition in both modes, and memory over hours of sound."""
+    """Time a cold start, warm recognition in both modes, memory over hours of sound; or, with
+    --streams, what this machine carries in real time (RECORDING may be a folder then)."""
+    if delays:
+        from asr.cli_delays import report_delays
+
+        chosen = load_recognizer(model, DecoderChoice.beam, None, None, None, threads=threads)
+        report_delays(chosen, delays, every)
+        return
     from asr.model_config import BUNDLED_MODEL
+
+    if streams is not None:
+        from streaming.load import load
+
+        if hours:
+            raise ConfigError("--hours does not go with --streams")
+        recordings, folder = recording or BUNDLED_MODEL / "demo.flac", model or BUNDLED_MODEL
+        figures = load(recordings, folder, streams, seconds or 20.0, cores or 1, typer.echo)
+        if json_file:
+            json_file.write_text(json.dumps(figures, indent=1) + "\n")
+        return
+    if seconds or cores or json_file:
+        raise ConfigError("--seconds, --cores and --json go with --streams")
     from streaming.benchmark import benchmark as run
 
     folder = model or BUNDLED_MODEL

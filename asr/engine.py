@@ -13,6 +13,7 @@ Arrays are numpy's here; in training the same shapes hold torch tensors.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, Literal, NamedTuple, Protocol, TypeVar
@@ -89,7 +90,7 @@ State = AcousticState[np.ndarray]
 
 
 class Engine(Protocol):
-    """Runs the network for one voice at a time; holds nothing of any recording."""
+    """Runs the network; holds nothing of any recording."""
 
     name: EngineName
     description: str  # for people
@@ -102,6 +103,12 @@ class Engine(Protocol):
     def step(self, state: State, frames: np.ndarray) -> tuple[State, Emitted]:
         """Streaming mode: the steps that the next float32 [frames, mels] complete, and the state
         to carry on."""
+
+    def step_together(
+        self, states: Sequence[State], frames: Sequence[np.ndarray]
+    ) -> list[tuple[State, Emitted]]:
+        """`step` for several voices at once, each with its own frames. What comes of each is, to
+        the last bit, what `step` gives."""
 
     def finish(self, state: State) -> Emitted:
         """The steps that still waited for their look-ahead when the recording ended."""

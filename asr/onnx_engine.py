@@ -5,14 +5,16 @@
     full.onnx        a whole recording, both directions
     weights.bin      the weights of both
 
-With int8 weights the inputs of each product are rounded by their largest value in that call, so
-the last bits of an emission depend on which frames came together. A stream therefore always hands
-over its frames in the same groups (asr/recognizer.py).
+With int8 weights the inputs of each product are rounded within bounds that were fixed at the
+export, and sums of integers are exact: a voice has the same bits alone and in a batch. Sums of fp32
+may round by how many are computed together, so voices are never batched with them.
 """
 
 from __future__ import annotations
 
 import json
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -34,6 +36,7 @@ from asr.onnx_session import default_threads, open_session
 from asr.text import LETTER_TOKENS, PHONE_TOKENS
 
 ABOUT, STREAMING, FULL, WEIGHTS = "about.json", "streaming.onnx", "full.onnx", "weights.bin"
+MOST_TOGETHER = 32  # voices in a batch: more gain nothing and keep the first waiting
 REMEDY = "Make it again with rill export, or use --engine torch"
 
 
@@ -51,6 +54,7 @@ class OnnxEngine:
             about = json.loads((folder / ABOUT).read_text())
             self.description = f"onnx, {about['precision']} weights"
             self.fingerprint: str = about["fingerprint"]
+            self._exact = about["precision"] == "int8"
             self._mean = np.array(about["feature_mean"], np.float32)
             self._deviation = np.array(about["feature_deviation"], np.float32)
         except (OSError, ValueError, KeyError, TypeError) as error:
@@ -69,16 +73,24 @@ class OnnxEngine:
 
     def step(self, state: State, frames: np.ndarray) -> tuple[State, Emitted]:
         """Streaming mode: hear the next frames [frames, mels]."""
-        config = self.config
-        heard = np.concatenate([state.frames, self._normalise(frames)[None]], axis=1)
-        steps = max(0, (heard.shape[1] - 2 * config.context_frames) // config.frames_per_step)
-        # ONNX's LSTM takes no empty sequence: the first steps wait until each block gets one.
-        begun = state.blocks[0].waiting_output.shape[1] > 0
-        if steps < (1 if begun else 1 + config.blocks * config.lookahead):
-            return AcousticState(heard, state.blocks), _no_steps()
-        seen = heard[:, : steps * config.frames_per_step + 2 * config.context_frames]
-        blocks, emission = self._advance(state.blocks, seen, last=False)
-        return AcousticState(heard[:, steps * config.frames_per_step :], blocks), emission
+        return self.step_together([state], [frames])[0]
+
+    def step_together(
+        self, states: Sequence[State], frames: Sequence[np.ndarray]
+    ) -> list[tuple[State, Emitted]]:
+        """`step` for several voices at once, each with its own frames."""
+        heard = [
+            AcousticState(
+                np.concatenate([state.frames, self._normalise(new)[None]], axis=1), state.blocks
+            )
+            for state, new in zip(states, frames)
+        ]
+        results = [(state, _no_steps()) for state in heard]
+        for batch in self._batches(heard):
+            stepped = self._step_batch([heard[voice] for voice in batch])
+            for voice, result in zip(batch, stepped):
+                results[voice] = result
+        return results
 
     def finish(self, state: State) -> Emitted:
         """The steps that still waited for their look-ahead when the recording ended."""
@@ -98,6 +110,50 @@ class OnnxEngine:
         context, missing = self.config.context_frames, -len(frames) % self.config.frames_per_step
         padded = np.pad(self._normalise(frames), ((context, context + missing), (0, 0)))
         return Emission(*self._run(self._full, {"frames": padded[None]}))
+
+    def _batches(self, heard: list[State]) -> Iterator[list[int]]:
+        """Which of the voices, of those that have a whole step, are of one shape."""
+        alike = defaultdict[tuple[int, int], list[int]](list)
+        for voice, state in enumerate(heard):
+            waiting = state.blocks[0].waiting_output.shape[1]
+            # ONNX's LSTM takes no empty sequence: the first steps wait until each block gets one.
+            needed = 1 if waiting else 1 + self.config.blocks * self.config.lookahead
+            if self._steps(state) >= needed:
+                alike[state.frames.shape[1], waiting].append(voice)
+        most = MOST_TOGETHER if self._exact else 1
+        for voices in alike.values():
+            for begin in range(0, len(voices), most):
+                yield voices[begin : begin + most]
+
+    def _step_batch(self, heard: list[State]) -> list[tuple[State, Emitted]]:
+        taken = self._steps(heard[0]) * self.config.frames_per_step
+        seen = taken + 2 * self.config.context_frames
+        blocks, emission = self._advance(
+            tuple(
+                BlockState(*(np.concatenate(parts) for parts in zip(*of_voices)))
+                for of_voices in zip(*(state.blocks for state in heard))
+            ),
+            np.concatenate([state.frames[:, :seen] for state in heard]),
+            last=False,
+        )
+        # Copies: a voice that stops would keep the whole batch in memory.
+        return [
+            (
+                AcousticState(
+                    state.frames[:, taken:].copy(),
+                    tuple(
+                        BlockState(*(part[row : row + 1].copy() for part in block))
+                        for block in blocks
+                    ),
+                ),
+                Emission(*(part[row : row + 1].copy() for part in emission)),
+            )
+            for row, state in enumerate(heard)
+        ]
+
+    def _steps(self, heard: State) -> int:
+        frames = heard.frames.shape[1] - 2 * self.config.context_frames
+        return max(0, frames // self.config.frames_per_step)
 
     def _advance(
         self, blocks: tuple[BlockState[np.ndarray], ...], frames: np.ndarray, last: bool

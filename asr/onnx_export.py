@@ -7,20 +7,24 @@ are inputs and outputs. Shapes in the comments below are ONNX's: steps first.
 from __future__ import annotations
 
 import json
+import math
 import os
 import tempfile
 import zlib
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
+import torch
+from torch import Tensor, nn
 
 from asr.acoustic_model import AcousticModel, Block
 from asr.audio import read_audio
-from asr.engine import AcousticConfig, BlockState, Emitted, Engine, join
+from asr.engine import AcousticConfig, BlockState, Emitted, Engine, Mode, join
 from asr.errors import ConfigError, ModelError
-from asr.features import MEL_BANDS, log_mel
+from asr.features import ENERGY_FLOOR, MEL_BANDS, log_mel
 from asr.model_config import BUNDLED_MODEL
 from asr.onnx_engine import ABOUT, FULL, STREAMING, WEIGHTS, OnnxEngine
 from asr.onnx_graph import END, Graph, Precision, Weights
@@ -29,6 +33,9 @@ from asr.torch_engine import TorchEngine
 
 # How far the exported network may be from torch's on the bundled recording.
 MOST_DIFFERENCE = {"fp32": 1e-3, "int8": 3.0}
+MARGIN = 1.5  # beyond the values on the bundled recording
+# log-mel of digital silence, and above that of the loudest sound
+LEVELS = (float(np.log(ENERGY_FLOOR)), 7.0)
 LEAST_AGREEMENT = {"fp32": 0.999, "int8": 0.97}
 
 
@@ -95,6 +102,37 @@ def compare(reference: Engine, exported: Engine, precision: Precision) -> Agreem
     return Agreement(precision, max(differences), min(same))
 
 
+def input_bounds(model: AcousticModel) -> list[np.ndarray]:
+    """Of the inputs [hidden] of each block and of the heads: within which int8 products take them.
+
+    Powers of two, so that nothing depends on how torch rounds here: half again as much as their
+    largest values on the bundled recording, or as much as a LayerNorm can reach at all.
+    """
+    layers = [model.input_norm, *(cast(Block, block).norm for block in model.blocks)]
+    largest = [torch.zeros(model.config.hidden) for _ in layers]
+
+    def watch(most: Tensor) -> Callable[[nn.Module, object, Tensor], None]:
+        def keep(layer: nn.Module, x: object, y: Tensor) -> None:
+            torch.maximum(most, y.abs().amax((0, 1)), out=most)
+
+        return keep
+
+    hooks = [layer.register_forward_hook(watch(most)) for layer, most in zip(layers, largest)]
+    frames = torch.from_numpy(log_mel(read_audio(BUNDLED_MODEL / "demo.flac")))[None]
+    modes: tuple[Mode, ...] = ("full", "streaming")
+    with torch.inference_mode():
+        for mode in modes:
+            model(frames, None, mode)
+    for hook in hooks:
+        hook.remove()
+    bounds = []
+    for layer, most in zip(layers, largest):
+        reach = layer.bias.abs() + math.sqrt(model.config.hidden - 1) * layer.weight.abs()
+        wanted = torch.minimum(MARGIN * most.clamp(min=float(most.mean()) / 4), reach)
+        bounds.append((2 ** wanted.log2().ceil()).detach().numpy())
+    return bounds
+
+
 def _streamed(engine: Engine, frames: np.ndarray) -> Emitted:
     state, emissions = engine.initial_state(), []
     chunk_frames = CHUNK_STEPS * engine.config.frames_per_step
@@ -105,10 +143,10 @@ def _streamed(engine: Engine, frames: np.ndarray) -> Emitted:
 
 
 def _write_files(model: AcousticModel, folder: Path, precision: Precision) -> None:
-    weights = Weights(folder / WEIGHTS)
+    weights, bounds = Weights(folder / WEIGHTS), input_bounds(model)
     for name, graph in (
-        (STREAMING, _streaming_graph(model, weights, precision)),
-        (FULL, _full_graph(model, weights, precision)),
+        (STREAMING, _streaming_graph(model, bounds, weights, precision)),
+        (FULL, _full_graph(model, bounds, weights, precision)),
     ):
         (folder / name).write_bytes(graph)
     about = {
@@ -121,7 +159,9 @@ def _write_files(model: AcousticModel, folder: Path, precision: Precision) -> No
     (folder / ABOUT).write_text(json.dumps(about) + "\n")
 
 
-def _streaming_graph(model: AcousticModel, weights: Weights, precision: Precision) -> bytes:
+def _streaming_graph(
+    model: AcousticModel, bounds: list[np.ndarray], weights: Weights, precision: Precision
+) -> bytes:
     config, graph = model.config, Graph(weights, precision)
     x = _embedded(graph, model, graph.input("frames", ["batch", "frames", MEL_BANDS]))
     after = graph.batch_first(
@@ -140,7 +180,11 @@ def _streaming_graph(model: AcousticModel, weights: Weights, precision: Precisio
             for part in ("waiting_input", "waiting_output")
         }
         heard, hidden, cell = graph.lstm(
-            f"block{k}.forward", x, block.forward_lstm, (before["hidden"], before["cell"])
+            f"block{k}.forward",
+            x,
+            block.forward_lstm,
+            (before["hidden"], before["cell"]),
+            bounds=bounds[k],
         )
         inputs = graph.join([before["waiting_input"], x], f"block{k}_inputs", axis=0)
         outputs = graph.join([before["waiting_output"], heard, after], f"block{k}_outputs", axis=0)
@@ -161,19 +205,23 @@ def _streaming_graph(model: AcousticModel, weights: Weights, precision: Precisio
         x = graph.norm(
             f"block{k}.norm", graph.node("Add", [x, projected], f"block{k}_sum"), block.norm
         )
-    _emit(graph, model, x)
+    _emit(graph, model, x, bounds[-1])
     for value, name, shape in carried:
         graph.output(value, name, shape)
     return graph.serialised()
 
 
-def _full_graph(model: AcousticModel, weights: Weights, precision: Precision) -> bytes:
+def _full_graph(
+    model: AcousticModel, bounds: list[np.ndarray], weights: Weights, precision: Precision
+) -> bytes:
     config, graph = model.config, Graph(weights, precision)
     x = _embedded(graph, model, graph.input("frames", ["batch", "frames", MEL_BANDS]))
     for k, block in enumerate(model.blocks):
         assert isinstance(block, Block)
-        heard = graph.lstm(f"block{k}.forward", x, block.forward_lstm)[0]
-        backwards = graph.lstm(f"block{k}.backward", x, block.backward_lstm, reverse=True)[0]
+        heard = graph.lstm(f"block{k}.forward", x, block.forward_lstm, bounds=bounds[k])[0]
+        backwards = graph.lstm(
+            f"block{k}.backward", x, block.backward_lstm, reverse=True, bounds=bounds[k]
+        )[0]
         padding = graph.number(0, 0, 0, config.lookahead, 0, 0)
         padded = graph.node("Pad", [heard, padding], f"block{k}_padded")
         seen = _with_lookahead(graph, config, padded, f"block{k}")
@@ -183,7 +231,7 @@ def _full_graph(model: AcousticModel, weights: Weights, precision: Precision) ->
             graph.linear(f"block{k}.backward_projection", backwards, block.backward_projection),
         ]
         x = graph.norm(f"block{k}.norm", graph.node("Sum", parts, f"block{k}_sum"), block.norm)
-    _emit(graph, model, x)
+    _emit(graph, model, x, bounds[-1])
     return graph.serialised()
 
 
@@ -203,7 +251,10 @@ def _embedded(graph: Graph, model: AcousticModel, frames: str) -> str:
         for k in range(seen)
     ]
     stacked = graph.batch_first(graph.join(each, "stacked", axis=2), "stacked_steps")
-    return graph.norm("input_norm", graph.linear("input", stacked, model.input), model.input_norm)
+    silence, loudest = (model.normalise(torch.tensor(level)).abs() for level in LEVELS)
+    bounds = torch.maximum(silence, loudest).repeat(seen).numpy()
+    embedded = graph.linear("input", stacked, model.input, bounds)
+    return graph.norm("input_norm", embedded, model.input_norm)
 
 
 def _with_lookahead(graph: Graph, config: AcousticConfig, steps: str, name: str) -> str:
@@ -218,9 +269,10 @@ def _with_lookahead(graph: Graph, config: AcousticConfig, steps: str, name: str)
     return graph.join(parts, f"{name}_seen", axis=2)
 
 
-def _emit(graph: Graph, model: AcousticModel, x: str) -> None:
+def _emit(graph: Graph, model: AcousticModel, x: str, bounds: np.ndarray) -> None:
     for name, head in (("phones", model.phone_head), ("letters", model.letter_head)):
-        scores = graph.batch_first(graph.linear(f"{name}_head", x, head), f"{name}_scores")
+        linear = graph.linear(f"{name}_head", x, head, bounds)
+        scores = graph.batch_first(linear, f"{name}_scores")
         logs = graph.node("LogSoftmax", [scores], f"{name}_logs", axis=-1)
         graph.output(logs, name, ["batch", "steps", head.out_features])
 

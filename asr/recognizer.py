@@ -11,7 +11,7 @@ from __future__ import annotations
 import copy
 import math
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import IO, Any, Literal, NamedTuple
@@ -45,7 +45,7 @@ from asr.pronunciation import read_lexicon
 from asr.transcript import Alternative, Segment, Transcript, Word
 
 DecoderName = Literal["beam", "greedy"]
-CHUNK_STEPS = 8  # that a stream hears at once
+CHUNK_STEPS = 3  # that a stream hears at once
 
 
 class RecognizerState(NamedTuple):
@@ -252,8 +252,14 @@ class Recognizer:
 
     @property
     def chunk_samples(self) -> int:
-        """Samples that a stream hears at once: 320 ms."""
+        """Samples that a stream hears at once: 120 ms."""
         return CHUNK_STEPS * self.engine.config.step_samples
+
+    @property
+    def ahead_steps(self) -> int:
+        """Whole steps that a stream has heard and that still wait for their look-ahead."""
+        config = self.engine.config
+        return math.ceil(config.latency_ms / config.step_ms) - 1
 
     def warm_up(self) -> None:
         """Load now what is otherwise loaded when it is first used."""
@@ -279,9 +285,19 @@ class Recognizer:
         Returns:
             The state to carry on, and what came of the samples.
         """
-        carried, frames = log_mel_step(state.samples, samples)
-        acoustic, emission = self.engine.step(state.acoustic, frames)
-        return RecognizerState(carried, acoustic), Heard(frames, emission)
+        return self.step_together([state], [samples])[0]
+
+    def step_together(
+        self, states: Sequence[RecognizerState], samples: Sequence[Samples]
+    ) -> list[tuple[RecognizerState, Heard]]:
+        """`step` for several voices at once, each with its own samples: several times cheaper, with
+        the same bits."""
+        carried, frames = zip(*(log_mel_step(s.samples, new) for s, new in zip(states, samples)))
+        stepped = self.engine.step_together([state.acoustic for state in states], frames)
+        return [
+            (RecognizerState(rest, acoustic), Heard(new, emission))
+            for rest, new, (acoustic, emission) in zip(carried, frames, stepped)
+        ]
 
     def finish(self, state: RecognizerState) -> Heard:
         """What still waited, with the tail of silence heard."""

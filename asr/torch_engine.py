@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import zlib
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -48,6 +49,13 @@ class TorchEngine:
         """Streaming mode: hear the next frames [frames, mels]."""
         carried, emission = self.model.step(_tensors(state), torch.from_numpy(frames)[None])
         return _arrays(carried), _emitted(emission)
+
+    def step_together(
+        self, states: Sequence[State], frames: Sequence[np.ndarray]
+    ) -> list[tuple[State, Emitted]]:
+        """`step` for several voices; one after another, because the sums of a batch round
+        otherwise than those of one voice."""
+        return [self.step(state, new) for state, new in zip(states, frames)]
 
     @torch.inference_mode()
     def finish(self, state: State) -> Emitted:

@@ -16,7 +16,7 @@ PHONES = (  # noqa: SIM905
     "- AA AE AH AO AW AY B CH D DH EH ER EY F G HH IH IY JH K L M N NG OW OY P R S SH T TH UH UW V "
     "W Y Z ZH"
 ).split()
-PER_STEP, CONTEXT, CHUNK_STEPS = 4, 2, 8  # 10 ms frames in a step, seen on either side, in a chunk
+PER_STEP, CONTEXT, CHUNK_STEPS = 4, 2, 3  # 10 ms frames in a step, seen on either side, in a chunk
 
 folder = Path(sys.argv[1])
 about = json.loads((folder / "about.json").read_text())

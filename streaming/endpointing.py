@@ -10,21 +10,28 @@ from dataclasses import dataclass
 from typing import Literal
 
 Endpoint = Literal["none", "pause", "forced"]
+TINY_SECONDS = 1e-6  # steps times 0.04 s are not exactly what they mean
 
 
 @dataclass(frozen=True)
 class EndpointRules:
-    """Durations in seconds."""
+    """Durations in seconds; and how sure the network must have been around a word (0 to 1) for it
+    to be told, so that noise and music say nothing (streaming/evidence.py; 0 believes all)."""
 
     silence_after_words: float = 1.2
     silence_without_words: float = 2.4
     longest_utterance: float = 20.0  # from here on any short pause ends it
     short_pause: float = 0.2
     longest_without_pause: float = 30.0  # from here on it is cut where it stands
+    least_sureness: float = 0.38
 
 
 def endpoint(
-    rules: EndpointRules, utterance_seconds: float, silence_seconds: float, has_words: bool
+    rules: EndpointRules,
+    utterance_seconds: float,
+    silence_seconds: float,
+    has_words: bool,
+    ahead_seconds: float = 0.0,
 ) -> Endpoint:
     """Whether the utterance ends here.
 
@@ -32,13 +39,17 @@ def endpoint(
         utterance_seconds: since it began.
         silence_seconds: since the last sound that the model took for speech.
         has_words: something was recognised in it.
+        ahead_seconds: of sound that has come after all this, and that the model has not judged yet.
+            It is counted as silence too, or every end would come so much late; if there is speech
+            in it, that begins the next utterance. A short pause has to be one in any case.
 
     Returns:
         "pause" at a silence, "forced" when it is cut in running speech, else "none".
     """
     needed = rules.silence_after_words if has_words else rules.silence_without_words
+    needed = max(needed - ahead_seconds, min(needed, rules.short_pause))
     if utterance_seconds >= rules.longest_utterance:
         needed = min(needed, rules.short_pause)
-    if silence_seconds >= needed:
+    if silence_seconds >= needed - TINY_SECONDS:
         return "pause"
     return "forced" if utterance_seconds >= rules.longest_without_pause else "none"

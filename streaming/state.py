@@ -13,9 +13,10 @@ from safetensors.numpy import load, save
 from asr.engine import AcousticState, BlockState, Emission, Emitted
 from asr.errors import ModelError
 from asr.recognizer import Recognizer, RecognizerState
+from streaming.endpointing import EndpointRules
 
-STATE_VERSION = 3
-PLAIN = ("first_step", "silent_steps", "shown", "finished", "second_pass")
+STATE_VERSION = 4
+PLAIN = ("first_step", "silent_steps", "shown", "finished", "second_pass", "rules", "name")
 
 
 def pack_state(state: dict[str, Any], recognizer: Recognizer) -> bytes:
@@ -66,6 +67,7 @@ def unpack_state(data: bytes, recognizer: Recognizer) -> dict[str, Any]:
         count = sum(name.startswith("emission.") for name in arrays) // len(Emission._fields)
         return plain | {
             "resampler": plain["resampler"] | {"history": arrays["history"]},
+            "rules": EndpointRules(**plain["rules"]),
             "waiting": arrays["waiting"],
             "frames": arrays["utterance"],
             "carried": RecognizerState(arrays["samples"], AcousticState(arrays["frames"], blocks)),

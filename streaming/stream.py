@@ -13,41 +13,17 @@ every way of cutting it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
 from asr.audio import SAMPLE_RATE, Resampler, Samples, readable_part
-from asr.engine import Emission, Emitted
 from asr.errors import AudioError, ConfigError
-from asr.features import MEL_BANDS
-from asr.recognizer import Heard, Recognizer, RecognizerState, heard_in, shift_words
-from asr.transcript import Alternative, Segment, Transcript, Word
-from streaming.endpointing import EndpointRules, endpoint
+from asr.recognizer import Heard, Recognizer, RecognizerState, heard_in
+from asr.transcript import Segment, Transcript, Word
+from streaming.endpointing import EndpointRules
 from streaming.state import pack_state, unpack_state
-
-SPEECH_PROBABILITY = 0.5  # a step counts as speech when blank has less than the rest of this
-
-
-@dataclass(frozen=True)
-class Partial:
-    """What was heard of the utterance so far; it may still change."""
-
-    words: tuple[Word, ...]
-
-    @property
-    def text(self) -> str:
-        """The words, divided by spaces."""
-        return " ".join(word.word for word in self.words)
-
-
-@dataclass(frozen=True)
-class Final(Partial):
-    """An utterance that has ended; its words will not change. No words: nothing was said."""
-
-    revised: bool = False  # words that the last Partial told are not the first words of this
-    alternatives: tuple[Alternative, ...] = ()  # as many as the recogniser was asked for
+from streaming.utterance import Final, Partial, Utterance
 
 
 class Stream:
@@ -72,15 +48,11 @@ class Stream:
         """
         self.recognizer, self.rules, self.name = recognizer, rules, name
         self.second_pass = second_pass
-        self._step_seconds = recognizer.engine.config.step_ms / 1000
         self._resampler = Resampler(sample_rate, name)
         self._waiting = np.zeros(0, np.float32)
         self._state: RecognizerState = recognizer.initial_state()
         self._finished = False
-        self._frames = [
-            np.zeros((0, MEL_BANDS), np.float32)
-        ]  # of this utterance, and some that come after
-        self._begin_utterance(first_step=0)
+        self._utterance = Utterance(recognizer, rules, second_pass)
 
     @property
     def seconds_heard(self) -> float:
@@ -101,15 +73,12 @@ class Stream:
             AudioError: samples that cannot be used; the stream is as it was before.
             ConfigError: the stream was finished.
         """
-        if self._finished:
-            raise ConfigError(f"{self.name}: the stream was finished; begin a new one")
-        resampled = self._resampler.push(samples)
-        self._waiting = np.concatenate([self._waiting, resampled])
+        self.accept(samples)
         events: list[Partial] = []
-        while len(self._waiting) >= self.recognizer.chunk_samples:
-            chunk, self._waiting = np.split(self._waiting, [self.recognizer.chunk_samples])
-            self._state, heard = self.recognizer.step(self._state, chunk)
-            events += self._decode(heard)
+        while self.has_chunk:
+            events += self.hear(*self.recognizer.step(*self.next_chunk()))
+            for told in self.ending():
+                events += told
         return events
 
     def finish(self) -> Final:
@@ -118,20 +87,69 @@ class Stream:
         Raises:
             ConfigError: the stream was finished before.
         """
+        *_, final = self.finishing()
+        assert final
+        return final
+
+    # The parts of `push` and `finish`, for those who let many streams take turns
+    # (streaming/in_step.py).
+
+    def accept(self, samples: np.ndarray) -> None:
+        """Keep the samples until they are heard; raises as `push`."""
+        if self._finished:
+            raise ConfigError(f"{self.name}: the stream was finished; begin a new one")
+        resampled = self._resampler.push(samples)
+        self._waiting = np.concatenate([self._waiting, resampled])
+
+    @property
+    def has_chunk(self) -> bool:
+        """A whole chunk waits to be heard."""
+        return len(self._waiting) >= self.recognizer.chunk_samples
+
+    def next_chunk(self) -> tuple[RecognizerState, Samples]:
+        """What `Recognizer.step` is to be given; `hear` wants what it returns."""
+        chunk, self._waiting = np.split(self._waiting, [self.recognizer.chunk_samples])
+        return self._state, chunk
+
+    def hear(self, state: RecognizerState, heard: Heard) -> list[Partial]:
+        """A chunk that the network has heard: the words of the running utterance, if they changed.
+        `ending` comes next."""
+        self._state = state
+        self._utterance.hear(heard)
+        return self._utterance.news() if heard.emission.phones.shape[1] else []
+
+    @property
+    def has_ended(self) -> bool:
+        """The utterance ends here: `ending` comes before the next chunk."""
+        return self._utterance.ends != "none"
+
+    def ending(self) -> Iterator[list[Final]]:
+        """Ends the utterance if it ends here: pieces of work, each about as long as that of a
+        chunk, and what it told."""
+        if not self.has_ended:
+            return
+        ended = self._utterance
+        for final in ended.final(self.seconds_heard):
+            # A Final without words takes back what a Partial told.
+            yield [final] if final and (final.words or ended.shown) else []
+        if ended.ends == "pause":
+            # Trained on single utterances, the LSTM begins each with an empty memory.
+            self._state = self.recognizer.forget(self._state)
+        self._utterance = ended.next()
+
+    def finishing(self) -> Iterator[Final | None]:
+        """`finish` in pieces of work; the last gives the utterance."""
         if self._finished:
             raise ConfigError(f"{self.name}: the stream was finished before")
         self._finished = True
-        rest = np.concatenate([self._waiting, self._resampler.finish()])
-        while (
-            len(rest) >= self.recognizer.chunk_samples
-        ):  # what the resampler held can fill one more
-            chunk, rest = np.split(rest, [self.recognizer.chunk_samples])
-            self._state, heard = self.recognizer.step(self._state, chunk)
-            self._hear(heard)
-        self._state, heard = self.recognizer.step(self._state, rest)
-        self._hear(heard)
-        self._hear(self.recognizer.finish(self._state))
-        return self._final(latest=self.seconds_heard)
+        self._waiting = np.concatenate([self._waiting, self._resampler.finish()])
+        while self.has_chunk:  # what the resampler held can fill one more
+            self._state, heard = self.recognizer.step(*self.next_chunk())
+            self._utterance.hear(heard)
+        self._state, heard = self.recognizer.step(self._state, self._waiting)
+        self._utterance.hear(heard)
+        self._utterance.hear(self.recognizer.finish(self._state))
+        yield from self._utterance.final(latest=self.seconds_heard)
 
     def save(self) -> bytes:
         """The stream's state; `restore` goes on from it, in another process too."""
@@ -140,107 +158,46 @@ class Stream:
                 "resampler": self._resampler.state(),
                 "waiting": self._waiting,
                 "carried": self._state,
-                "frames": np.concatenate(self._frames),
-                "emissions": self._emissions,
-                "first_step": self._first_step,
-                "silent_steps": self._silent_steps,
-                "shown": [vars(word) for word in self._shown],
+                "frames": self._utterance.frames,
+                "emissions": self._utterance.emissions,
+                "first_step": self._utterance.first_step,
+                "silent_steps": self._utterance.silent_steps,
+                "shown": [vars(word) for word in self._utterance.shown],
                 "finished": self._finished,
                 "second_pass": self.second_pass,
+                "rules": vars(self.rules),
+                "name": self.name,
             },
             self.recognizer,
         )
 
     @classmethod
     def restore(
-        cls, data: bytes, recognizer: Recognizer, rules: EndpointRules = EndpointRules()
+        cls, data: bytes, recognizer: Recognizer, rules: EndpointRules | None = None
     ) -> Stream:
         """A stream that goes on where `save` left one, as if nothing had happened.
+
+        Args:
+            rules: from now on; those that the stream had if not given.
 
         Raises:
             ModelError: the bytes are no stream's state, or another model's.
         """
         state = unpack_state(data, recognizer)
         rate, second_pass = state["resampler"]["sample_rate"], state["second_pass"]
-        stream = cls(recognizer, rate, rules, second_pass=second_pass)
-        stream._resampler = Resampler.from_state(state["resampler"])
+        rules = rules or state["rules"]
+        stream = cls(recognizer, rate, rules, state["name"], second_pass)
+        stream._resampler = Resampler.from_state(state["resampler"], stream.name)
         stream._waiting = state["waiting"]
         stream._state = state["carried"]
-        stream._begin_utterance(state["first_step"])
-        stream._frames = [state["frames"]]
+        utterance = Utterance(recognizer, rules, second_pass, state["first_step"], state["frames"])
         for emission in state["emissions"]:
-            stream._hear(Heard(state["frames"][:0], emission))
-        stream._silent_steps = state["silent_steps"]
-        stream._shown = tuple(Word(**word) for word in state["shown"])
+            utterance.hear(Heard(state["frames"][:0], emission))
+        utterance.silent_steps = state["silent_steps"]
+        utterance.shown = tuple(Word(**word) for word in state["shown"])
+        stream._utterance = utterance
         stream._finished = state["finished"]
         return stream
-
-    def _begin_utterance(self, first_step: int) -> None:
-        self._first_step = first_step
-        self._decoding = self.recognizer.decoder.begin()
-        self._emissions: list[Emitted] = []  # of this utterance: the decoding can be made from it
-        self._silent_steps = 0
-        self._speech_heard = False
-        self._shown: tuple[Word, ...] = ()
-
-    def _hear(self, heard: Heard) -> None:
-        emission = heard.emission
-        if self.second_pass:
-            self._frames.append(heard.frames)
-        self._decoding.push(emission)
-        self._emissions.append(emission)
-        speech = np.flatnonzero(np.exp(emission.phones[0, :, 0]) < SPEECH_PROBABILITY)
-        self._speech_heard |= len(speech) > 0
-        steps = emission.phones.shape[1]
-        self._silent_steps = (
-            steps - 1 - int(speech[-1]) if len(speech) else self._silent_steps + steps
-        )
-
-    def _decode(self, heard: Heard) -> list[Partial]:
-        self._hear(heard)
-        if not heard.emission.phones.shape[1]:
-            return []
-        words = self._in_recording(self._decoding.words())
-        decision = endpoint(
-            self.rules,
-            self._decoding.steps * self._step_seconds,
-            self._silent_steps * self._step_seconds,
-            bool(words),
-        )
-        if decision != "none":
-            final, was_shown = self._final(self.seconds_heard), self._shown
-            self._frames = [self._frames_after()]
-            self._begin_utterance(self._first_step + self._decoding.steps)
-            if decision == "pause":
-                # Trained on single utterances, the LSTM begins each with an empty memory.
-                self._state = self.recognizer.forget(self._state)
-            # A Final without words takes back what a Partial told.
-            return [final] if final.words or was_shown else []
-        if [word.word for word in words] == [word.word for word in self._shown]:
-            return []
-        self._shown = words
-        return [Partial(words)]
-
-    def _final(self, latest: float) -> Final:
-        decoding = self._decoding
-        if self.second_pass and self._speech_heard:
-            # With the frames that come after it as look-ahead, but without their steps.
-            emission = self.recognizer.engine.read(np.concatenate(self._frames))
-            its_steps = Emission(*(part[:, : self._decoding.steps] for part in emission))
-            decoding = self.recognizer.decoder.begin()
-            decoding.push(its_steps)
-        words = self._in_recording(decoding.words(finished=True), latest)
-        shown = [word.word for word in self._shown]
-        revised = [word.word for word in words[: len(shown)]] != shown
-        return Final(words, revised, self.recognizer.alternatives_of(decoding))
-
-    def _frames_after(self) -> np.ndarray:
-        """The frames heard that belong to the next utterance."""
-        config = self.recognizer.engine.config
-        return np.concatenate(self._frames)[self._decoding.steps * config.frames_per_step :]
-
-    def _in_recording(self, words: list[Word], latest: float = float("inf")) -> tuple[Word, ...]:
-        return shift_words(words, self._first_step * self._step_seconds, latest)
 
 
 def transcribe_streaming(

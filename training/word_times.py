@@ -77,7 +77,7 @@ class TimesJudge:
             heard: the words told.
             pairs: (kind, word said, word heard) of the alignment of the two texts.
         """
-        sounds = [self._sound(word) for word in reference.split()]
+        sounds = _sounds(self._recognizer, reference)
         emissions = {
             mode: self._recognizer.emission(samples, mode)
             for mode in ("streaming", "full")  # type: ignore[assignment]
@@ -103,12 +103,39 @@ class TimesJudge:
             place_said += bool(said)
             place_heard += bool(told)
 
-    def _sound(self, word: str) -> Pronunciation:
-        lexicon = self._decoder.lexicon
+
+def spoken_words(recognizer: Recognizer, samples: Samples, reference: str) -> list[Word] | None:
+    """The words of the reference where a forced alignment in full mode has them; None when they do
+    not fit.
+
+    Raises:
+        ConfigError: the decoder has no lexicon.
+    """
+    if not isinstance(recognizer.decoder, BeamDecoder):
+        raise ConfigError("a forced alignment needs a lexicon: it goes with the beam")
+    sounds = _sounds(recognizer, reference)
+    spans = _aligned(recognizer.emission(samples, "full"), sounds)
+    if spans is None:
+        return None
+    clock, words, first = recognizer.decoder.clock, [], 0
+    for word, sound in zip(reference.split(), sounds):
+        of_word = spans[first : first + len(sound)]
+        words.append(Word(word, *clock.span(of_word[0][0], of_word[-1][1]), 1.0))
+        first += len(sound)
+    return words
+
+
+def _sounds(recognizer: Recognizer, reference: str) -> list[Pronunciation]:
+    """How each word of the reference sounds; `recognizer` has a lexicon."""
+    assert isinstance(recognizer.decoder, BeamDecoder)
+    lexicon, sounds = recognizer.decoder.lexicon, []
+    for word in reference.split():
         if known := pronounce(word, lexicon):
-            return known[0]
-        (made,) = custom_words([word], lexicon, self._recognizer.pronouncer)
-        return made.pronunciations[0][0]
+            sounds.append(known[0])
+        else:
+            (made,) = custom_words([word], lexicon, recognizer.pronouncer)
+            sounds.append(made.pronunciations[0][0])
+    return sounds
 
 
 def _aligned(emission: Emitted, sounds: Sequence[Pronunciation]) -> list[tuple[int, int]] | None:

@@ -77,8 +77,22 @@ def create_app(
     return app
 
 
-def run(app: Starlette, host: str, port: int, ready: Callable[[str], None]) -> None:
-    """Serve until Ctrl-C or SIGTERM, then let live streams say their last words."""
+def run(
+    app: Starlette,
+    host: str,
+    port: int,
+    ready: Callable[[str], None],
+    wyoming: tuple[str, int] | None = None,
+) -> None:
+    """Serve until Ctrl-C or SIGTERM, then let live streams say their last words.
+
+    Args:
+        ready: is told each address when clients can come.
+        wyoming: host and port for that protocol.
+
+    Raises:
+        ConfigError: nobody can listen there.
+    """
     service: Service = app.state.service
     config = uvicorn.Config(
         app,
@@ -87,28 +101,38 @@ def run(app: Starlette, host: str, port: int, ready: Callable[[str], None]) -> N
         log_level="warning",
         access_log=False,  # addresses of pages hold the token
         ws_max_size=2 * service.limits.message_bytes,  # ours is told, this one only closes
+        ws_per_message_deflate=False,  # sound hardly shrinks, and each stream would pay for it
         server_header=False,
     )
-    Server(config, service, ready).run()
+    Server(config, service, ready, wyoming).run()
 
 
 class Server(uvicorn.Server):
     """uvicorn's, which on a signal first waits for the streams."""
 
     def __init__(
-        self, config: uvicorn.Config, service: Service, ready: Callable[[str], None]
+        self,
+        config: uvicorn.Config,
+        service: Service,
+        ready: Callable[[str], None],
+        wyoming: tuple[str, int] | None,
     ) -> None:
         super().__init__(config)
-        self._service, self._ready = service, ready
+        self._service, self._ready, self._wyoming = service, ready, wyoming
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ending: asyncio.Task[None] | None = None
 
     async def startup(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
         await super().startup(sockets)  # type: ignore[arg-type]
         self._loop = asyncio.get_running_loop()
-        if self.started:
-            host, port, *_ = self.servers[0].sockets[0].getsockname()
-            self._ready(f"http://{f'[{host}]' if ':' in host else host}:{port}/")
+        if not self.started:
+            return
+        self._ready(f"http://{_address(self.servers[0])}/")
+        if self._wyoming:
+            from streaming.server import wyoming
+
+            self.servers.append(await wyoming.listen(self._service, *self._wyoming))
+            self._ready(f"tcp://{_address(self.servers[-1])}")
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         if self._loop is None or self._service.closing.is_set() or sig == signal.SIGQUIT:
@@ -117,7 +141,7 @@ class Server(uvicorn.Server):
         self._loop.call_soon_threadsafe(self._begin_end)
 
     def _begin_end(self) -> None:
-        self._service.closing.set()
+        self._service.begin_to_close()
         self._ending = asyncio.ensure_future(self._end())
 
     async def _end(self) -> None:
@@ -126,6 +150,11 @@ class Server(uvicorn.Server):
                 break
             await asyncio.sleep(0.05)
         self.should_exit = True
+
+
+def _address(server: asyncio.Server) -> str:
+    host, port, *_ = server.sockets[0].getsockname()
+    return f"{f'[{host}]' if ':' in host else host}:{port}"
 
 
 class SafeHeaders:

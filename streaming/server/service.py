@@ -6,8 +6,9 @@ import asyncio
 import math
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -19,6 +20,7 @@ from starlette.requests import HTTPConnection
 from asr.errors import AudioError, ConfigError
 from asr.recognizer import Recognizer
 from streaming.endpointing import EndpointRules
+from streaming.in_step import Turns
 from streaming.server.limits import Limits, Places, Refused
 from streaming.stream import Final, Partial, Stream
 
@@ -30,7 +32,8 @@ DELAYS = (0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0, 10.0)
 
 
 class Service:
-    """One for a process. Streams run on as many threads as the recogniser was given cores."""
+    """One for a process. Streams take turns on as many threads as the recogniser was given cores;
+    recordings and custom words have as many of their own, so that no stream waits for them."""
 
     def __init__(
         self, recognizer: Recognizer, limits: Limits, token: str | None, workers: int
@@ -38,7 +41,8 @@ class Service:
         self.recognizer, self.limits, self._token = recognizer, limits, token
         self.places = Places(limits)
         self.closing = asyncio.Event()
-        self._workers = ThreadPoolExecutor(workers, "recognise")
+        self._patient = set[asyncio.Timeout]()
+        self._workers = ThreadPoolExecutor(workers, "recordings")
         self._with_words = lru_cache(DECODERS_KEPT)(recognizer.with_words)
         self.registry = CollectorRegistry()
         self.heard_seconds = Counter(
@@ -52,10 +56,11 @@ class Service:
         )
         self.delay_seconds = Histogram(
             "rill_delay_seconds",
-            "From the arrival of sound until its words were ready.",
+            "From the arrival of a chunk's last samples until its words were ready.",
             buckets=DELAYS,
             registry=self.registry,
         )
+        self.turns = Turns(workers, self.work_seconds.inc)
         streams = Gauge("rill_streams", "Streams that run now.", registry=self.registry)
         streams.set_function(lambda: self.places.taken)
 
@@ -72,7 +77,7 @@ class Service:
             raise Refused("unauthorised", "a token is needed, or another one", 4401, 401)
 
     async def run(self, work: Callable[..., Result], *arguments: object) -> Result:
-        """Work of the recogniser, on one of its threads."""
+        """Work of the recogniser that is no stream's, on a thread."""
         began = time.monotonic()
         try:
             return await asyncio.get_running_loop().run_in_executor(self._workers, work, *arguments)
@@ -108,13 +113,29 @@ class Service:
             raise Refused("bad_words", str(error)) from None
         return LiveStream(self, stream, sample_rate, in_step)
 
+    @contextmanager
+    def told_of_closing(self, patience: asyncio.Timeout) -> Iterator[None]:
+        """When the server closes, the patience ends at once."""
+        self._patient.add(patience)
+        try:
+            yield
+        finally:
+            self._patient.discard(patience)
+
+    def begin_to_close(self) -> None:
+        """No new streams; who waits for a message waits no longer."""
+        self.closing.set()
+        for patience in self._patient:
+            patience.reschedule(0.0)
+
     def close(self) -> None:
         """No more work comes."""
+        self.turns.close()
         self._workers.shutdown(wait=False, cancel_futures=True)
 
 
 class LiveStream:
-    """A `Stream` whose work is done on the workers' threads, within the limits."""
+    """A `Stream` that takes turns with the others, within the limits."""
 
     def __init__(self, service: Service, stream: Stream, sample_rate: float, in_step: bool) -> None:
         self._service, self._stream, self._rate = service, stream, sample_rate
@@ -138,7 +159,10 @@ class LiveStream:
                 f"{len(data)} bytes are no whole number of {encoding} samples of "
                 f"{SAMPLE_BYTES[encoding]} bytes",
             )
-        samples = np.frombuffer(data, "<i2" if encoding == "pcm16" else "<f4")
+        return await self.hear(np.frombuffer(data, "<i2" if encoding == "pcm16" else "<f4"))
+
+    async def hear(self, samples: np.ndarray) -> list[Partial]:
+        """The same for [samples] as `Stream.push` takes them."""
         seconds = len(samples) / self._rate
         limits, elapsed = self._service.limits, time.monotonic() - self._began
         if self.seconds_heard + seconds > limits.longest_seconds:
@@ -152,15 +176,19 @@ class LiveStream:
                 "or a file to /v1/audio/transcriptions",
             )
         arrived = time.monotonic()
+        answer = self._service.turns.push(self._stream, samples)
+        waits = not answer.done()  # as long as no chunk is whole, it does not
         try:
-            events = await self._service.run(self._stream.push, samples)
+            events = await asyncio.wrap_future(answer) if waits else answer.result()
         except AudioError as error:
             raise Refused("bad_audio", str(error)) from None
         self._service.heard_seconds.inc(seconds)
-        self._service.delay_seconds.observe(time.monotonic() - arrived)
+        if waits:
+            self._service.delay_seconds.observe(time.monotonic() - arrived)
         return events
 
     async def finish(self) -> list[Final]:
         """The last utterance, if anything was said in it or has to be taken back."""
-        final = await self._service.run(self._stream.finish)
-        return [final] if final.words or final.revised else []
+        told = await asyncio.wrap_future(self._service.turns.finish(self._stream))
+        finals = [event for event in told if isinstance(event, Final)]
+        return [final for final in finals if final.words or final.revised]

@@ -56,7 +56,10 @@ def number(value: object, name: str) -> float:
     """A number that a client gave; raises Refused for anything else."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise Refused("bad_message", f"{name}: expected a number")
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError:  # a whole number of hundreds of digits
+        raise Refused("bad_message", f"{name}: too large") from None
 
 
 async def receive_within(websocket: WebSocket, service: Service) -> str | bytes | None:
@@ -65,24 +68,17 @@ async def receive_within(websocket: WebSocket, service: Service) -> str | bytes 
     Raises:
         Refused: nothing came for too long, or too much at once.
     """
-    receiving = asyncio.ensure_future(websocket.receive())
-    closing = asyncio.ensure_future(service.closing.wait())
+    if service.closing.is_set():
+        return None
+    seconds = service.limits.idle_seconds
     try:
-        await asyncio.wait(
-            (receiving, closing),
-            timeout=service.limits.idle_seconds,
-            return_when=asyncio.FIRST_COMPLETED,
-        )
-        if closing.done():
+        async with asyncio.timeout(seconds) as patience:
+            with service.told_of_closing(patience):
+                message = await websocket.receive()
+    except TimeoutError:
+        if service.closing.is_set():
             return None
-        if not receiving.done():
-            raise Refused(
-                "idle", f"no message for {service.limits.idle_seconds:.0f} s; send keepalive", 4408
-            )
-        message = receiving.result()
-    finally:
-        receiving.cancel()
-        closing.cancel()
+        raise Refused("idle", f"no message for {seconds:.0f} s; send keepalive", 4408) from None
     if message["type"] == "websocket.disconnect":
         return None
     data: str | bytes = message.get("text") or message.get("bytes") or b""

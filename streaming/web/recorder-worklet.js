@@ -1,5 +1,5 @@
 // Runs on the audio thread: turns what the microphone gives into blocks of 16-bit samples.
-// A block is 100 ms: short beside the recogniser's 320 ms chunks, and ten messages a second.
+// A block is 100 ms: short beside the recogniser's 120 ms chunks, and ten messages a second.
 
 const BLOCK_SECONDS = 0.1;
 

@@ -13,11 +13,11 @@ import jiwer
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asr.acoustic_model import AcousticModel
-from asr.audio import Samples
+from asr.audio import SAMPLE_RATE, Samples
 from asr.engine import ONNX_FOLDER, AcousticConfig, Emitted, Engine, join, load_engine
 from asr.errors import ConfigError, ModelError
 from asr.features import log_mel
@@ -76,6 +76,29 @@ def test_a_stream_is_heard_alike_however_it_is_cut(
     expected = streamed(reference, noise(frames), [])
     for a, b in zip(expected, streamed(exported, noise(frames), cuts)):
         np.testing.assert_allclose(b, a, atol=TOLERANCE)
+
+
+@settings(max_examples=8)
+@given(cuts=st.lists(st.integers(0, 500), max_size=40).map(sorted))
+def test_int8_is_the_same_to_the_last_bit_however_it_is_cut(
+    recognizer: Recognizer, speech: Samples, cuts: list[int]
+) -> None:
+    frames = log_mel(speech[: 5 * SAMPLE_RATE])
+    expected = streamed(recognizer.engine, frames, list(range(32, len(frames), 32)))
+    for a, b in zip(expected, streamed(recognizer.engine, frames, cuts)):
+        np.testing.assert_array_equal(b, a)
+
+
+@given(begun=st.lists(st.integers(0, 30), min_size=1, max_size=4))
+def test_voices_together_are_heard_as_each_alone(
+    engines: tuple[Engine, Engine], begun: list[int]
+) -> None:
+    for engine in engines:
+        states = [engine.step(engine.initial_state(), noise(frames))[0] for frames in begun]
+        together = engine.step_together(states, [noise(50)] * len(states))
+        for state, (_, emission) in zip(states, together, strict=True):
+            for a, b in zip(engine.step(state, noise(50))[1], emission):
+                np.testing.assert_array_equal(b, a)
 
 
 def test_the_bundled_export_is_of_the_bundled_weights(tmp_path: Path) -> None:

@@ -17,7 +17,6 @@ import pytest
 
 from asr.audio import SAMPLE_RATE, Samples
 from asr.recognizer import Recognizer
-from streaming.stream import Final, Stream
 from tests.conftest import DEMO
 
 httpx = pytest.importorskip("httpx")
@@ -45,24 +44,6 @@ def server() -> Iterator[str]:
     yield address
     process.terminate()
     assert process.wait(timeout=20) == 0
-
-
-@pytest.fixture(scope="module")
-def pcm(speech: Samples) -> bytes:
-    return (speech[: 4 * SAMPLE_RATE] * 32767).astype("<i2").tobytes()
-
-
-@pytest.fixture(scope="module")
-def expected(recognizer: Recognizer, pcm: bytes) -> list[dict[str, Any]]:
-    """The words of the finals that a `Stream` tells of the same sound."""
-    stream = Stream(recognizer)
-    events = [*stream.push(np.frombuffer(pcm, "<i2")), stream.finish()]
-    return [
-        {"word": w.word, "start": round(w.start, 3), "end": round(w.end, 3)}
-        for event in events
-        if isinstance(event, Final)
-        for w in event.words
-    ]
 
 
 @asynccontextmanager
@@ -98,7 +79,7 @@ def test_a_stream_says_what_the_recogniser_says(
     server: str, pcm: bytes, expected: list[dict[str, Any]]
 ) -> None:
     messages = asyncio.run(recite(server, pcm, 37))
-    assert messages[0] == {"type": "ready", "latency_ms": 235, "chunk_ms": 320}
+    assert messages[0] == {"type": "ready", "latency_ms": 235, "chunk_ms": 120}
     assert any(message["type"] == "partial" and message["text"] for message in messages)
     assert messages[-1] == {"type": "done", "duration": 4.0}
     assert final_words(messages) == expected and len(expected) > 3

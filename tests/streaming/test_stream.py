@@ -222,6 +222,17 @@ def test_a_saved_stream_goes_on_in_another_process(
     assert result.stdout.splitlines() == unbroken
 
 
+def test_a_restored_stream_has_its_rules_and_name(recognizer: Recognizer) -> None:
+    rules = EndpointRules(silence_after_words=0.4, least_sureness=0.1)
+    saved = Stream(recognizer, 44_100, rules, "door", second_pass=False).save()
+    restored = Stream.restore(saved, recognizer)
+    assert (restored.rules, restored.name, restored.second_pass) == (rules, "door", False)
+    with pytest.raises(AudioError, match="door: "):
+        restored.push(np.array([np.nan], np.float32))
+    others = EndpointRules(silence_after_words=0.8)
+    assert Stream.restore(saved, recognizer, others).rules == others
+
+
 @pytest.mark.parametrize("data", [b"", b"\0" * 8, b"nonsense" * 40])
 def test_damaged_state_is_told(recognizer: Recognizer, data: bytes) -> None:
     with pytest.raises(ModelError, match="state of a stream"):
@@ -288,3 +299,33 @@ def test_silence_and_noise_say_nothing(recognizer: Recognizer) -> None:
 )
 def test_endpoint_rules(utterance: float, silence: float, has_words: bool, decision: str) -> None:
     assert endpoint(EndpointRules(), utterance, silence, has_words) == decision
+
+
+@pytest.mark.parametrize(
+    ("silence", "has_words", "decision"),
+    [(0.96, True, "none"), (1.0, True, "pause"), (2.16, False, "none"), (2.2, False, "pause")],
+)
+def test_sound_that_is_not_judged_yet_is_silence_too(
+    silence: float, has_words: bool, decision: str
+) -> None:
+    assert endpoint(EndpointRules(), 5.0, silence, has_words, ahead_seconds=0.2) == decision
+
+
+def test_a_short_pause_is_one_whatever_comes_after() -> None:
+    assert endpoint(EndpointRules(), 25.0, 0.16, True, ahead_seconds=0.2) == "none"
+    assert endpoint(EndpointRules(), 25.0, 0.2, True, ahead_seconds=0.2) == "pause"
+    quick = EndpointRules(silence_after_words=0.3)
+    assert endpoint(quick, 5.0, 0.16, True, ahead_seconds=0.2) == "none"
+
+
+def test_an_utterance_ends_when_its_silence_is_over(
+    recognizer: Recognizer, speech: Samples
+) -> None:
+    """The sound that has to come until a final is told, in running time: no work is counted."""
+    stream = Stream(recognizer, rules=EndpointRules(silence_after_words=0.6))
+    sound = np.concatenate([speech, np.zeros(2 * SAMPLE_RATE, np.float32)])
+    for begin in range(0, len(sound), 320):
+        if finals := [e for e in stream.push(sound[begin : begin + 320]) if isinstance(e, Final)]:
+            break
+    late = stream.seconds_heard - finals[0].words[-1].end - 0.6
+    assert -0.1 <= late <= 0.2

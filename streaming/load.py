@@ -1,0 +1,291 @@
+"""What a machine carries: `rill benchmark --streams 1,10,25,50,100`.
+
+Voices speak in real time in this process, as a server hears them: pieces of 100 ms, different
+recordings one after another with a pause between, begun at different moments. `Turns` hears them on
+one thread a core. The delay of a piece is from the moment at which it was spoken to that at which
+what came of it was told; pieces that complete no chunk, and need next to no work, do not count.
+"""
+
+from __future__ import annotations
+
+import heapq
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from dataclasses import asdict, dataclass, field
+from itertools import chain, cycle, islice, zip_longest
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from asr.audio import SAMPLE_RATE, Samples, read_audio
+from asr.errors import ConfigError
+from asr.recognizer import Recognizer
+from asr.transcribing import find_recordings
+from streaming.benchmark import resident_bytes
+from streaming.in_step import Turns, push_in_step
+from streaming.stream import Partial, Stream
+
+PIECE_SECONDS = 0.1
+PAUSE_SECONDS = 1.5  # between two recordings: longer than the silence that ends an utterance
+BEGIN_SECONDS = 2.0  # in which all voices begin; what is told in it does not count
+IN_STEP = (1, 50)  # voices
+MOST_RECORDINGS = 50  # of a folder
+MEMORY_STREAMS = 20
+UTTERANCE_SECONDS = 10  # of an utterance that runs while memory is measured
+
+
+@dataclass(frozen=True)
+class Load:
+    """So many voices at once in real time. Delays in milliseconds."""
+
+    streams: int
+    delay_ms_median: float
+    delay_ms_p95: float
+    delay_ms_worst: float
+    cores_used: float  # CPU time in a second of real time, the voices' own included
+    real_time_factor: float  # CPU time of a stream in a second of its sound
+
+    def line(self) -> str:
+        """For people."""
+        return (
+            f"{self.streams} in real time: delay median {self.delay_ms_median:.0f} ms, "
+            f"95 % within {self.delay_ms_p95:.0f} ms, worst {self.delay_ms_worst:.0f} ms; "
+            f"{self.cores_used:.2f} cores, real-time factor a stream {self.real_time_factor:.4f}"
+        )
+
+
+@dataclass(frozen=True)
+class InStep:
+    """As fast as it goes, all streams chunk by chunk."""
+
+    streams: int
+    real_time_factor: float  # CPU time of a stream in a second of its sound
+
+    def line(self) -> str:
+        """For people."""
+        return (
+            f"in step, as fast as it goes: {self.streams} stream{'s' * (self.streams > 1)}, "
+            f"real-time factor a stream {self.real_time_factor:.4f}"
+        )
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Of each further stream, in KiB."""
+
+    at_its_begin: float
+    in_an_utterance: float  # after so many seconds of it: frames, emissions and the beam
+
+    def line(self) -> str:
+        """For people."""
+        return (
+            f"memory of each further stream: {self.at_its_begin:.0f} KiB, and "
+            f"{self.in_an_utterance:.0f} KiB after {UTTERANCE_SECONDS} s of an utterance"
+        )
+
+
+def load(
+    source: Path,
+    model: Path,
+    streams: str,
+    seconds: float,
+    cores: int,
+    report: Callable[[str], None],
+) -> dict[str, Any]:
+    """Report memory, voices in step, and each number of voices in real time; all of it as JSON.
+
+    Args:
+        source: a recording or a folder of them.
+        streams: numbers of voices, as "1,10,50".
+        seconds: of real time for each of them.
+        cores: that this process keeps to, with a thread on each.
+
+    Raises:
+        ConfigError, AudioError, ModelError: what cannot be honoured.
+    """
+    counts = _numbers(streams)
+    _keep_to(cores)
+    paths = find_recordings([str(source)])[:MOST_RECORDINGS]
+    recordings = [read_audio(path) for path in paths]
+    recognizer = Recognizer.load(model, threads=1)
+    recognizer.warm_up()
+    report(
+        f"{len(recordings)} recordings, {sum(map(len, recordings)) / SAMPLE_RATE:.0f} s; "
+        f"{cores} core{'s' * (cores > 1)}; {recognizer.engine.description}"
+    )
+    memory = memory_of_a_stream(recognizer, recordings)
+    report(memory.line())
+    in_step = []
+    for count in IN_STEP:
+        in_step.append(voices_in_step(recognizer, recordings, count, seconds))
+        report(in_step[-1].line())
+    curve = []
+    for count in counts:
+        curve.append(voices_in_real_time(recognizer, recordings, count, seconds, cores))
+        report(curve[-1].line())
+    return {
+        "cores": cores,
+        "memory_kib": asdict(memory),
+        "in_step": [asdict(one) for one in in_step],
+        "real_time": [asdict(one) for one in curve],
+    }
+
+
+def voices_in_real_time(
+    recognizer: Recognizer,
+    recordings: Sequence[Samples],
+    streams: int,
+    seconds: float,
+    workers: int,
+) -> Load:
+    """Delays and CPU time while so many voices speak."""
+    turns = Turns(workers)
+    voices = [
+        _Voice(turns, Stream(recognizer), _pieces(recordings, first)) for first in range(streams)
+    ]
+    began = time.monotonic()
+    due = [(began + BEGIN_SECONDS * k / streams, k) for k in range(streams)]
+    heapq.heapify(due)
+    ends, cpu_began = began + BEGIN_SECONDS + seconds, None
+    while (at := due[0][0]) < ends:
+        time.sleep(max(0.0, at - time.monotonic()))
+        if cpu_began is None and at >= began + BEGIN_SECONDS:
+            cpu_began = time.process_time()
+        _, number = heapq.heappop(due)
+        voices[number].speak(at)
+        heapq.heappush(due, (at + PIECE_SECONDS, number))
+    cpu = time.process_time() - (cpu_began or 0.0)
+    now = time.monotonic()
+    turns.close()
+    delays = [
+        1000 * (told - spoken)
+        for voice in voices
+        # What was not yet told has waited so long at least.
+        for spoken, told in zip_longest(
+            voice.spoken, voice.told[: len(voice.spoken)], fillvalue=now
+        )
+        if spoken >= began + BEGIN_SECONDS
+    ]
+    median, p95 = np.percentile(delays, [50, 95])
+    return Load(
+        streams, float(median), float(p95), max(delays), cpu / seconds, cpu / seconds / streams
+    )
+
+
+def voices_in_step(
+    recognizer: Recognizer, recordings: Sequence[Samples], streams: int, seconds: float
+) -> InStep:
+    """CPU time of so many streams that hear `seconds` of sound each, chunk by chunk."""
+    chunk_seconds = recognizer.chunk_samples / SAMPLE_RATE
+    chunks = max(1, round(seconds / chunk_seconds))
+    voices = [list(islice(_pieces(recordings, k, chunk_seconds), chunks)) for k in range(streams)]
+    heard_by = [Stream(recognizer) for _ in voices]
+    began = time.process_time()
+    for pieces in zip(*voices):
+        push_in_step(heard_by, pieces)
+    used = time.process_time() - began
+    return InStep(streams, used / (chunks * chunk_seconds * streams))
+
+
+def memory_of_a_stream(recognizer: Recognizer, recordings: Sequence[Samples]) -> Memory:
+    """By how much each of some streams makes this process larger."""
+    chunk_seconds = recognizer.chunk_samples / SAMPLE_RATE
+    chunks = round(UTTERANCE_SECONDS / chunk_seconds)
+    longest = max(recordings, key=len)
+    sound = list(islice(_pieces([longest], 0, chunk_seconds, pause=0.0), chunks))
+    sizes = [resident_bytes()]
+    streams = [Stream(recognizer, second_pass=True) for _ in range(MEMORY_STREAMS)]
+    push_in_step(streams, [sound[0]] * len(streams))
+    sizes.append(resident_bytes())
+    for piece in sound[1:]:
+        push_in_step(streams, [piece] * len(streams))
+    sizes.append(resident_bytes())
+    begin, utterance = ((size - sizes[0]) / len(streams) / 1024 for size in sizes[1:])
+    return Memory(begin, utterance)
+
+
+@dataclass(eq=False)
+class _Voice:
+    """One client: it sends what has been spoken as soon as it was answered."""
+
+    turns: Turns
+    stream: Stream
+    pieces: Iterator[Samples]
+    spoken: list[float] = field(default_factory=list)  # moments at which a chunk became whole
+    told: list[float] = field(default_factory=list)  # when what came of it was told
+    _unsent: list[Samples] = field(default_factory=list)
+    _samples: int = 0
+    _sending: bool = False
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def speak(self, at: float) -> None:
+        """The next piece, which ends at that moment."""
+        piece, chunk = next(self.pieces), self.stream.recognizer.chunk_samples
+        with self._lock:
+            self._unsent.append(piece)
+            self._samples += len(piece)
+            if self._samples // chunk > (self._samples - len(piece)) // chunk:
+                self.spoken.append(at)
+        self._send()
+
+    def _send(self) -> None:
+        with self._lock:
+            if self._sending or not self._unsent:
+                return
+            self._sending = True
+            samples, self._unsent = np.concatenate(self._unsent), []
+            whole = len(self.spoken)
+
+        def answered(answer: Future[list[Partial]]) -> None:
+            if answer.exception():
+                return  # the threads have been closed
+            self.told += [time.monotonic()] * (whole - len(self.told))
+            with self._lock:
+                self._sending = False
+            self._send()
+
+        self.turns.push(self.stream, samples).add_done_callback(answered)
+
+
+def _pieces(
+    recordings: Sequence[Samples],
+    first: int,
+    seconds: float = PIECE_SECONDS,
+    pause: float = PAUSE_SECONDS,
+) -> Iterator[Samples]:
+    """The recordings over and over, with pauses, from a place in the `first` on."""
+    size, silence = round(seconds * SAMPLE_RATE), round(pause * SAMPLE_RATE)
+    order = [recordings[(first + k) % len(recordings)] for k in range(len(recordings))]
+    begin = first * 7919 * size // 100 % len(order[0])
+    rest = np.zeros(0, np.float32)
+    for recording in chain([order[0][begin:]], order[1:], cycle(order)):
+        rest = np.concatenate([rest, np.pad(recording, (0, silence))])
+        while len(rest) >= size:
+            piece, rest = rest[:size], rest[size:]
+            yield piece
+
+
+def _keep_to(count: int) -> None:
+    """Let this process, and threads that it begins from now on, run on so many cores alone.
+
+    Raises:
+        ConfigError: there are fewer, or the system cannot do it.
+    """
+    if not hasattr(os, "sched_setaffinity"):
+        raise ConfigError("--cores needs Linux")
+    cores = sorted(os.sched_getaffinity(0))
+    if count > len(cores):
+        raise ConfigError(f"--cores {count}: this process may use {len(cores)}")
+    os.sched_setaffinity(0, cores[:count])
+
+
+def _numbers(text: str) -> list[int]:
+    """The numbers in "1,10,25"; raises ConfigError for anything else."""
+    numbers = text.split(",")
+    if not all(number.strip().isdigit() and int(number) for number in numbers):
+        raise ConfigError(f"--streams {text}: expected numbers as in 1,10,25,50,100")
+    return [int(number) for number in numbers]

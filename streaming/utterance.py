@@ -1,0 +1,145 @@
+"""The utterance that a stream is hearing: what came of it so far, when it ends, and its words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from asr.engine import Emission, Emitted
+from asr.features import MEL_BANDS
+from asr.recognizer import Heard, Recognizer, shift_words
+from asr.transcript import Alternative, Word
+from streaming.endpointing import Endpoint, EndpointRules, endpoint
+from streaming.evidence import believed, sureness
+
+STEPS_AT_ONCE = 64  # that the second pass decodes before others have their turn
+
+
+@dataclass(frozen=True)
+class Partial:
+    """What was heard of the utterance so far; it may still change."""
+
+    words: tuple[Word, ...]
+
+    @property
+    def text(self) -> str:
+        """The words, divided by spaces."""
+        return " ".join(word.word for word in self.words)
+
+
+@dataclass(frozen=True)
+class Final(Partial):
+    """An utterance that has ended; its words will not change. No words: nothing was said."""
+
+    revised: bool = False  # words that the last Partial told are not the first words of this
+    alternatives: tuple[Alternative, ...] = ()  # as many as the recogniser was asked for
+
+
+class Utterance:
+    """From its first step to its endpoint."""
+
+    def __init__(
+        self,
+        recognizer: Recognizer,
+        rules: EndpointRules,
+        second_pass: bool,
+        first_step: int = 0,
+        frames: np.ndarray | None = None,
+    ) -> None:
+        """An utterance of which nothing was heard.
+
+        Args:
+            second_pass: read it again when it has ended, in both directions.
+            first_step: of the network, counted from the begin of the stream.
+            frames: [frames, mels] of it that came before its first step did.
+        """
+        self._recognizer, self._rules, self._second_pass = recognizer, rules, second_pass
+        self._step_seconds = recognizer.engine.config.step_ms / 1000
+        self.first_step = first_step
+        # Of this utterance, and some that come after.
+        self._frames = [np.zeros((0, MEL_BANDS), np.float32) if frames is None else frames]
+        self.emissions: list[Emitted] = []  # from which the decoding can be made again
+        self._decoding = recognizer.decoder.begin()
+        self._sure: list[np.ndarray] = []  # of its steps, streaming/evidence.py
+        self._speech_heard = False
+        self.silent_steps = 0
+        self.shown: tuple[Word, ...] = ()  # by the last Partial
+        self.ends: Endpoint = "none"
+
+    @property
+    def frames(self) -> np.ndarray:
+        """[frames, mels] for the second pass."""
+        self._frames = [np.concatenate(self._frames)]
+        return self._frames[0]
+
+    def hear(self, heard: Heard) -> None:
+        """The next steps."""
+        emission = heard.emission
+        if self._second_pass:
+            self._frames.append(heard.frames)
+        self._decoding.push(emission)
+        self.emissions.append(emission)
+        self._sure.append(sureness(emission))
+        speech = np.flatnonzero(self._sure[-1])
+        self._speech_heard |= len(speech) > 0
+        steps = emission.phones.shape[1]
+        self.silent_steps = (
+            steps - 1 - int(speech[-1]) if len(speech) else self.silent_steps + steps
+        )
+
+    def news(self) -> list[Partial]:
+        """The words so far, if they are others than before; sets `ends`."""
+        words = self._in_recording(self._believed(self._decoding.words(), self._sure))
+        self.ends = endpoint(
+            self._rules,
+            self._decoding.steps * self._step_seconds,
+            self.silent_steps * self._step_seconds,
+            bool(words),
+            self._recognizer.ahead_steps * self._step_seconds,
+        )
+        if self.ends != "none" or [w.word for w in words] == [w.word for w in self.shown]:
+            return []
+        self.shown = words
+        return [Partial(words)]
+
+    def final(self, latest: float) -> Iterator[Final | None]:
+        """The utterance as it is told at its end: pieces of work, of which the last gives it.
+
+        Args:
+            latest: seconds; no word ends after it.
+        """
+        decoding, sure = self._decoding, self._sure
+        if self._second_pass and self._speech_heard:
+            # With the frames that come after it as look-ahead, but without their steps.
+            emission = self._recognizer.engine.read(self.frames)
+            yield None
+            decoding = self._recognizer.decoder.begin()
+            sure = [sureness(emission)[: self._decoding.steps]]
+            for begin in range(0, self._decoding.steps, STEPS_AT_ONCE):
+                steps = slice(begin, min(begin + STEPS_AT_ONCE, self._decoding.steps))
+                decoding.push(Emission(*(part[:, steps] for part in emission)))
+                yield None
+        words = self._in_recording(self._believed(decoding.words(finished=True), sure), latest)
+        shown = [word.word for word in self.shown]
+        revised = [word.word for word in words[: len(shown)]] != shown
+        alternatives = self._recognizer.alternatives_of(decoding) if words else ()
+        yield Final(words, revised, alternatives)
+
+    def next(self) -> Utterance:
+        """The one that begins where this ends, with the frames heard that belong to it."""
+        steps = self._decoding.steps
+        frames = self.frames[steps * self._recognizer.engine.config.frames_per_step :]
+        return Utterance(
+            self._recognizer, self._rules, self._second_pass, self.first_step + steps, frames
+        )
+
+    def _believed(self, words: list[Word], sure: list[np.ndarray]) -> list[Word]:
+        if not words:
+            return []
+        least = self._rules.least_sureness
+        return believed(words, np.concatenate(sure), self._step_seconds, least)
+
+    def _in_recording(self, words: list[Word], latest: float = float("inf")) -> tuple[Word, ...]:
+        return shift_words(words, self.first_step * self._step_seconds, latest)

@@ -1,0 +1,236 @@
+"""Clients that come, speak a little and vanish, in several ways: nothing of them stays, and nobody
+else loses a word."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import os
+import random
+import signal
+import socket
+import struct
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.streaming.test_server import START, connected, final_words, httpx, websockets
+
+MEBIBYTE = 2**20
+COUNTED = ("tasks", "threads", "descriptors")
+WAVE = 30  # clients at once; there are places for eight
+SERVER = """
+import asyncio
+from asr.recognizer import Recognizer
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+from streaming.server.app import create_app, run
+from streaming.server.limits import Limits
+
+async def tasks(request):
+    return JSONResponse(len(asyncio.all_tasks()))
+
+limits = Limits(streams=8, streams_per_client=8, idle_seconds=2.0, slow_reader_seconds=1.0)
+app = create_app(Recognizer.load(threads=1), limits)
+app.router.routes.insert(0, Route("/tasks", tasks))
+run(app, "127.0.0.1", 0, lambda at: print(at, flush=True))
+"""
+
+
+class Server:
+    """A server of its own process, and what that holds."""
+
+    def __init__(self) -> None:
+        command = [sys.executable, "-c", SERVER]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert self.process.stdout is not None
+        self.address = self.process.stdout.readline().split("//")[1].strip().rstrip("/")
+
+    def held(self) -> dict[str, int]:
+        """Tasks, threads, file descriptors and bytes resident."""
+        proc = Path(f"/proc/{self.process.pid}")
+        status = dict(line.split(":", 1) for line in (proc / "status").read_text().splitlines())
+        return {
+            "tasks": httpx.get(f"http://{self.address}/tasks").json(),
+            "threads": int(status["Threads"]),
+            "descriptors": len(os.listdir(proc / "fd")),
+            "resident": int(status["VmRSS"].split()[0]) * 1024,
+        }
+
+    async def settled(self, least: dict[str, int]) -> dict[str, int]:
+        """What is held when it is no more than `least`; or after a while, whatever it is."""
+        for _ in range(200):
+            nobody = httpx.get(f"http://{self.address}/health").json()["streams"] == 0
+            held = self.held()
+            if nobody and all(held[what] <= least[what] for what in COUNTED):
+                break
+            await asyncio.sleep(0.1)
+        return held
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    if not Path("/proc/self/fd").exists():
+        pytest.skip("needs /proc")
+    server = Server()
+    yield server
+    server.process.terminate()
+    assert server.process.wait(timeout=30) == 0
+
+
+async def leave(address: str, pcm: bytes) -> None:
+    """Closes without finish; or is refused, for all places are taken."""
+    async with connected(address) as socket:
+        await socket.send(json.dumps(START))
+        await socket.send(pcm[:40_000])
+        await socket.recv()
+
+
+async def reset(address: str, pcm: bytes) -> None:
+    """The connection breaks while sound is on its way."""
+    socket_ = await websockets.connect(f"ws://{address}/v1/stream")
+    await socket_.send(json.dumps(START))
+    await socket_.send(pcm[:40_000])
+    raw = socket_.transport.get_extra_info("socket")
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    socket_.transport.abort()
+
+
+async def never_read(address: str, pcm: bytes) -> None:
+    """Half-open: speaks, reads nothing, answers no close, and is gone when it was given up."""
+    _, writer = await handshake(address)
+    writer.write(frame(1, json.dumps(START).encode()) + frame(2, pcm[:40_000]))
+    writer.transport.pause_reading()  # type: ignore[attr-defined]
+    await asyncio.sleep(3)
+    writer.transport.abort()
+
+
+async def stop_in_a_message(address: str, pcm: bytes) -> None:
+    _, writer = await handshake(address)
+    writer.write(frame(1, json.dumps(START).encode()) + frame(2, pcm[:40_000])[:9_000])
+    await writer.drain()
+    writer.transport.abort()
+
+
+async def stop_in_the_handshake(address: str, pcm: bytes) -> None:
+    host, port = address.split(":")
+    _, writer = await asyncio.open_connection(host, int(port))
+    writer.write(b"GET /v1/stream HTTP/1.1\r\nUpgra")
+    await writer.drain()
+    writer.transport.abort()
+
+
+async def finish_and_go(address: str, pcm: bytes) -> None:
+    """Does not wait for its last words."""
+    async with connected(address) as socket:
+        for message in (json.dumps(START), pcm[:40_000], '{"type": "finish"}'):
+            await socket.send(message)
+        socket.transport.abort()
+
+
+async def handshake(address: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    host, port = address.split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    key = base64.b64encode(os.urandom(16)).decode()
+    lines = (
+        "GET /v1/stream HTTP/1.1", f"Host: {address}", "Upgrade: websocket",
+        "Connection: Upgrade", f"Sec-WebSocket-Key: {key}", "Sec-WebSocket-Version: 13", "", "",
+    )  # fmt: skip
+    writer.write("\r\n".join(lines).encode())
+    await reader.readuntil(b"\r\n\r\n")
+    return reader, writer
+
+
+def frame(kind: int, data: bytes) -> bytes:
+    """A message of a WebSocket client, its mask being zero: 1 is text, 2 is binary."""
+    return struct.pack("!BBQ4x", 0x80 | kind, 0x80 | 127, len(data)) + data
+
+
+RUDE = (leave, reset, never_read, stop_in_a_message, stop_in_the_handshake, finish_and_go)
+
+
+async def wave(server: Server, pcm: bytes, number: int) -> list[dict[str, Any]]:
+    """One client that behaves, there before all the others; its messages."""
+    choose = random.Random(number)
+    async with connected(server.address) as polite:
+        await polite.send(json.dumps(START))
+        messages = [json.loads(await polite.recv())]
+
+        async def vanish() -> None:
+            with suppress(OSError, websockets.WebSocketException, asyncio.IncompleteReadError):
+                await choose.choice(RUDE)(server.address, pcm)
+
+        others = asyncio.gather(*(vanish() for _ in range(WAVE)))
+        for begin in range(0, len(pcm), 8_000):
+            await polite.send(pcm[begin : begin + 8_000])
+            await asyncio.sleep(0.05)
+        await polite.send('{"type": "finish"}')
+        messages += [json.loads(message) async for message in polite]
+        await others
+    return messages
+
+
+def harm(server: Server, pcm: bytes, waves: int, expected: list[dict[str, Any]]) -> int:
+    """Many waves after one that warms up; bytes by which the resident memory grew since. All else
+    must be as it was at first."""
+
+    async def after_a_wave(number: int, before: dict[str, int]) -> dict[str, int]:
+        assert final_words(await wave(server, pcm, number)) == expected
+        return await server.settled(before)
+
+    before = server.held()
+    before["threads"] += 2  # that recognise: they begin when they are needed
+    warm = asyncio.run(after_a_wave(-1, before))
+    for number in range(waves):
+        after = asyncio.run(after_a_wave(number, before))
+    for what in COUNTED:
+        assert after[what] <= before[what], what
+    return after["resident"] - warm["resident"]
+
+
+def test_thirty_rude_clients_leave_nothing_behind(
+    server: Server, pcm: bytes, expected: list[dict[str, Any]]
+) -> None:
+    assert harm(server, pcm, 1, expected) < 64 * MEBIBYTE
+
+
+@pytest.mark.slow
+def test_a_thousand_rude_clients_leave_nothing_behind(
+    server: Server, pcm: bytes, expected: list[dict[str, Any]]
+) -> None:
+    grown = harm(server, pcm, 34, expected)
+    print(f"{34 * WAVE} connections, {grown / MEBIBYTE:.1f} MiB more")
+    assert grown < 32 * MEBIBYTE
+
+
+def test_all_say_their_last_words_when_the_server_is_ended_under_load(
+    server: Server, pcm: bytes, expected: list[dict[str, Any]]
+) -> None:
+    async def cut_short(begun: list[int]) -> list[dict[str, Any]]:
+        async with connected(server.address) as socket:
+            await socket.send(json.dumps(START))
+            messages = [json.loads(await socket.recv())]
+            await socket.send(pcm)
+            messages.append(json.loads(await socket.recv()))  # it is being heard
+            begun.append(1)
+            if len(begun) == 5:  # once: a second signal does not wait for anybody
+                server.process.send_signal(signal.SIGTERM)
+            return messages + [json.loads(message) async for message in socket]
+
+    async def together() -> list[list[dict[str, Any]]]:
+        begun: list[int] = []
+        rude = [never_read(server.address, pcm), reset(server.address, pcm)]
+        *told, _, _ = await asyncio.gather(
+            *(cut_short(begun) for _ in range(5)), *rude, return_exceptions=True
+        )
+        return told
+
+    for messages in asyncio.run(together()):
+        assert final_words(messages) == expected and messages[-1]["type"] == "done"
+    assert server.process.wait(timeout=30) == 0
