@@ -30,6 +30,7 @@ from asr.cli_options import (
     LexiconFile,
     Mode,
     Model,
+    SurenessOption,
     ThreadsOption,
     WordsFile,
     load_recognizer,
@@ -99,6 +100,7 @@ def transcribe(
         bool | None,
         typer.Option(help="Streaming mode: read each utterance again, in both directions."),
     ] = None,
+    sureness: SurenessOption = None,
     alternatives: AlternativesOption = 0,
     case: CaseOption = CaseChoice.lower,
     engine: EngineOption = None,
@@ -111,6 +113,8 @@ def transcribe(
 
     if second_pass is not None and mode is Mode.full:
         raise ConfigError("--second-pass belongs to --mode streaming; full mode reads once")
+    if sureness is not None and mode is Mode.full:
+        raise ConfigError("--sureness belongs to --mode streaming")
     if alternatives and format is not OutputFormat.json:
         raise ConfigError(
             f"--alternatives needs --format json; {format.value} has no place for them"
@@ -122,9 +126,13 @@ def transcribe(
     )
     read: Any = recognizer.transcribe_blocks
     if mode is Mode.streaming:
+        from streaming.endpointing import endpoint_rules
         from streaming.stream import transcribe_streaming
 
-        read = partial(transcribe_streaming, recognizer, second_pass=second_pass is not False)
+        rules = endpoint_rules(least_sureness=sureness)
+        read = partial(
+            transcribe_streaming, recognizer, rules=rules, second_pass=second_pass is not False
+        )
     titles = len(sources) > 1 and format is not OutputFormat.json
 
     with progress_bar(sources) as progress:
@@ -172,6 +180,7 @@ def listen(
     silence: Annotated[
         float, typer.Option(min=0.1, help="Seconds of silence after words that end an utterance.")
     ] = 1.2,
+    sureness: SurenessOption = None,
     alternatives: AlternativesOption = 0,
     case: CaseOption = CaseChoice.lower,
     engine: EngineOption = None,
@@ -179,7 +188,7 @@ def listen(
 ) -> None:
     """Write down what is said into the microphone, as it is said. Ctrl-C ends."""
     from streaming.captions import CaptionsInCase, JsonCaptions, PlainCaptions, TerminalCaptions
-    from streaming.endpointing import EndpointRules
+    from streaming.endpointing import endpoint_rules
     from streaming.listening import listen as listen_until
     from streaming.listening import stopped_by_signals
     from streaming.microphone import choose_device, default_device, input_devices
@@ -195,7 +204,7 @@ def listen(
     recognizer = load_recognizer(
         model, decoder, lm, lexicon, words, engine, threads, alternatives, grammar
     )
-    rules = EndpointRules(silence_after_words=silence)
+    rules = endpoint_rules(silence_after_words=silence, least_sureness=sureness)
     plain = JsonCaptions() if format is LiveFormat.json else PlainCaptions()
     captions = TerminalCaptions() if sys.stdout.isatty() and format is LiveFormat.text else plain
     with stopped_by_signals() as stop, closing(captions):
@@ -289,6 +298,7 @@ def benchmark(
     every: Annotated[
         int, typer.Option(min=1, help="With --delays: take every so many-th utterance.")
     ] = 1,
+    sureness: SurenessOption = None,
     threads: ThreadsOption = None,
 ) -> None:
     """Time a cold start, warm recognition in both modes, memory over hours of sound; or, with
@@ -297,7 +307,7 @@ def benchmark(
         from asr.cli_delays import report_delays
 
         chosen = load_recognizer(model, DecoderChoice.beam, None, None, None, threads=threads)
-        report_delays(chosen, delays, every)
+        report_delays(chosen, delays, every, sureness)
         return
     from asr.model_config import BUNDLED_MODEL
 

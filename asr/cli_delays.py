@@ -11,10 +11,11 @@ if TYPE_CHECKING:
     from asr.recognizer import Recognizer
 
 
-def report_delays(recognizer: Recognizer, corpus: Path, every: int) -> None:
+def report_delays(recognizer: Recognizer, corpus: Path, every: int, sureness: float | None) -> None:
     """Hear a corpus as live streams, with the second pass and without, and print how late words and
     finals are, and how many are wrong."""
     from asr.audio import read_audio
+    from streaming.endpointing import endpoint_rules
     from streaming.word_delay import measure_delays
     from training.corpora import find_corpus
     from training.evaluation import Reading, error_rates
@@ -29,7 +30,8 @@ def report_delays(recognizer: Recognizer, corpus: Path, every: int) -> None:
             recordings.append((samples, said))
     for second_pass in (True, False):
         name = "with the second pass" if second_pass else "without the second pass"
-        delays = measure_delays(recognizer, recordings, second_pass=second_pass)
+        rules = endpoint_rules(least_sureness=sureness)
+        delays = measure_delays(recognizer, recordings, rules, second_pass)
         say(f"{name}:")
         for line in delays.lines():
             say(f"  {line}")

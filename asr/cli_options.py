@@ -66,6 +66,15 @@ EngineOption = Annotated[
     EngineChoice | None,
     typer.Option(help="onnx (the default where the model was exported) or torch, the reference."),
 ]
+SurenessOption = Annotated[
+    float | None,
+    typer.Option(
+        min=0,
+        max=1,
+        help="Streaming: how sure the network must be of its phones around a word, 0.38 if not "
+        "given; 0 lets noise say words.",
+    ),
+]
 ThreadsOption = Annotated[
     int | None, typer.Option(min=1, help="Threads of the network; one a core if not given.")
 ]

@@ -26,6 +26,11 @@ class EndpointRules:
     least_sureness: float = 0.38
 
 
+def endpoint_rules(**wanted: float | None) -> EndpointRules:
+    """The rules with what was asked for in place of the defaults; None asks for nothing."""
+    return EndpointRules(**{name: value for name, value in wanted.items() if value is not None})
+
+
 def endpoint(
     rules: EndpointRules,
     utterance_seconds: float,

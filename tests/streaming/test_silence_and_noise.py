@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
+from typer.testing import CliRunner
 
-from asr.audio import Samples
+from asr.audio import SAMPLE_RATE, Samples
+from asr.cli import app
 from asr.engine import Emission
+from asr.errors import ConfigError
 from asr.recognizer import Recognizer
 from asr.transcript import Word
 from streaming.endpointing import EndpointRules
@@ -85,6 +90,16 @@ def test_speech_after_noise_is_heard_and_the_noise_is_not(
     words, _ = told(Stream(recognizer), sound)
     assert len(set(alone) & set(words)) >= 0.6 * len(set(alone))
     assert len(words) <= len(alone) + 3
+
+
+def test_how_sure_is_asked_for_on_the_command_line(tmp_path: Path) -> None:
+    sound = tmp_path / "arpeggios.wav"
+    soundfile.write(sound, noises.arpeggios(8, -20), SAMPLE_RATE)
+    stream = ["transcribe", str(sound), "--mode", "streaming"]
+    assert CliRunner().invoke(app, stream).stdout.split() == []
+    assert CliRunner().invoke(app, [*stream, "--sureness", "0"]).stdout.split()
+    full = CliRunner().invoke(app, ["transcribe", str(sound), "--sureness", "0"])
+    assert isinstance(full.exception, ConfigError)
 
 
 def test_words_are_believed_by_the_steps_around_them() -> None:
