@@ -8,10 +8,9 @@ import os
 import sys
 from contextlib import closing
 from enum import StrEnum
-from functools import partial
 from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -26,18 +25,15 @@ from asr.cli_options import (
     GrammarFile,
     LanguageModelFile,
     LexiconFile,
-    Mode,
     Model,
     ThreadsOption,
     WordsFile,
     load_recognizer,
 )
 from asr.cli_training import add_training_commands
+from asr.cli_transcribe import transcribe
 from asr.cli_words import words_app
 from asr.errors import ConfigError, RillError
-
-if TYPE_CHECKING:
-    from asr.transcript import Transcript
 
 app = typer.Typer(
     name="rill",
@@ -49,21 +45,13 @@ app = typer.Typer(
 
 
 EXTRAS = {
+    "cluster": {"ray"},
     "serve": {"multipart", "prometheus_client", "python_multipart", "starlette", "uvicorn"},
     "train": {
         "jinja2", "jiwer", "lhotse", "lightning_fabric", "matplotlib", "onnx", "pydantic",
         "rapidfuzz", "tensorboard", "torch", "torchaudio", "yaml",
     },
 }  # fmt: skip
-
-
-class OutputFormat(StrEnum):
-    """How transcripts are written."""
-
-    text = "text"
-    json = "json"
-    srt = "srt"
-    vtt = "vtt"
 
 
 class LiveFormat(StrEnum):
@@ -73,68 +61,7 @@ class LiveFormat(StrEnum):
     json = "json"
 
 
-@app.command()
-def transcribe(
-    paths: Annotated[list[str], typer.Argument(help="Recordings, folders, or - for stdin.")],
-    mode: Annotated[
-        Mode, typer.Option(help="full: both directions; streaming: as a live stream hears it.")
-    ] = Mode.full,
-    format: Annotated[OutputFormat, typer.Option(help="What to write.")] = OutputFormat.text,
-    output: Annotated[
-        Path | None, typer.Option(help="Folder for one file a recording, instead of printing.")
-    ] = None,
-    model: Model = None,
-    lm: LanguageModelFile = None,
-    lexicon: LexiconFile = None,
-    words: WordsFile = None,
-    grammar: GrammarFile = None,
-    decoder: DecoderOption = DecoderChoice.beam,
-    second_pass: Annotated[
-        bool | None,
-        typer.Option(help="Streaming mode: read each utterance again, in both directions."),
-    ] = None,
-    alternatives: AlternativesOption = 0,
-    case: CaseOption = CaseChoice.lower,
-    engine: EngineOption = None,
-    threads: ThreadsOption = None,
-) -> None:
-    """Write down what was said in recordings."""
-    from asr.letter_case import transcript_in_case
-    from asr.progress import progress_bar
-    from asr.transcribing import FolderWriter, find_recordings, render, transcribe_all
-
-    if second_pass is not None and mode is Mode.full:
-        raise ConfigError("--second-pass belongs to --mode streaming; full mode reads once")
-    if alternatives and format is not OutputFormat.json:
-        raise ConfigError(
-            f"--alternatives needs --format json; {format.value} has no place for them"
-        )
-    sources = find_recordings(paths)
-    writer = FolderWriter(output, format.value, paths) if output else None
-    recognizer = load_recognizer(
-        model, decoder, lm, lexicon, words, engine, threads, alternatives, grammar
-    )
-    read: Any = recognizer.transcribe_blocks
-    if mode is Mode.streaming:
-        from streaming.stream import transcribe_streaming
-
-        read = partial(transcribe_streaming, recognizer, second_pass=second_pass is not False)
-    titles = len(sources) > 1 and format is not OutputFormat.json
-
-    with progress_bar(sources) as progress:
-
-        def show(source: str, transcript: Transcript) -> None:
-            (writer or print_transcript)(source, transcript_in_case(transcript, case.value))
-
-        def print_transcript(source: str, transcript: Transcript) -> None:
-            text = render(transcript, format.value, source)
-            progress.say(f"# {source}\n{text}\n" if titles else text)
-
-        summary = transcribe_all(sources, read, show, progress.heard)
-    for line in summary.lines():
-        typer.echo(line, err=True)
-    if summary.failures:
-        raise typer.Exit(2)
+app.command()(transcribe)
 
 
 @app.command()
