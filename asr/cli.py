@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import math
 import os
 import sys
@@ -29,6 +30,7 @@ from asr.cli_options import (
     ThreadsOption,
     WordsFile,
     load_recognizer,
+    say,
 )
 from asr.cli_training import add_training_commands
 from asr.cli_transcribe import transcribe
@@ -171,20 +173,50 @@ def info(model: Model = None) -> None:
 @app.command()
 def benchmark(
     recording: Annotated[
-        Path | None, typer.Argument(help="A recording; the bundled one if not given.")
+        Path | None, typer.Argument(help="A recording or a folder; the bundled one if not given.")
     ] = None,
     model: Model = None,
     runs: Annotated[int, typer.Option(min=1, help="How often each is timed.")] = 5,
     hours: Annotated[
         float, typer.Option(min=0, help="Also stream so many hours and watch the memory.")
     ] = 0.0,
+    every: Annotated[int, typer.Option(min=1, help="Take every so many-th recording.")] = 1,
+    peers: Annotated[
+        bool, typer.Option("--peers", help="Also run other recognisers that are installed.")
+    ] = False,
+    peer_model: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=FOLDER", help="Model of a peer that brings none: vosk=FOLDER."),
+    ] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Also write all figures here.")
+    ] = None,
 ) -> None:
-    """Time a cold start, warm recognition in both modes, and memory over hours of sound."""
+    """Time a cold start and recognition in each mode; where it goes, memory, and other recognisers
+    beside it. Word error rates where transcripts lie beside the recordings."""
     from asr.model_config import BUNDLED_MODEL
-    from streaming.benchmark import benchmark as run
+    from asr.transcribing import find_recordings
+    from streaming.benchmark.peers import chosen_peers
+    from streaming.benchmark.table import benchmark as run
+    from training.layouts import transcripts_of
 
-    folder = model or BUNDLED_MODEL
-    run(recording or BUNDLED_MODEL / "demo.flac", folder, runs, hours, typer.echo)
+    if peer_model and not peers:
+        raise ConfigError("--peer-model belongs to --peers")
+    place = recording or BUNDLED_MODEL / "demo.flac"
+    figures = run(
+        find_recordings([str(place)])[::every],
+        model or BUNDLED_MODEL,
+        runs,
+        hours,
+        chosen_peers(peer_model or []) if peers else None,
+        transcripts_of(place),
+        say,
+    )
+    if json_file:
+        try:
+            json_file.write_text(json.dumps(figures, indent=1) + "\n")
+        except OSError as error:
+            raise ConfigError(f"--json {json_file}: {error.strerror}") from None
 
 
 app.command()(explain)

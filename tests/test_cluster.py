@@ -14,8 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from asr.cli import app
 from asr.cluster import Cluster, transcribe_on
+from asr.errors import RillError
 from asr.transcribing import Outcome
 from asr.transcript import Transcript
 from tests.conftest import DEMO
@@ -148,5 +151,6 @@ def test_a_cluster_of_its_own(tmp_path: Path) -> None:
 def test_what_cannot_be_honoured_is_an_error(
     tmp_path: Path, arguments: list[str], reason: str
 ) -> None:
-    result = rill("transcribe", DEMO, *(part.format(tmp=tmp_path) for part in arguments))
-    assert result.returncode == 2 and reason in result.stderr, result.stderr
+    told = ["transcribe", str(DEMO), *(part.format(tmp=tmp_path) for part in arguments)]
+    error = CliRunner().invoke(app, told).exception
+    assert isinstance(error, RillError) and reason in str(error)
