@@ -16,11 +16,13 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+import asr.cluster
 from asr.cli import app
 from asr.cluster import Cluster, transcribe_on
 from asr.errors import RillError
+from asr.recognizer import Recognizer
 from asr.transcribing import Outcome
-from asr.transcript import Transcript
+from asr.transcript import Transcript, to_json
 from tests.conftest import DEMO
 from tests.test_cli import rill
 
@@ -75,7 +77,7 @@ def readers_now() -> list[int]:
 
 
 def test_a_killed_process_loses_and_doubles_nothing(
-    address: str, corpus: Path, tmp_path: Path
+    address: str, corpus: Path, tmp_path: Path, recognizer: Recognizer
 ) -> None:
     told = ["transcribe", corpus, "--cluster", address, "--output"]
     alone = rill(*told, tmp_path / "alone", "--processes", 1)
@@ -108,7 +110,7 @@ def test_a_killed_process_loses_and_doubles_nothing(
     assert [record["file"] for record in records] == [
         str(corpus.parent / f"{number}.flac") for number in range(12)
     ]
-    direct = json.loads(rill("transcribe", DEMO, "--format", "json").stdout)
+    direct = json.loads(to_json(recognizer.transcribe(DEMO), ""))
     for number, record in enumerate(records):
         if number == 3:
             assert record.keys() == {"file", "error"}
@@ -116,7 +118,11 @@ def test_a_killed_process_loses_and_doubles_nothing(
             assert record == direct | {"file": record["file"]}
 
 
-def test_a_recording_that_kills_stops_no_other(address: str, tmp_path: Path) -> None:
+def test_a_recording_that_kills_stops_no_other(
+    address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(asr.cluster, "MOST_DEATHS", 1)  # each one costs a new process
+
     def work(source: str) -> Outcome:
         if source == "deadly":
             os.kill(os.getpid(), signal.SIGKILL)
