@@ -36,7 +36,7 @@ Work = Callable[[str], Outcome]
 class Cluster:
     """Where the work is done, and by how many."""
 
-    address: str  # "local", "auto", host:port or ray://host:port
+    address: str  # "local", "auto" or host:port; Ray also knows ray://host:port
     processes: int | None  # that read at once; as many as there are cores if None
     cores_each: int = 1
 
