@@ -3,44 +3,41 @@
 from __future__ import annotations
 
 import errno
-import json
 import math
 import os
 import sys
 from contextlib import closing
 from enum import StrEnum
-from functools import partial
 from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
+from asr.cli_benchmark import benchmark, delays, load
 from asr.cli_explain import explain
 from asr.cli_options import (
-    CORPUS,
     AlternativesOption,
     CaseChoice,
     CaseOption,
+    ChunkOption,
     DecoderChoice,
     DecoderOption,
     EngineOption,
     GrammarFile,
     LanguageModelFile,
     LexiconFile,
-    Mode,
     Model,
     SurenessOption,
     ThreadsOption,
     WordsFile,
+    in_chunks,
     load_recognizer,
 )
 from asr.cli_training import add_training_commands
+from asr.cli_transcribe import transcribe
 from asr.cli_words import words_app
 from asr.errors import ConfigError, RillError
-
-if TYPE_CHECKING:
-    from asr.transcript import Transcript
 
 app = typer.Typer(
     name="rill",
@@ -52,6 +49,7 @@ app = typer.Typer(
 
 
 EXTRAS = {
+    "cluster": {"ray"},
     "serve": {
         "multipart", "prometheus_client", "python_multipart", "starlette", "uvicorn", "wyoming",
     },
@@ -64,15 +62,6 @@ EXTRAS = {
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
-class OutputFormat(StrEnum):
-    """How transcripts are written."""
-
-    text = "text"
-    json = "json"
-    srt = "srt"
-    vtt = "vtt"
-
-
 class LiveFormat(StrEnum):
     """How what is being said is written."""
 
@@ -80,75 +69,7 @@ class LiveFormat(StrEnum):
     json = "json"
 
 
-@app.command()
-def transcribe(
-    paths: Annotated[list[str], typer.Argument(help="Recordings, folders, or - for stdin.")],
-    mode: Annotated[
-        Mode, typer.Option(help="full: both directions; streaming: as a live stream hears it.")
-    ] = Mode.full,
-    format: Annotated[OutputFormat, typer.Option(help="What to write.")] = OutputFormat.text,
-    output: Annotated[
-        Path | None, typer.Option(help="Folder for one file a recording, instead of printing.")
-    ] = None,
-    model: Model = None,
-    lm: LanguageModelFile = None,
-    lexicon: LexiconFile = None,
-    words: WordsFile = None,
-    grammar: GrammarFile = None,
-    decoder: DecoderOption = DecoderChoice.beam,
-    second_pass: Annotated[
-        bool | None,
-        typer.Option(help="Streaming mode: read each utterance again, in both directions."),
-    ] = None,
-    sureness: SurenessOption = None,
-    alternatives: AlternativesOption = 0,
-    case: CaseOption = CaseChoice.lower,
-    engine: EngineOption = None,
-    threads: ThreadsOption = None,
-) -> None:
-    """Write down what was said in recordings."""
-    from asr.letter_case import transcript_in_case
-    from asr.progress import progress_bar
-    from asr.transcribing import FolderWriter, find_recordings, render, transcribe_all
-
-    if second_pass is not None and mode is Mode.full:
-        raise ConfigError("--second-pass belongs to --mode streaming; full mode reads once")
-    if sureness is not None and mode is Mode.full:
-        raise ConfigError("--sureness belongs to --mode streaming")
-    if alternatives and format is not OutputFormat.json:
-        raise ConfigError(
-            f"--alternatives needs --format json; {format.value} has no place for them"
-        )
-    sources = find_recordings(paths)
-    writer = FolderWriter(output, format.value, paths) if output else None
-    recognizer = load_recognizer(
-        model, decoder, lm, lexicon, words, engine, threads, alternatives, grammar
-    )
-    read: Any = recognizer.transcribe_blocks
-    if mode is Mode.streaming:
-        from streaming.endpointing import endpoint_rules
-        from streaming.stream import transcribe_streaming
-
-        rules = endpoint_rules(least_sureness=sureness)
-        read = partial(
-            transcribe_streaming, recognizer, rules=rules, second_pass=second_pass is not False
-        )
-    titles = len(sources) > 1 and format is not OutputFormat.json
-
-    with progress_bar(sources) as progress:
-
-        def show(source: str, transcript: Transcript) -> None:
-            (writer or print_transcript)(source, transcript_in_case(transcript, case.value))
-
-        def print_transcript(source: str, transcript: Transcript) -> None:
-            text = render(transcript, format.value, source)
-            progress.say(f"# {source}\n{text}\n" if titles else text)
-
-        summary = transcribe_all(sources, read, show, progress.heard)
-    for line in summary.lines():
-        typer.echo(line, err=True)
-    if summary.failures:
-        raise typer.Exit(2)
+app.command()(transcribe)
 
 
 @app.command()
@@ -233,6 +154,7 @@ def serve(
     lexicon: LexiconFile = None,
     words: WordsFile = None,
     engine: EngineOption = None,
+    chunk_ms: ChunkOption = None,
     workers: Annotated[
         int | None, typer.Option(min=1, help="Threads that recognise; one a core if not given.")
     ] = None,
@@ -250,7 +172,9 @@ def serve(
         at = parse_address(wyoming)
         if token and at[0] not in LOOPBACK:
             raise ConfigError(f"--wyoming {wyoming}: that protocol knows no token")
-    recognizer = load_recognizer(model, DecoderChoice.beam, lm, lexicon, words, engine, threads=1)
+    recognizer = in_chunks(
+        load_recognizer(model, DecoderChoice.beam, lm, lexicon, words, engine, threads=1), chunk_ms
+    )
     if (host not in LOOPBACK or (at and at[0] not in LOOPBACK)) and not token:
         there = wyoming if host in LOOPBACK else host
         typer.echo(f"rill: anyone who reaches {there} can use this server; see --token", err=True)
@@ -268,67 +192,9 @@ def info(model: Model = None) -> None:
         typer.echo(line)
 
 
-@app.command()
-def benchmark(
-    recording: Annotated[
-        Path | None, typer.Argument(help="A recording; the bundled one if not given.")
-    ] = None,
-    model: Model = None,
-    runs: Annotated[int, typer.Option(min=1, help="How often each is timed.")] = 5,
-    hours: Annotated[
-        float, typer.Option(min=0, help="Also stream so many hours and watch the memory.")
-    ] = 0.0,
-    streams: Annotated[
-        str | None,
-        typer.Option(help="Instead: delays of so many voices at once, as 1,10,50."),
-    ] = None,
-    seconds: Annotated[
-        float | None, typer.Option(min=1, help="Of each number of voices; 20 if not given.")
-    ] = None,
-    cores: Annotated[
-        int | None, typer.Option(min=1, help="To keep to with --streams; 1 if not given.")
-    ] = None,
-    json_file: Annotated[
-        Path | None, typer.Option("--json", help="File for the figures of --streams.")
-    ] = None,
-    delays: Annotated[
-        Path | None,
-        typer.Option(help="Instead: how late a stream tells the words of a corpus. " + CORPUS),
-    ] = None,
-    every: Annotated[
-        int, typer.Option(min=1, help="With --delays: take every so many-th utterance.")
-    ] = 1,
-    sureness: SurenessOption = None,
-    threads: ThreadsOption = None,
-) -> None:
-    """Time a cold start, warm recognition in both modes, memory over hours of sound; or, with
-    --streams, what this machine carries in real time (RECORDING may be a folder then)."""
-    if delays:
-        from asr.cli_delays import report_delays
-
-        chosen = load_recognizer(model, DecoderChoice.beam, None, None, None, threads=threads)
-        report_delays(chosen, delays, every, sureness)
-        return
-    from asr.model_config import BUNDLED_MODEL
-
-    if streams is not None:
-        from streaming.load import load
-
-        if hours:
-            raise ConfigError("--hours does not go with --streams")
-        recordings, folder = recording or BUNDLED_MODEL / "demo.flac", model or BUNDLED_MODEL
-        figures = load(recordings, folder, streams, seconds or 20.0, cores or 1, typer.echo)
-        if json_file:
-            json_file.write_text(json.dumps(figures, indent=1) + "\n")
-        return
-    if seconds or cores or json_file:
-        raise ConfigError("--seconds, --cores and --json go with --streams")
-    from streaming.benchmark import benchmark as run
-
-    folder = model or BUNDLED_MODEL
-    run(recording or BUNDLED_MODEL / "demo.flac", folder, runs, hours, typer.echo)
-
-
+app.command()(benchmark)
+app.command()(load)
+app.command()(delays)
 app.command()(explain)
 add_training_commands(app)
 app.add_typer(words_app, name="words")

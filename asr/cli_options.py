@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from asr.errors import ConfigError
+
 if TYPE_CHECKING:
     from asr.recognizer import Recognizer
 
@@ -75,6 +77,15 @@ SurenessOption = Annotated[
         "given; 0 lets noise say words.",
     ),
 ]
+ChunkOption = Annotated[
+    int | None,
+    typer.Option(
+        min=40,
+        max=2000,
+        help="Milliseconds that a stream hears at once, 120 if not given: longer costs less, and "
+        "words come later.",
+    ),
+]
 ThreadsOption = Annotated[
     int | None, typer.Option(min=1, help="Threads of the network; one a core if not given.")
 ]
@@ -82,10 +93,10 @@ ThreadsOption = Annotated[
 
 def load_recognizer(
     model: Path | None,
-    decoder: DecoderChoice,
-    lm: Path | None,
-    lexicon: Path | None,
-    words: Path | None,
+    decoder: DecoderChoice = DecoderChoice.beam,
+    lm: Path | None = None,
+    lexicon: Path | None = None,
+    words: Path | None = None,
     engine: EngineChoice | None = None,
     threads: int | None = None,
     alternatives: int = 0,
@@ -106,6 +117,16 @@ def load_recognizer(
         threads,
         alternatives,
     )
+
+
+def in_chunks(recognizer: Recognizer, chunk_ms: int | None) -> Recognizer:
+    """The same with chunks of that length in its streams; raises ConfigError for no whole steps."""
+    if chunk_ms is None:
+        return recognizer
+    step_ms = recognizer.engine.config.step_ms
+    if chunk_ms % step_ms:
+        raise ConfigError(f"--chunk-ms {chunk_ms}: expected a multiple of {step_ms:.0f}")
+    return recognizer.with_chunk(round(chunk_ms / step_ms))
 
 
 def say(line: str) -> None:

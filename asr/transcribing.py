@@ -1,7 +1,8 @@
 """Many recordings, one after another: `rill transcribe`.
 
-Files and folders are walked, each recording is written as soon as it is done, and one that cannot
-be read never stops the others.
+Files, folders and lists are walked, each recording is written as soon as it is done, and one that
+cannot be read never stops the others. Who reads them may be this process, several
+(asr/processes.py) or many machines (asr/cluster.py).
 """
 
 from __future__ import annotations
@@ -13,12 +14,13 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Literal
 
 from asr.audio import SAMPLE_RATE, SOUND_SUFFIXES, Samples, read_blocks
 from asr.errors import AudioError, ConfigError
+from asr.manifest import is_manifest, read_manifest
 from asr.transcript import Transcript, to_json, to_srt, to_text, to_vtt
 
 Format = Literal["text", "json", "srt", "vtt"]
@@ -29,13 +31,22 @@ Read = Callable[[Iterable[Samples]], Transcript]
 BLOCK_SECONDS = 1.0
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """What came of one recording."""
+
+    source: str
+    transcript: Transcript | None  # what was recognised before the damage, too
+    failure: str | None  # one line: what and why
+
+
 @dataclass
 class Summary:
     """What a batch came to."""
 
     recordings: int = 0
     sound_seconds: float = 0.0
-    work_seconds: float = 0.0
+    work_seconds: float = 0.0  # by the clock, however many worked
     failures: list[str] = field(default_factory=list)  # one line each: what and why
 
     @property
@@ -43,52 +54,68 @@ class Summary:
         """Seconds of work for a second of sound."""
         return self.work_seconds / self.sound_seconds if self.sound_seconds else 0.0
 
+    def add(self, outcome: Outcome) -> None:
+        """Count one more recording."""
+        if outcome.failure is not None:
+            self.failures.append(outcome.failure)
+        elif outcome.transcript is not None:
+            self.recordings += 1
+            self.sound_seconds += outcome.transcript.duration
+
     def lines(self) -> list[str]:
         """For people: how much, how fast, and what failed."""
         total = self.recordings + len(self.failures)
-        lines = [
+        line = (
             f"{self.recordings} of {total} recordings, {self.sound_seconds:.1f} s of sound in "
             f"{self.work_seconds:.2f} s, real-time factor {self.real_time_factor:.3f}"
-        ]
-        return lines + [f"failed: {failure}" for failure in self.failures]
+        )
+        if total > 1 and self.work_seconds:
+            line += f", {self.sound_seconds / self.work_seconds:.0f} hours an hour"
+        return [line, *(f"failed: {failure}" for failure in self.failures)]
 
 
-def transcribe_all(
-    sources: list[str],
+def hear(
+    source: str,
     read: Read,
-    write: Callable[[str, Transcript], None],
     heard: Callable[[str, float], None] = lambda source, seconds: None,
-) -> Summary:
-    """Read each source and write its transcript.
+) -> Outcome:
+    """Read one source; what is wrong with it is told in the outcome.
 
     Args:
-        sources: paths of recordings, or "-" for standard input.
+        source: path of a recording, or "-" for standard input.
         read: the blocks of one recording, float32 [samples] at 16 kHz, to its transcript.
-        write: takes a source and its transcript.
         heard: told the source and how many seconds more of it were read.
     """
-    summary = Summary()
-    for source in sources:
-        heard(source, 0.0)
-        begin = time.perf_counter()
-        try:
-            if os.path.isdir(source):
-                raise AudioError(f"{source}: no recording below this folder")
-            with _opened(source) as sound:
-                transcript = read(_telling(read_blocks(sound, BLOCK_SECONDS), source, heard))
-            write(source, transcript)
-        except (AudioError, ConfigError) as error:
-            summary.failures.append(str(error))
-            recognised = getattr(error, "transcript", None)
-            if recognised:  # damaged further on: what was recognised is not lost
-                try:
-                    write(source, recognised)
-                except ConfigError as unwritten:
-                    summary.failures[-1] += f"; {unwritten}"
-            continue
-        summary.recordings += 1
-        summary.sound_seconds += transcript.duration
-        summary.work_seconds += time.perf_counter() - begin
+    heard(source, 0.0)
+    transcript, failure = None, None
+    try:
+        if os.path.isdir(source):
+            raise AudioError(f"{source}: no recording below this folder")
+        with _opened(source) as sound:
+            transcript = read(_telling(read_blocks(sound, BLOCK_SECONDS), source, heard))
+    except (AudioError, ConfigError) as error:
+        failure = str(error)
+        transcript = getattr(error, "transcript", None)
+    return Outcome(source, transcript, failure)
+
+
+def write_all(outcomes: Iterable[Outcome], write: Callable[[str, Transcript], None]) -> Summary:
+    """Write the transcripts as they come; of a damaged recording what was recognised of it.
+
+    Args:
+        write: takes a source and its transcript; a ConfigError that it raises is a failure of this
+            recording.
+    """
+    summary, begin = Summary(), time.perf_counter()
+    for outcome in outcomes:
+        if outcome.transcript:
+            try:
+                write(outcome.source, outcome.transcript)
+            except ConfigError as error:
+                failure = f"{outcome.failure}; {error}" if outcome.failure else str(error)
+                outcome = replace(outcome, failure=failure)
+        summary.add(outcome)
+    summary.work_seconds = time.perf_counter() - begin
     return summary
 
 
@@ -101,13 +128,17 @@ def _telling(
 
 
 def find_recordings(paths: list[str]) -> list[str]:
-    """Files as they are given, and the recordings below folders, in order of their names.
+    """Files as they are given, the recordings below folders, in order of their names, and those
+    that lists name (asr/manifest.py).
 
     Raises:
-        ConfigError: standard input given twice.
+        ConfigError: standard input given twice, or a list that cannot be read.
     """
     found: list[str] = []
     for path in paths:
+        if is_manifest(path):
+            found += read_manifest(path)
+            continue
         if path == STDIN or not os.path.isdir(path):
             found.append(path)  # a missing file is told when its turn comes
             continue

@@ -6,9 +6,9 @@
             print(event.text)
     print(stream.finish().text)
 
-The network always runs on whole chunks of 320 ms, counted from the first sample, whatever pieces
-the samples come in. So the same sound gives the same words at the same times, to the last bit, for
-every way of cutting it.
+The network always runs on whole chunks of 120 ms, counted from the first sample, whatever pieces
+the samples come in, and an utterance ends at the end of a chunk. So the same sound gives the same
+words at the same times, to the last bit, for every way of cutting it.
 """
 
 from __future__ import annotations

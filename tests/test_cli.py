@@ -105,6 +105,23 @@ def test_a_batch_goes_on_past_bad_files(tmp_path: Path) -> None:
     assert (tmp_path / "out" / "a.srt").read_text().startswith("1\n00:00:0")
 
 
+def test_several_processes_write_what_one_writes(tmp_path: Path) -> None:
+    sound, _ = soundfile.read(DEMO)
+    for number in range(1, 5):  # the first takes longest: the order must be kept nevertheless
+        soundfile.write(tmp_path / f"{number}.wav", sound[:: number * 2], SAMPLE_RATE)
+    os.truncate(tmp_path / "2.wav", 40_000)
+    (tmp_path / "bad.wav").write_text("no sound")
+    listed = tmp_path / "list.txt"
+    listed.write_text("2.wav\n1.wav\nbad.wav\n3.wav\n4.wav\n")
+    told = ("transcribe", listed, "--mode", "streaming", "--format", "json", "--processes")
+    one, three = rill(*told, 1), rill(*told, 3)
+    files = [Path(json.loads(line)["file"]).name for line in one.stdout.splitlines()]
+    assert files == ["2.wav", "1.wav", "3.wav", "4.wav"]
+    assert one.stdout == three.stdout and one.returncode == three.returncode == 2
+    assert one.stderr.splitlines()[1:] == three.stderr.splitlines()[1:] != []
+    assert "3 of 5 recordings" in three.stderr and "hours an hour" in three.stderr
+
+
 @pytest.mark.parametrize("mode", ["full", "streaming"])
 def test_what_was_heard_before_the_damage_is_not_lost(tmp_path: Path, mode: str) -> None:
     path = tmp_path / "cut.wav"
@@ -189,6 +206,7 @@ def test_names_that_meet_do_not_overwrite_each_other(tmp_path: Path) -> None:
         (["transcribe", DEMO, "--output", "/dev/null/x"], "--output"),
         (["transcribe", "-"], "empty"),
         (["transcribe", "-", "-"], "read once"),
+        (["transcribe", "-", "--processes", "2"], "read by one process"),
         (["info", "--model", "/nowhere"], "no model here"),
     ],
 )

@@ -58,6 +58,18 @@ def walk_corpus(path: str | Path) -> list[Found]:
     raise DataError(f"{path}: no corpus in it: expected {HINT}")
 
 
+def transcripts_of(place: Path) -> dict[str, str]:
+    """What is said in a recording, or in those of a folder, by their paths: as far as a corpus's
+    layout or a .txt beside a recording tells it."""
+    if place.is_file():
+        beside = place.with_suffix(".txt")
+        return {str(place): beside.read_text(errors="replace")} if beside.is_file() else {}
+    try:
+        return {str(found.recording): found.text for found in walk_corpus(place)}
+    except DataError:
+        return {}
+
+
 def _librispeech(transcript: Path) -> Iterable[Found]:
     recordings = _recordings(transcript.parent)
     for line in _lines(transcript):

@@ -1,10 +1,8 @@
-"""What `rill benchmark` prints, and flat memory over hours."""
+"""What `rill benchmark` measures, and flat memory over hours."""
 
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,50 +11,129 @@ from typer.testing import CliRunner
 
 from asr.audio import SAMPLE_RATE, Samples
 from asr.cli import app
-from asr.errors import ConfigError
+from asr.errors import RillError
 from asr.model_config import BUNDLED_MODEL
 from asr.recognizer import Recognizer
-from streaming.benchmark import MEBIBYTE, benchmark, stream_for_hours, ten_seconds
+from streaming.benchmark.memory import MEBIBYTE, memory_of_streams, stream_for_hours
+from streaming.benchmark.peers import compare
+from streaming.benchmark.speed import measure_speed, stream_text, word_error_rate
+from streaming.benchmark.stages import measure_stages
+from streaming.stream import Stream
 from tests.conftest import DEMO
+from tests.test_cli import rill
+from training.layouts import transcripts_of
 
 
-def test_it_reports_cold_and_warm() -> None:
-    lines: list[str] = []
-    benchmark(DEMO, BUNDLED_MODEL, runs=1, report=lines.append)
-    assert [line.split(",")[0] for line in lines] == ["cold start", "warm", "warm"]
-    assert all("median" in line for line in lines)
+def test_each_way_of_hearing_is_measured(recognizer: Recognizer, speech: Samples) -> None:
+    sound = speech[: 4 * SAMPLE_RATE]
+    said = recognizer.transcribe(sound).text
+    told: list[str] = []
+    rows = list(measure_speed(recognizer, BUNDLED_MODEL, [sound], [said], 1, told.append))
+    assert not told
+    ways = [(row.mode, row.chunk_ms, row.passes, row.weights) for row in rows]
+    assert len(set(ways)) == 10 and ("streaming", 320, 2, "int8") in ways
+    assert {row.chunk_ms for row in rows} == {None, 80, 120, 160, 320, 640}
+    for row in rows:
+        assert 0 < row.real_time_factor < 1
+        assert (row.delay_ms is None) == (row.mode == "full")
+        if row.delay_ms:
+            assert 0 < row.delay_ms[0] <= row.delay_ms[1] <= row.delay_ms[2]
+    assert rows[0].word_error_rate == 0.0  # the transcript is what this one has heard
 
 
-def test_ten_seconds() -> None:
-    assert len(ten_seconds(np.zeros(5, np.float32))) == 10 * SAMPLE_RATE
-    assert len(ten_seconds(np.zeros(20 * SAMPLE_RATE, np.float32))) == 10 * SAMPLE_RATE
+@pytest.mark.parametrize("steps", [2, 16])
+def test_at_every_length_of_chunk_cuts_make_no_difference(
+    recognizer: Recognizer, speech: Samples, steps: int
+) -> None:
+    chunked = recognizer.with_chunk(steps)
+    assert chunked.chunk_samples == steps * 640 and recognizer.chunk_samples == 3 * 640
+    whole = Stream(chunked)
+    events = [*whole.push(speech), whole.finish()]
+    cut = Stream(chunked)
+    pieces = [event for piece in np.array_split(speech, 41) for event in cut.push(piece)]
+    assert [*pieces, cut.finish()] == events
+
+
+def test_stages_make_up_the_whole(recognizer: Recognizer, speech: Samples) -> None:
+    stages = measure_stages(recognizer, [speech[: 4 * SAMPLE_RATE]], runs=1)
+    assert list(stages.per_second) == [
+        "resample from 48 kHz", "log-mel", "network", "decoder", "rest",
+    ]  # fmt: skip
+    assert stages.line().count(" %") == 5
+    assert stages.per_second["network"] > 0 and stages.per_second["decoder"] > 0
+
+
+def test_other_recognisers_are_run_in_turns_with_rill(recognizer: Recognizer) -> None:
+    said = transcripts_of(DEMO)[str(DEMO)]
+    told: list[str] = []
+    rows = compare({"sherpa-onnx": None}, [str(DEMO)], [said], BUNDLED_MODEL, told.append)
+    assert told[0].startswith("sherpa-onnx: left out, ")
+    systems = {row["system"]: row for row in rows}
+    assert len(systems) == 3
+    assert systems["rill streaming, 320 ms, two passes"]["times_rill_streaming"] == 1.0
+    full = systems["rill full"]
+    assert full["texts"] == [recognizer.transcribe(DEMO).text]
+    assert full["word_error_rate"] == word_error_rate([said], full["texts"])
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from /proc")
+def test_memory_of_streams() -> None:
+    memory = memory_of_streams(str(DEMO), BUNDLED_MODEL)
+    assert memory.one_stream < 400 * MEBIBYTE
+    assert memory.further_at_its_begin < MEBIBYTE
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["--model", "/nowhere"], "no model here"),
+        (["/nowhere.wav"], "no such file"),
+        (["--peer-model", "vosk=/tmp"], "belongs to --peers"),
+        (["--peers", "--peer-model", "nobody=/tmp"], "expected NAME=FOLDER"),
+        (["--peers", "--peer-model", "vosk=/nowhere"], "no such folder"),
+    ],
+)
+def test_what_cannot_be_measured_is_told(arguments: list[str], reason: str) -> None:
+    error = CliRunner().invoke(app, ["benchmark", *arguments]).exception
+    assert isinstance(error, RillError) and reason in str(error)
+
+
+@pytest.mark.slow
+def test_the_command(tmp_path: Path) -> None:
+    result = rill("benchmark", "--runs", 1, "--peers", "--json", tmp_path / "all.json")
+    assert result.returncode == 0, result.stderr
+    figures = json.loads((tmp_path / "all.json").read_text())
+    assert {"cold_start", "start_up_parts_cpu_s", "speed", "stages_cpu_s_per_s", "memory_bytes",
+            "peers"} <= figures.keys()  # fmt: skip
+    assert figures["start_up_parts_cpu_s"]["trie"] > 0
+    assert "cold start" in result.stdout and "rill full" in result.stdout
 
 
 def test_it_reports_what_a_core_carries(tmp_path: Path) -> None:
-    options = ["--streams", "1,3", "--seconds", "1", "--json", str(tmp_path / "load.json")]
-    command = [sys.executable, "-m", "asr.cli", "benchmark", *options]
-    printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    options = ["--streams", "1,3", "--seconds", 1, "--chunk-ms", 320]
+    result = rill("load", *options, "--json", tmp_path / "load.json")
+    assert result.returncode == 0, result.stderr
     figures = json.loads((tmp_path / "load.json").read_text())
     assert [one["streams"] for one in figures["real_time"]] == [1, 3]
+    assert "chunks of 320 ms" in result.stdout
     for one in figures["real_time"]:
         assert 0 < one["delay_ms_median"] <= one["delay_ms_p95"] <= one["delay_ms_worst"]
         assert one["cores_used"] == pytest.approx(one["streams"] * one["real_time_factor"])
-        assert f"{one['streams']} in real time" in printed
-    assert figures["memory_kib"]["at_its_begin"] < 1024
+        assert f"{one['streams']} in real time" in result.stdout
 
 
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
         (["--streams", "ten"], "1,10,25"),
-        (["--streams", "1", "--cores", "1000"], "this process may use"),
-        (["--seconds", "5"], "go with --streams"),
-        (["--streams", "1", "--hours", "1"], "--hours"),
+        (["--cores", "1000"], "this process may use"),
+        (["--chunk-ms", "100"], "a multiple of 40"),
     ],
 )
-def test_what_cannot_be_measured_is_told(options: list[str], reason: str) -> None:
-    result = CliRunner().invoke(app, ["benchmark", *options])
-    assert isinstance(result.exception, ConfigError) and reason in str(result.exception)
+def test_a_load_that_cannot_be_is_told(options: list[str], reason: str) -> None:
+    result = CliRunner().invoke(app, ["load", *options])
+    assert isinstance(result.exception, RillError) and reason in str(result.exception)
 
 
 @pytest.mark.slow
@@ -65,3 +142,10 @@ def test_three_hours_of_stream_need_no_more_memory_than_minutes(
 ) -> None:
     resident = [size for _, size in stream_for_hours(recognizer, speech, 3.0)]
     assert max(resident) - resident[1] < 64 * MEBIBYTE
+
+
+def test_a_stream_tells_what_was_said(recognizer: Recognizer, speech: Samples) -> None:
+    delays: list[float] = []
+    text = stream_text(recognizer, speech, second_pass=False, delays=delays)
+    assert len(delays) == -(-len(speech) // recognizer.chunk_samples) + 1
+    assert len(text.split()) > 10

@@ -1,4 +1,4 @@
-"""`rill benchmark --delays`: how late words are, against a forced alignment."""
+"""`rill delays`: how late words are, against a forced alignment."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from asr.audio import SAMPLE_RATE, Samples
 from asr.cli import app
 from asr.errors import ConfigError
 from asr.recognizer import Recognizer
-from streaming.word_delay import PIECE_SAMPLES, measure_delays
+from streaming.benchmark.word_delay import PIECE_SAMPLES, measure_delays
 from tests.conftest import DEMO
 from training.word_times import spoken_words
 
@@ -22,7 +22,7 @@ from training.word_times import spoken_words
 def test_delays_of_a_corpus_are_told(tmp_path: Path) -> None:
     shutil.copy(DEMO, tmp_path / "demo.flac")
     shutil.copy(DEMO.with_suffix(".txt"), tmp_path / "demo.txt")
-    result = CliRunner().invoke(app, ["benchmark", "--delays", str(tmp_path), "--threads", "1"])
+    result = CliRunner().invoke(app, ["delays", str(tmp_path), "--threads", "1"])
     assert result.exit_code == 0, result.output
     for line in ("first partial", "end of speech to final", r"finals: WER \d"):
         assert len(re.findall(line, result.output)) == 2, "with and without the second pass"

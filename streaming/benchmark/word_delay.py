@@ -1,4 +1,4 @@
-"""How long after a word has been said it is told: `rill benchmark --delays`.
+"""How long after a word has been said it is told: `rill delays`.
 
 Time is simulated. A recording is pushed in pieces of 20 ms, each at the moment at which a
 microphone would have it whole, or when the piece before is done if that is later; and every push

@@ -1,4 +1,4 @@
-"""What a machine carries: `rill benchmark --streams 1,10,25,50,100`.
+"""What a machine carries: `rill load --streams 1,10,25,50,100`.
 
 Voices speak in real time in this process, as a server hears them: pieces of 100 ms, different
 recordings one after another with a pause between, begun at different moments. `Turns` hears them on
@@ -25,7 +25,6 @@ from asr.audio import SAMPLE_RATE, Samples, read_audio
 from asr.errors import ConfigError
 from asr.recognizer import Recognizer
 from asr.transcribing import find_recordings
-from streaming.benchmark import resident_bytes
 from streaming.in_step import Turns, push_in_step
 from streaming.stream import Partial, Stream
 
@@ -34,8 +33,6 @@ PAUSE_SECONDS = 1.5  # between two recordings: longer than the silence that ends
 BEGIN_SECONDS = 2.0  # in which all voices begin; what is told in it does not count
 IN_STEP = (1, 50)  # voices
 MOST_RECORDINGS = 50  # of a folder
-MEMORY_STREAMS = 20
-UTTERANCE_SECONDS = 10  # of an utterance that runs while memory is measured
 
 
 @dataclass(frozen=True)
@@ -73,30 +70,15 @@ class InStep:
         )
 
 
-@dataclass(frozen=True)
-class Memory:
-    """Of each further stream, in KiB."""
-
-    at_its_begin: float
-    in_an_utterance: float  # after so many seconds of it: frames, emissions and the beam
-
-    def line(self) -> str:
-        """For people."""
-        return (
-            f"memory of each further stream: {self.at_its_begin:.0f} KiB, and "
-            f"{self.in_an_utterance:.0f} KiB after {UTTERANCE_SECONDS} s of an utterance"
-        )
-
-
-def load(
+def measure_load(
     source: Path,
-    model: Path,
+    recognizer: Recognizer,
     streams: str,
     seconds: float,
     cores: int,
     report: Callable[[str], None],
 ) -> dict[str, Any]:
-    """Report memory, voices in step, and each number of voices in real time; all of it as JSON.
+    """Report voices in step, and each number of voices in real time; all of it as JSON.
 
     Args:
         source: a recording or a folder of them.
@@ -105,20 +87,18 @@ def load(
         cores: that this process keeps to, with a thread on each.
 
     Raises:
-        ConfigError, AudioError, ModelError: what cannot be honoured.
+        ConfigError, AudioError: what cannot be honoured.
     """
     counts = _numbers(streams)
     _keep_to(cores)
     paths = find_recordings([str(source)])[:MOST_RECORDINGS]
     recordings = [read_audio(path) for path in paths]
-    recognizer = Recognizer.load(model, threads=1)
     recognizer.warm_up()
     report(
         f"{len(recordings)} recordings, {sum(map(len, recordings)) / SAMPLE_RATE:.0f} s; "
-        f"{cores} core{'s' * (cores > 1)}; {recognizer.engine.description}"
+        f"{cores} core{'s' * (cores > 1)}; chunks of "
+        f"{1000 * recognizer.chunk_samples / SAMPLE_RATE:.0f} ms; {recognizer.engine.description}"
     )
-    memory = memory_of_a_stream(recognizer, recordings)
-    report(memory.line())
     in_step = []
     for count in IN_STEP:
         in_step.append(voices_in_step(recognizer, recordings, count, seconds))
@@ -129,7 +109,6 @@ def load(
         report(curve[-1].line())
     return {
         "cores": cores,
-        "memory_kib": asdict(memory),
         "in_step": [asdict(one) for one in in_step],
         "real_time": [asdict(one) for one in curve],
     }
@@ -189,23 +168,6 @@ def voices_in_step(
         push_in_step(heard_by, pieces)
     used = time.process_time() - began
     return InStep(streams, used / (chunks * chunk_seconds * streams))
-
-
-def memory_of_a_stream(recognizer: Recognizer, recordings: Sequence[Samples]) -> Memory:
-    """By how much each of some streams makes this process larger."""
-    chunk_seconds = recognizer.chunk_samples / SAMPLE_RATE
-    chunks = round(UTTERANCE_SECONDS / chunk_seconds)
-    longest = max(recordings, key=len)
-    sound = list(islice(_pieces([longest], 0, chunk_seconds, pause=0.0), chunks))
-    sizes = [resident_bytes()]
-    streams = [Stream(recognizer, second_pass=True) for _ in range(MEMORY_STREAMS)]
-    push_in_step(streams, [sound[0]] * len(streams))
-    sizes.append(resident_bytes())
-    for piece in sound[1:]:
-        push_in_step(streams, [piece] * len(streams))
-    sizes.append(resident_bytes())
-    begin, utterance = ((size - sizes[0]) / len(streams) / 1024 for size in sizes[1:])
-    return Memory(begin, utterance)
 
 
 @dataclass(eq=False)

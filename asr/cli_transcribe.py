@@ -1,0 +1,288 @@
+"""`rill transcribe`: recordings to words, in this process, in several, or on a cluster."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from enum import Enum, StrEnum
+from functools import cache, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from asr.cli_options import (
+    AlternativesOption,
+    CaseChoice,
+    CaseOption,
+    DecoderChoice,
+    DecoderOption,
+    EngineChoice,
+    EngineOption,
+    GrammarFile,
+    LanguageModelFile,
+    LexiconFile,
+    Mode,
+    Model,
+    SurenessOption,
+    ThreadsOption,
+    WordsFile,
+)
+from asr.errors import ConfigError
+
+if TYPE_CHECKING:
+    from asr.progress import Progress
+    from asr.recognizer import Recognizer
+    from asr.transcribing import Outcome, Read, Summary
+    from asr.transcript import Transcript
+
+
+class OutputFormat(StrEnum):
+    """How transcripts are written."""
+
+    text = "text"
+    json = "json"
+    srt = "srt"
+    vtt = "vtt"
+
+
+@dataclass(frozen=True)
+class Hearing:
+    """The options that shape the words: all that another process needs to hear the same."""
+
+    model: Path | None
+    decoder: DecoderChoice
+    lm: Path | None
+    lexicon: Path | None
+    words: Path | tuple[str, ...]
+    grammar: Path | tuple[str, ...] | None
+    engine: EngineChoice | None
+    threads: int | None
+    alternatives: int
+    mode: Mode
+    second_pass: bool
+    sureness: float | None
+    case: CaseChoice
+
+    def recognizer(self) -> Recognizer:
+        """Load what the options say."""
+        from asr.model_config import BUNDLED_MODEL
+        from asr.recognizer import Recognizer
+
+        return Recognizer.load(
+            self.model or BUNDLED_MODEL,
+            self.decoder.value,
+            self.lm,
+            self.lexicon,
+            self.words,
+            self.grammar,
+            self.engine.value if self.engine else None,
+            self.threads,
+            self.alternatives,
+        )
+
+    def elsewhere(self) -> Hearing:
+        """The same for a machine whose working folder is another, and that has no word lists."""
+        return replace(
+            self,
+            model=self.model and self.model.absolute(),
+            lm=self.lm and self.lm.absolute(),
+            lexicon=self.lexicon and self.lexicon.absolute(),
+            words=_lines_of(self.words) or (),
+            grammar=_lines_of(self.grammar),
+        )
+
+
+def transcribe(
+    paths: Annotated[
+        list[str],
+        typer.Argument(help="Recordings, folders, lists of them (.txt, .jsonl), or - for stdin."),
+    ],
+    mode: Annotated[
+        Mode, typer.Option(help="full: both directions; streaming: as a live stream hears it.")
+    ] = Mode.full,
+    format: Annotated[
+        OutputFormat | None,
+        typer.Option(help="What to write: text if not given, json with --cluster."),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Folder for one file a recording, instead of printing.")
+    ] = None,
+    model: Model = None,
+    lm: LanguageModelFile = None,
+    lexicon: LexiconFile = None,
+    words: WordsFile = None,
+    grammar: GrammarFile = None,
+    decoder: DecoderOption = DecoderChoice.beam,
+    second_pass: Annotated[
+        bool | None,
+        typer.Option(help="Streaming mode: read each utterance again, in both directions."),
+    ] = None,
+    sureness: SurenessOption = None,
+    alternatives: AlternativesOption = 0,
+    case: CaseOption = CaseChoice.lower,
+    engine: EngineOption = None,
+    threads: ThreadsOption = None,
+    processes: Annotated[
+        int | None,
+        typer.Option(min=1, help="Recordings that are read at once; one a core if not given."),
+    ] = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Read on a Ray cluster (local: on this machine) and write JSON lines into "
+            "--output; when it is started again, it goes on.",
+        ),
+    ] = None,
+) -> None:
+    """Write down what was said in recordings."""
+    from asr.onnx_session import default_threads
+    from asr.progress import progress_bar
+    from asr.transcribing import STDIN, FolderWriter, find_recordings, render, write_all
+
+    if second_pass is not None and mode is Mode.full:
+        raise ConfigError("--second-pass belongs to --mode streaming; full mode reads once")
+    if sureness is not None and mode is Mode.full:
+        raise ConfigError("--sureness belongs to --mode streaming")
+    if cluster is not None:
+        if format not in (None, OutputFormat.json):
+            raise ConfigError(f"--cluster writes JSON lines; it cannot write --format {format}")
+        if output is None:
+            raise ConfigError("--cluster needs --output, a folder for its results")
+        format = OutputFormat.json
+    format = format or OutputFormat.text
+    if alternatives and format is not OutputFormat.json:
+        raise ConfigError(
+            f"--alternatives needs --format json; {format.value} has no place for them"
+        )
+    sources = find_recordings(paths)
+    hearing = Hearing(
+        model,
+        decoder,
+        lm,
+        lexicon,
+        words or (),
+        grammar,
+        engine,
+        threads,
+        alternatives,
+        mode,
+        second_pass is not False,
+        sureness,
+        case,
+    )
+    if cluster is not None and output is not None:
+        _end(_on_cluster(sources, hearing, output, cluster, processes))
+        return
+    if processes and processes > 1 and STDIN in sources:
+        raise ConfigError("standard input (-) is read by one process; leave --processes out")
+    cores = 1 if STDIN in sources else default_threads()
+    processes = min(processes or cores, len(sources))
+    if processes > 1 and threads is None:
+        hearing = replace(hearing, threads=1)
+    writer = FolderWriter(output, format.value, paths) if output else None
+    _reader(hearing)  # what is wrong with the options is told here, and forked processes share it
+    titles = len(sources) > 1 and format is not OutputFormat.json
+
+    with _outcomes(hearing, processes) as outcomes, progress_bar(sources) as progress:
+
+        def print_transcript(source: str, transcript: Transcript) -> None:
+            text = render(transcript, format.value, source)
+            progress.say(f"# {source}\n{text}\n" if titles else text)
+
+        summary = write_all(outcomes(sources, progress), writer or print_transcript)
+    _end(summary)
+
+
+def _end(summary: Summary) -> None:
+    for line in summary.lines():
+        typer.echo(line, err=True)
+    if summary.failures:
+        raise typer.Exit(2)
+
+
+@contextmanager
+def _outcomes(
+    hearing: Hearing, processes: int
+) -> Iterator[Callable[[Iterable[str], Progress], Iterator[Outcome]]]:
+    """Hears sources one after another, or several at once; outcomes come in the sources' order."""
+    if processes == 1:
+        yield lambda sources, progress: (
+            _hear(hearing, source, progress.heard) for source in sources
+        )
+        return
+    from asr.processes import sharing
+
+    with sharing(processes) as share:
+
+        def outcomes(sources: Iterable[str], progress: Progress) -> Iterator[Outcome]:
+            for outcome in share(partial(_hear, hearing), sources):
+                heard = outcome.transcript.duration if outcome.transcript else 0.0
+                progress.heard(outcome.source, heard)
+                yield outcome
+
+        yield outcomes
+
+
+def _on_cluster(
+    sources: list[str], hearing: Hearing, output: Path, address: str, processes: int | None
+) -> Summary:
+    from asr.cluster import Cluster, transcribe_on
+    from asr.transcribing import STDIN
+
+    if STDIN in sources:
+        raise ConfigError("standard input (-) cannot be read on a cluster")
+    hearing = replace(hearing, threads=hearing.threads or 1).elsewhere()
+    recognizer = hearing.recognizer()  # what is wrong with the options is told here
+    settings = json.loads(json.dumps(vars(replace(hearing, threads=None)), default=_plain))
+    return transcribe_on(
+        Cluster(address, processes, cores_each=hearing.threads or 1),
+        [os.path.abspath(source) for source in sources],
+        partial(_hear, hearing),
+        {"network": recognizer.engine.fingerprint} | settings,
+        output,
+        partial(typer.echo, err=True),
+    )
+
+
+def _hear(
+    hearing: Hearing,
+    source: str,
+    heard: Callable[[str, float], None] = lambda source, seconds: None,
+) -> Outcome:
+    from asr.letter_case import transcript_in_case
+    from asr.transcribing import hear
+
+    outcome = hear(source, _reader(hearing), heard)
+    if outcome.transcript is None:
+        return outcome
+    return replace(outcome, transcript=transcript_in_case(outcome.transcript, hearing.case.value))
+
+
+@cache
+def _reader(hearing: Hearing) -> Read:
+    """Blocks of a recording to its transcript; loaded once in each process."""
+    recognizer = hearing.recognizer()
+    if hearing.mode is Mode.full:
+        return recognizer.transcribe_blocks
+    from streaming.endpointing import endpoint_rules
+    from streaming.stream import transcribe_streaming
+
+    rules = endpoint_rules(least_sureness=hearing.sureness)
+    return partial(transcribe_streaming, recognizer, rules=rules, second_pass=hearing.second_pass)
+
+
+def _plain(value: Path | Enum) -> str:
+    return str(value.value if isinstance(value, Enum) else value)
+
+
+def _lines_of(words: Path | tuple[str, ...] | None) -> tuple[str, ...] | None:
+    from asr.custom_words import read_custom_words
+
+    if not isinstance(words, Path):
+        return words
+    return tuple(line for _, line in read_custom_words(words))

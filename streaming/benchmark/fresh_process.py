@@ -1,0 +1,21 @@
+"""Fresh Python processes that measure something."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from asr.errors import ConfigError
+
+
+def output_of(arguments: list[str]) -> str:
+    """What Python prints with these arguments.
+
+    Raises:
+        ConfigError: it failed; the message is its last line.
+    """
+    done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True)
+    if done.returncode:
+        last = (done.stderr.strip() or "no reason given").splitlines()[-1]
+        raise ConfigError(f"a process of the benchmark failed: {last.removeprefix('rill: ')}")
+    return done.stdout

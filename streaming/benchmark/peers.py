@@ -1,0 +1,145 @@
+"""Other recognisers on the same recordings, in turns with Rill, on one core: `--peers`.
+
+Each runs in a process of its own and is given one recording after another; its CPU time is taken,
+loading and reading the file left out. A peer is an adapter of a few lines (peer_process.py).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from asr.audio import duration_seconds
+from asr.errors import ConfigError
+from streaming.benchmark.peer_process import ADAPTERS, RILL_STREAMING
+from streaming.benchmark.speed import percent, word_error_rate
+
+
+@dataclass
+class Compared:
+    """What one system did."""
+
+    system: str
+    cpu_seconds: float = 0.0
+    texts: list[str] = field(default_factory=list)
+    real_time_factor: float = 0.0
+    times_rill_streaming: float = 0.0
+    word_error_rate: float | None = None  # percent
+
+    def line(self) -> str:
+        """A row of the table."""
+        return (
+            f"{self.system:32} {self.real_time_factor:7.4f} {self.times_rill_streaming:10.1f}"
+            f"{percent(self.word_error_rate):>9}"
+        )
+
+
+def compare(
+    peers: Mapping[str, Path | None],
+    recordings: Sequence[str],
+    said: Sequence[str | None],
+    model: Path,
+    report: Callable[[str], None],
+) -> list[dict[str, Any]]:
+    """Rill and the peers that are installed, recording by recording in turns.
+
+    Args:
+        peers: name and the model's folder, if one was given.
+        said: transcripts of the recordings, where known.
+
+    Raises:
+        ConfigError: one that ends in the middle.
+    """
+    with ExitStack() as opened:
+        systems = []
+        for name in ADAPTERS:
+            if not _is_rill(name) and name not in peers:
+                continue
+            folder = model if _is_rill(name) else peers[name]
+            system = opened.enter_context(_System(name, folder))
+            if system.absent:
+                report(f"{name}: left out, {system.absent}")
+            else:
+                systems.append(system)
+        compared = [Compared(system.name) for system in systems]
+        for recording in recordings:
+            for system, row in zip(systems, compared):
+                told = system.hear(recording)
+                row.texts.append(told["text"])
+                row.cpu_seconds += told["cpu_seconds"]
+    seconds = sum(duration_seconds(recording) for recording in recordings)
+    usual = next(row.cpu_seconds for row in compared if row.system == RILL_STREAMING)
+    report(f"\n{'system':32} {'RTF':>7} {'of Rill':>10}{'WER':>9}")
+    for row in compared:
+        row.real_time_factor = row.cpu_seconds / seconds
+        row.times_rill_streaming = row.cpu_seconds / usual
+        row.word_error_rate = word_error_rate(said, row.texts)
+        report(row.line())
+    return [asdict(row) for row in compared]
+
+
+def chosen_peers(models: Sequence[str]) -> dict[str, Path | None]:
+    """All peers, with the models that were given for some: NAME=FOLDER.
+
+    Raises:
+        ConfigError: no such peer, or no such folder.
+    """
+    peers: dict[str, Path | None] = {name: None for name in ADAPTERS if not _is_rill(name)}
+    for given in models:
+        name, _, folder = given.partition("=")
+        if name not in peers:
+            raise ConfigError(f"--peer-model {given}: expected NAME=FOLDER, of {', '.join(peers)}")
+        if not Path(folder).is_dir():
+            raise ConfigError(f"--peer-model {given}: no such folder")
+        peers[name] = Path(folder)
+    return peers
+
+
+def _is_rill(name: str) -> bool:
+    return name.startswith("rill")
+
+
+class _System:
+    """A recogniser in a process of its own."""
+
+    def __init__(self, name: str, model: Path | None) -> None:
+        self.name = name
+        command = [sys.executable, "-m", "streaming.benchmark.peer_process", name]
+        self._process = subprocess.Popen(
+            [*command, str(model or "")],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env=os.environ | {"OMP_NUM_THREADS": "1"},
+        )
+        self.absent: str | None = self._answer().get("absent")
+
+    def __enter__(self) -> _System:
+        return self
+
+    def __exit__(self, *reason: object) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+    def hear(self, recording: str) -> dict[str, Any]:
+        """Its text and its CPU seconds."""
+        assert self._process.stdin
+        with suppress(BrokenPipeError):  # told by what follows
+            print(json.dumps(recording), file=self._process.stdin, flush=True)
+        return self._answer()
+
+    def _answer(self) -> dict[str, Any]:
+        assert self._process.stdout
+        line = self._process.stdout.readline()
+        if not line:
+            raise ConfigError(f"--peers: the process of {self.name} ended in the middle")
+        answer: dict[str, Any] = json.loads(line)
+        return answer
