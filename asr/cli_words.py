@@ -1,4 +1,4 @@
-"""The commands of `rill words`: what custom words win and cost."""
+"""The commands of `rill words`: what custom words and grammars win and cost."""
 
 from __future__ import annotations
 
@@ -18,12 +18,9 @@ from asr.cli_options import (
     say,
 )
 
-words_app = typer.Typer(help="Custom words: what they win and cost.", no_args_is_help=True)
-
-
-@words_app.callback()
-def _words() -> None:
-    """Keeps `measure` a command of its own."""
+words_app = typer.Typer(
+    help="Custom words and grammars: what they win and cost.", no_args_is_help=True
+)
 
 
 @words_app.command()
@@ -56,3 +53,24 @@ def measure(
     others = read_word_counts(unrelated) if unrelated else {}
     recognizer = load_recognizer(model, DecoderChoice.beam, lm, lexicon, None)
     run(recognizer, corpus, mode.value, wanted, others, boost, every, say)
+
+
+@words_app.command()
+def measure_grammar(
+    corpus: Annotated[Path, typer.Argument(help=CORPUS)],
+    phrases: Annotated[int, typer.Option(min=2, help="In each grammar.")] = 50,
+    most_words: Annotated[int, typer.Option(min=1, help="Of a phrase; longer are left out.")] = 10,
+    cost: Annotated[
+        float, typer.Option(min=0, help="Of what is in no phrase; less misses more phrases.")
+    ] = 2.0,
+    model: Model = None,
+    lexicon: LexiconFile = None,
+    mode: Annotated[Mode, typer.Option()] = Mode.streaming,
+    every: Annotated[int, typer.Option(min=1, help="Take every so many-th utterance.")] = 1,
+) -> None:
+    """How often --grammar hears the phrases that are said, and phrases that are not: grammars of
+    the transcripts of a corpus."""
+    from training.grammar_recall import measure_grammar as run
+
+    recognizer = load_recognizer(model, lexicon=lexicon)
+    run(recognizer, corpus, mode.value, phrases, most_words, cost, every, say)
