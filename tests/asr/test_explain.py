@@ -194,7 +194,8 @@ def check_words(explanation: Explanation, picture: Picture) -> None:
     shown = mels.collections[0].get_array()
     np.testing.assert_allclose(np.asarray(shown).reshape(80, -1), explanation.frames.T)
     lines = [line.get_xdata()[0] for line in wave.lines]
-    expected = np.arange(0, explanation.end, 0.32) if explanation.chunk_seconds else []
+    chunk = explanation.chunk_seconds
+    expected = np.arange(0, explanation.end, chunk) if chunk else []
     assert lines == pytest.approx(list(expected))
 
 
