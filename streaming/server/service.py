@@ -6,9 +6,8 @@ import asyncio
 import math
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from functools import lru_cache
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -113,14 +112,28 @@ class Service:
             raise Refused("bad_words", str(error)) from None
         return LiveStream(self, stream, sample_rate, in_step)
 
-    @contextmanager
-    def told_of_closing(self, patience: asyncio.Timeout) -> Iterator[None]:
-        """When the server closes, the patience ends at once."""
-        self._patient.add(patience)
+    async def next_from_client(
+        self, receive: Callable[[], Awaitable[Result]], hint: str = ""
+    ) -> Result | None:
+        """What a client sends next; None when the server closes.
+
+        Raises:
+            Refused: nothing came for too long.
+        """
+        if self.closing.is_set():
+            return None
+        seconds = self.limits.idle_seconds
         try:
-            yield
-        finally:
-            self._patient.discard(patience)
+            async with asyncio.timeout(seconds) as patience:
+                self._patient.add(patience)
+                try:
+                    return await receive()
+                finally:
+                    self._patient.discard(patience)
+        except TimeoutError:
+            if self.closing.is_set():
+                return None
+            raise Refused("idle", f"no message for {seconds:.0f} s{hint}", 4408) from None
 
     def begin_to_close(self) -> None:
         """No new streams; who waits for a message waits no longer."""

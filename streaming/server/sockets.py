@@ -68,17 +68,9 @@ async def receive_within(websocket: WebSocket, service: Service) -> str | bytes 
     Raises:
         Refused: nothing came for too long, or too much at once.
     """
-    if service.closing.is_set():
+    message = await service.next_from_client(websocket.receive, "; send keepalive")
+    if message is None:
         return None
-    seconds = service.limits.idle_seconds
-    try:
-        async with asyncio.timeout(seconds) as patience:
-            with service.told_of_closing(patience):
-                message = await websocket.receive()
-    except TimeoutError:
-        if service.closing.is_set():
-            return None
-        raise Refused("idle", f"no message for {seconds:.0f} s; send keepalive", 4408) from None
     if message["type"] == "websocket.disconnect":
         return None
     data: str | bytes = message.get("text") or message.get("bytes") or b""

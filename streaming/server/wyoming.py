@@ -187,23 +187,8 @@ class Connection:
 
     async def _next_event(self) -> Event | None:
         """None when the client has gone or the server ends."""
-        closing = asyncio.ensure_future(self._service.closing.wait())
-        reading = asyncio.ensure_future(
-            read_event(self._reader, self._service.limits.message_bytes)
-        )
-        limit = self._service.limits.idle_seconds
-        try:
-            await asyncio.wait(
-                (reading, closing), timeout=limit, return_when=asyncio.FIRST_COMPLETED
-            )
-            if closing.done():
-                return None
-            if not reading.done():
-                raise Refused("idle", f"no event for {limit:.0f} s")
-            return await reading
-        finally:
-            reading.cancel()
-            closing.cancel()
+        most_bytes = self._service.limits.message_bytes
+        return await self._service.next_from_client(lambda: read_event(self._reader, most_bytes))
 
 
 async def read_event(reader: asyncio.StreamReader, most_bytes: int) -> Event | None:

@@ -9,7 +9,6 @@ from difflib import SequenceMatcher
 from itertools import groupby
 from pathlib import Path
 
-import jiwer
 import numpy as np
 import pytest
 import torch
@@ -109,10 +108,11 @@ def test_the_bundled_export_is_of_the_bundled_weights(tmp_path: Path) -> None:
 
 def test_both_engines_write_the_same_words(recognizer: Recognizer, speech: Samples) -> None:
     assert recognizer.engine.name == "onnx"
-    heard, expected = (
-        one.transcribe(speech).text for one in (recognizer, Recognizer.load(engine="torch"))
+    words, expected = (
+        [word.word for word in one.transcribe(speech).words]
+        for one in (recognizer, Recognizer.load(engine="torch"))
     )
-    assert jiwer.wer(expected, heard) <= 0.15
+    assert sum(a == b for a, b in zip(words, expected)) >= 0.9 * len(expected)
 
 
 def test_int8_hears_what_fp32_hears(recognizer: Recognizer, speech: Samples) -> None:

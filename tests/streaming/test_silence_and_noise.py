@@ -86,10 +86,12 @@ def test_speech_after_noise_is_heard_and_the_noise_is_not(
     recognizer: Recognizer, speech: Samples
 ) -> None:
     alone, _ = told(Stream(recognizer), speech)
-    sound = np.concatenate([noises.pink(8, -30), speech, noises.pink(8, -30)])
-    words, _ = told(Stream(recognizer), sound)
-    assert len(set(alone) & set(words)) >= 0.5 * len(set(alone))
-    assert len(words) <= len(alone) + 3
+    kept = []
+    for noise in (noises.pink(8, -40), noises.pink(8, -30), noises.white(8, -30)):
+        words, _ = told(Stream(recognizer), np.concatenate([noise, speech, noise]))
+        assert len(words) <= len(alone) + 3
+        kept.append(len(set(alone) & set(words)) / len(set(alone)))
+    assert min(kept) >= 0.5 and np.mean(kept) >= 0.7
 
 
 def test_how_sure_is_asked_for_on_the_command_line(tmp_path: Path) -> None:
