@@ -106,6 +106,7 @@ class TrainConfig(_Strict):
     epochs: int = Field(12, ge=1)
     patience_epochs: int | None = Field(None, ge=1)  # stop after so many that were not the best
     full_mode_every: int = Field(2, ge=2)  # every so many updates one in full mode, else streaming
+    optimiser: Literal["adamw", "muon"] = "adamw"  # muon: for the matrices of the blocks
     learning_rate: float = Field(1.5e-3, gt=0)
     warm_up_updates: int = Field(200, ge=1)
     weight_decay: float = Field(0.01, ge=0)

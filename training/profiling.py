@@ -16,7 +16,7 @@ PARTS = {
     "load": "load and augment a batch",
     "network": "network and loss, forward and backward",
     "clip": "clip the gradients",
-    "optimiser": "AdamW",
+    "optimiser": "the optimisers",
     "average": "moving average of the weights",
 }
 

@@ -31,6 +31,7 @@ from training.batches import Batches
 from training.checkpoint import read_checkpoint, write_checkpoint
 from training.config import TrainConfig
 from training.feature_cache import FeatureCache
+from training.optimisers import optimisers
 from training.run_log import RunLog
 from training.student import Student, backward, first_model, to_device
 from training.teaching import Teaching
@@ -78,13 +79,6 @@ def train(
     torch.manual_seed(config.seed)
     model = first_model(config, train_cache)
     student: Any = Student(model, weights, batches.phone_trigram() if weights.ctc_crf else None)
-    optimiser: Any = torch.optim.AdamW(
-        student.parameters(),
-        config.learning_rate,
-        (0.9, 0.98),
-        weight_decay=config.weight_decay,
-        fused=True,
-    )
     average = {name: value.clone() for name, value in model.state_dict().items()}
     updates_by_epoch = [
         len(batches.epoch(epoch)) // fabric.world_size for epoch in range(config.epochs)
@@ -102,9 +96,10 @@ def train(
         if fabric.is_global_zero:
             report(f"resumed at update {update} of {total_updates}")
     plain_student = student
-    student, optimiser = fabric.setup(student, optimiser)
-    if saved:  # only now, so that its moments come to where the weights have gone
-        optimiser.load_state_dict(saved["optimiser"])
+    student, *movers = fabric.setup(student, *optimisers(student, config))
+    if saved:  # only now, so that their moments come to where the weights have gone
+        for mover, state in zip(movers, saved["optimisers"]):
+            mover.load_state_dict(state)
     if config.patience_epochs and epochs_without_best >= config.patience_epochs:
         report(f"no better for {epochs_without_best} epochs: ended before")
         return output / "model"
@@ -120,7 +115,7 @@ def train(
         if fabric.is_global_zero:
             state = {
                 "student": plain_student.state_dict(),
-                "optimiser": optimiser.state_dict(),
+                "optimisers": [mover.state_dict() for mover in movers],
                 "average": average,
                 "update": update,
                 "best": best,
@@ -144,11 +139,13 @@ def train(
             batch = to_device(batches.load(order[number], epoch, number), fabric.device)
         full = update % config.full_mode_every == config.full_mode_every - 1
         mode: Mode = "full" if full else "streaming"
-        for group in optimiser.param_groups:
-            group["lr"] = learning_rate(config, update, total_updates)
+        rate = learning_rate(config, update, total_updates)
+        for group in itertools.chain.from_iterable(mover.param_groups for mover in movers):
+            group["lr"] = rate
         torch.manual_seed(hash((config.seed, update, fabric.global_rank)))
         student.train()
-        optimiser.zero_grad()
+        for mover in movers:
+            mover.zero_grad()
         with record_function("network"):
             terms = backward(fabric, student, batch, mode)
         with record_function("clip"):
@@ -156,7 +153,8 @@ def train(
         update += 1
         if torch.isfinite(norm):
             with record_function("optimiser"):
-                optimiser.step()
+                for mover in movers:
+                    mover.step()
             bad_losses = 0
         else:
             bad_losses += 1
@@ -173,7 +171,6 @@ def train(
         if log:
             seconds = batch.seconds * fabric.world_size
             values = {name: float(value) for name, value in terms.items()}
-            rate = optimiser.param_groups[0]["lr"]
             log.update(update, epoch, mode, values, rate, seconds)
         evaluated_now = update == epoch_ends[epoch] and (
             (epoch + 1) % config.evaluate_every_epochs == 0 or update == total_updates

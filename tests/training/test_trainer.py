@@ -39,9 +39,11 @@ def configured(arguments: list[str]) -> TrainConfig:
     return read_config(arguments[0], arguments[1:])
 
 
-def test_it_learns_and_the_model_can_be_loaded(tmp_path: Path) -> None:
+@pytest.mark.parametrize("optimiser", ["adamw", "muon"])
+def test_it_learns_and_the_model_can_be_loaded(tmp_path: Path, optimiser: str) -> None:
     lines: list[str] = []
-    folder = train(configured(tiny(tmp_path, "epochs=150", "ema_decay=0.9")), lines.append)
+    settings = ["epochs=150", "ema_decay=0.9", f"optimiser={optimiser}"]
+    folder = train(configured(tiny(tmp_path, *settings)), lines.append)
     model = load_model(folder)
     assert model.feature_mean.mean() < -5
     last = [line for line in lines if "valid" in line][-1]
@@ -62,8 +64,10 @@ def test_a_run_leaves_a_record_that_a_resumed_run_goes_on_with(tmp_path: Path) -
     assert sum("said:    yes" in line for line in lines) >= 15
 
 
-def test_a_run_in_two_parts_is_an_unbroken_one(tmp_path: Path) -> None:
-    whole = train(configured(tiny(tmp_path / "a", "epochs=4")), lambda line: None)
+@pytest.mark.parametrize("optimiser", ["adamw", "muon"])
+def test_a_run_in_two_parts_is_an_unbroken_one(tmp_path: Path, optimiser: str) -> None:
+    settings = ["epochs=4", f"optimiser={optimiser}"]
+    whole = train(configured(tiny(tmp_path / "a", *settings)), lambda line: None)
 
     class Enough(Exception):
         pass
@@ -72,7 +76,7 @@ def test_a_run_in_two_parts_is_an_unbroken_one(tmp_path: Path) -> None:
         if line.startswith("epoch 2"):
             raise Enough
 
-    config = configured(tiny(tmp_path / "b", "epochs=4"))
+    config = configured(tiny(tmp_path / "b", *settings))
     with pytest.raises(Enough):
         train(config, stop_after_two_epochs)
     told: list[str] = []
