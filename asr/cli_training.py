@@ -18,6 +18,7 @@ from asr.cli_options import (
     LexiconFile,
     Mode,
     Model,
+    RescoreFile,
     WordsFile,
     load_recognizer,
     say,
@@ -120,6 +121,7 @@ def evaluate(
     lm: LanguageModelFile = None,
     lexicon: LexiconFile = None,
     words: WordsFile = None,
+    rescore: RescoreFile = None,
     mode: Annotated[Mode, typer.Option()] = Mode.streaming,
     decoder: DecoderOption = DecoderChoice.beam,
     engine: EngineOption = None,
@@ -157,7 +159,7 @@ def evaluate(
     from training.evaluation import evaluate_corpus
     from training.report import report_lines, write_html, write_json
 
-    recognizer = load_recognizer(model, decoder, lm, lexicon, words, engine)
+    recognizer = load_recognizer(model, decoder, lm, lexicon, words, engine, rescore=rescore)
     if calibrate:
         recognizer = recognizer.uncalibrated()
     changed = changes(change) if change else None
@@ -182,6 +184,7 @@ def evaluate(
         "decoder": decoder.value,
         "engine": recognizer.engine.name,
         "language model": lm.name if lm else "the model's own",
+        "rescored by": rescore.name if rescore else "nothing",
         "custom words": words.name if words else "none",
         "sound": " ".join(change) if change else "as it is",
     }
