@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from asr.errors import ConfigError
 
@@ -143,11 +143,12 @@ class WordModelConfig(_Strict):
     threads: int = Field(1, ge=1)
     seed: int = 1
 
-    @model_validator(mode="after")
-    def _cutoffs_rise(self) -> WordModelConfig:
-        if not self.cutoffs or sorted(set(self.cutoffs)) != self.cutoffs:
-            raise ValueError(f"cutoffs {self.cutoffs}: expected numbers that rise")
-        return self
+    @field_validator("cutoffs")
+    @classmethod
+    def _cutoffs_rise(cls, cutoffs: list[int]) -> list[int]:
+        if not cutoffs or sorted(set(cutoffs)) != cutoffs:
+            raise ValueError(f"{cutoffs}: expected numbers that rise")
+        return cutoffs
 
 
 def read_config(path: str | Path, overrides: list[str] | None = None) -> TrainConfig:

@@ -74,7 +74,7 @@ def train_language_model(
         run.learn_window(report)
         if run.update % run.updates_an_epoch == 0:
             value = perplexity(run.network, vocabulary, judged)
-            learnt = (run.update - began_with) * config.streams * config.window
+            learnt = (run.update - began_with) / run.updates_an_epoch * len(learned)
             report(
                 f"epoch {run.update // run.updates_an_epoch} of {config.epochs}: perplexity "
                 f"{value:.1f} on {len(judged)} words kept out, {math.exp(run.mean_loss):.1f} on "
@@ -85,8 +85,13 @@ def train_language_model(
                 write_word_network(run.network, vocabulary, judged, model)
         elif time.monotonic() - saved_at < 60 * config.checkpoint_minutes:
             continue
+        else:
+            learning = math.exp(run.mean_loss)
+            report(f"update {run.update}: perplexity {learning:.1f} on the words learnt, saved")
         write_checkpoint(run.saved(), config, last)
         saved_at = time.monotonic()
+    if not model.exists():
+        write_word_network(run.network, vocabulary, judged, model)
     return model
 
 
@@ -108,7 +113,9 @@ class _Run:
             weight_decay=config.weight_decay,
             fused=True,
         )
-        self._steps = (len(numbers) - 1) // config.streams  # of each stream in an epoch
+        # A short text has fewer streams than a window each.
+        self._streams = max(1, min(config.streams, (len(numbers) - 1) // config.window))
+        self._steps = (len(numbers) - 1) // self._streams  # of each stream in an epoch
         self.updates_an_epoch = max(1, math.ceil(self._steps / config.window))
         self.total_updates = self.updates_an_epoch * config.epochs
         self.update, self.best, self.mean_loss = 0, math.inf, 0.0
@@ -125,10 +132,10 @@ class _Run:
         epoch, window = divmod(self.update, self.updates_an_epoch)
         # Each epoch cuts the text in other places.
         row = np.roll(self._numbers, int(_random(config, epoch).integers(len(self._numbers))))
-        row = row[: config.streams * self._steps + 1].astype(np.int64)
+        row = row[: self._streams * self._steps + 1].astype(np.int64)
         part = slice(window * config.window, (window + 1) * config.window)
         words, following = (
-            torch.from_numpy(side.reshape(config.streams, -1)[:, part].copy()).to(self.device)
+            torch.from_numpy(side.reshape(self._streams, -1)[:, part].copy()).to(self.device)
             for side in (row[:-1], row[1:])
         )
         if window == 0:
