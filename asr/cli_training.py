@@ -52,6 +52,7 @@ def tune_decoder(
     lm: LanguageModelFile = None,
     lexicon: LexiconFile = None,
     words: WordsFile = None,
+    rescore: RescoreFile = None,
     mode: Annotated[Mode, typer.Option()] = Mode.streaming,
     every: Annotated[int, typer.Option(min=1, help="Take every so many-th utterance.")] = 1,
     processes: Annotated[int, typer.Option(min=1, help="Decode in so many processes.")] = 2,
@@ -64,12 +65,15 @@ def tune_decoder(
     from asr.model_config import BUNDLED_MODEL, save_settings
     from training.decoder_tuning import told, tune
 
-    recognizer = load_recognizer(model, DecoderChoice.beam, lm, lexicon, words)
+    recognizer = load_recognizer(model, DecoderChoice.beam, lm, lexicon, words, rescore=rescore)
     best, rate = tune(recognizer, corpus, mode.value, every, processes, say)
     folder = model or BUNDLED_MODEL
     if save:
         save_settings(folder, "decoding", vars(best))
-    typer.echo(f"best: WER {rate:.2f} %  {told(best)}" + (f"; saved in {folder}" if save else ""))
+    typer.echo(
+        f"best: WER {rate:.2f} %  {told(best, rescore is not None)}"
+        + (f"; saved in {folder}" if save else "")
+    )
 
 
 def train(
