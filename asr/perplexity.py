@@ -116,8 +116,8 @@ def measure_mixture(
         raise DataError(f"{text}: no sentence in it whose words {path} knows")
     ngrams, of_lstm = np.array(by_ngrams), np.array(by_lstm)
     both = np.where(known, mixed_log10(of_lstm, ngrams, share), ngrams)
-    values = [float(10 ** -logs.mean()) for logs in (ngrams, of_lstm, both)]
-    return MixturePerplexity(len(known), known.count(False), *values, share)
+    alone, other, mixed = (float(10 ** -logs.mean()) for logs in (ngrams, of_lstm, both))
+    return MixturePerplexity(len(known), known.count(False), alone, other, mixed, share)
 
 
 def _open(model: str | os.PathLike[str]) -> tuple[Path, Any]:

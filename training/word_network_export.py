@@ -55,7 +55,7 @@ def write_word_network(
     head = graph.node("LogSoftmax", [graph.linear("head", flat, softmax.head)], "head", axis=-1)
     graph.output(_picked(graph, head, "pairs"), "logs", ["pairs"])
     largest = _largest(network, text)
-    for number, (group, bound) in enumerate(zip(softmax.tail, largest)):
+    for number, (group, bound) in enumerate(zip(_groups(network), largest)):
         rows = graph.input(f"rows{number}", [f"rows_of_{number}"], TensorProto.INT64)
         its = graph.node("Gather", [flat, rows], f"heard{number}")
         narrow = graph.linear(f"narrow{number}", its, group[0])
@@ -97,5 +97,6 @@ def _largest(network: WordNetwork, text: np.ndarray) -> list[np.ndarray]:
     return [(ROOM * value + 1e-6).numpy() for value in inner]
 
 
-def _groups(network: WordNetwork) -> list[nn.Sequential]:
-    return [group for group in network.softmax.tail if isinstance(group, nn.Sequential)]
+def _groups(network: WordNetwork) -> list[tuple[nn.Linear, nn.Linear]]:
+    """The two layers of each group of rarer words."""
+    return [(group[0], group[1]) for group in network.softmax.tail]  # type: ignore[index]

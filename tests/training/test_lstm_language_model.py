@@ -154,8 +154,9 @@ def test_a_run_in_two_parts_is_an_unbroken_one(tmp_path: Path, text: Path) -> No
 
 
 def test_kill_9_and_the_same_command_goes_on(tmp_path: Path, text: Path) -> None:
-    command = [sys.executable, "-m", "asr.cli", "lm", "train", text, text, "--valid", text]
-    command += ["--output", tmp_path / "run", "--config", "configs/lstm-lm.yaml"]
+    lm = [sys.executable, "-m", "asr.cli", "lm", "train"]
+    command = [*lm, str(text), str(text), "--valid", str(text)]
+    command += ["--output", str(tmp_path / "run"), "--config", "configs/lstm-lm.yaml"]
     for setting in ("epochs=300", "hidden=32", "embedding=16", "streams=4", "cutoffs=[6]"):
         command += ["--setting", setting]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
