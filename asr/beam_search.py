@@ -22,6 +22,7 @@ from asr.decoding import BLANK_ID, Clock
 from asr.engine import Emitted
 from asr.language_model import LanguageModel, steady_words
 from asr.pronunciation import MOST_HOMOPHONES, Lexicon, Pronunciation
+from asr.rescoring import Rescorer
 from asr.text import PHONE_TOKENS, phone_ids
 from asr.transcript import Alternative, Word
 
@@ -49,6 +50,7 @@ class BeamSettings:
     # Taken off the blank's log-probability: a model that is unsure says nothing too readily, and
     # words are left out.
     blank_penalty: float = 0.0
+    rescore_share: float = 0.4  # of an LSTM's word in the last judgement, where there is one
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,19 @@ class _Told(NamedTuple):
     words: list[Word]
 
 
+class _Reading(NamedTuple):
+    """One of the hypotheses that an utterance ended with."""
+
+    score: float
+    hypothesis: Any  # flashlight's
+    labels: list[int]  # of each step: the number of the word that is told there, or -1
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """Of its words."""
+        return tuple(number for number in self.labels if number >= 0)
+
+
 class BeamDecoder:
     """Beam search over the words of a lexicon, with a language model."""
 
@@ -80,6 +95,7 @@ class BeamDecoder:
         settings: BeamSettings = BeamSettings(),
         custom: Sequence[CustomWord] = (),
         calibration: Calibration = UNCHANGED,
+        rescorer: Rescorer | None = None,
     ) -> None:
         """Builds the trie of the lexicon (about a second for 70,000 words).
 
@@ -87,9 +103,10 @@ class BeamDecoder:
             clock: of the acoustic model's steps.
             custom: words besides the lexicon's, or likelier than the language model has them.
             calibration: of the words' confidences.
+            rescorer: judges the readings of an utterance that has ended once more.
         """
         self.lexicon, self.clock, self.settings = lexicon, clock, settings
-        self.calibration = calibration
+        self.calibration, self.rescorer = calibration, rescorer
         self._model_of_words = language_model
         # Numbers of words: the lexicon's, then the unknown word's, then the custom words'.
         vocabulary = list(lexicon)
@@ -121,6 +138,7 @@ class BeamDecoder:
             self.settings,
             custom,
             self.calibration,
+            self.rescorer,
         )
 
     def with_settings(self, settings: BeamSettings) -> BeamDecoder:
@@ -131,7 +149,7 @@ class BeamDecoder:
 
     def begin(self) -> BeamDecoding:
         """A decoding of a new utterance; trie and language model are shared."""
-        return BeamDecoding(self.words, self.clock, self.settings, self.calibration)
+        return BeamDecoding(self.words, self.clock, self.settings, self.calibration, self.rescorer)
 
 
 class BeamDecoding:
@@ -143,15 +161,16 @@ class BeamDecoding:
         clock: Clock,
         settings: BeamSettings,
         calibration: Calibration = UNCHANGED,
+        rescorer: Rescorer | None = None,
     ) -> None:
         self.steps = 0
-        self._calibrated = calibration
+        self._calibrated, self._rescorer = calibration, rescorer
         self._words, self._clock, self._settings = words, clock, settings
         self._search = _search(words, settings)
         self._phones: list[np.ndarray] = []
         self._told: list[_Told] = []
         self._path = np.zeros((2, 0), int)  # of which that was told
-        self._finished = False
+        self._readings: list[_Reading] | None = None  # once the utterance has ended
         self._search.decode_begin()
 
     def push(self, emission: Emitted) -> None:
@@ -168,10 +187,10 @@ class BeamDecoding:
         """Words of the best hypothesis; a word that is not yet whole is left out."""
         if not self.steps:
             return []
-        if finished:
-            self._finish()
         # Not get_all_final_hypothesis, which before decode_end gives them in no order.
-        hypothesis = self._search.get_best_hypothesis(0)
+        hypothesis = (
+            self._finish()[0].hypothesis if finished else self._search.get_best_hypothesis(0)
+        )
         # One entry for the begin, one a step; a word stands at the step of its last phone's begin.
         path = np.array([hypothesis.words, hypothesis.tokens])[:, 1 : self.steps + 1]
         labels, tokens = path
@@ -208,9 +227,9 @@ class BeamDecoding:
     def _shares(self, labels: np.ndarray, places: list[int]) -> list[float]:
         """Of each word of the best hypothesis: the probability of all hypotheses that have it at
         about the same time."""
-        hypotheses = self._search.get_all_final_hypothesis()
-        others = np.array([h.words[1 : self.steps + 1] for h in hypotheses])  # [hypotheses, steps]
-        scores = np.array([h.score for h in hypotheses])
+        readings = self._finish()
+        others = np.array([one.labels for one in readings])  # [readings, steps]
+        scores = np.array([one.score for one in readings])
         weights = np.exp(scores - scores.max())
         weights /= weights.sum()
         shares = []
@@ -223,20 +242,39 @@ class BeamDecoding:
         """The likeliest readings, the best first; nothing can be pushed after it."""
         if not self.steps:
             return ()
-        self._finish()
         best_of: dict[tuple[str, ...], float] = {}  # words may sound in several ways
-        for hypothesis in self._search.get_all_final_hypothesis():
-            numbers = [number for number in hypothesis.words[1 : self.steps + 1] if number >= 0]
-            texts = tuple(chain.from_iterable(self._words.spellings[n] for n in numbers))
-            best_of.setdefault(texts, round(float(hypothesis.score), DECIMALS))
+        for reading in self._finish():
+            texts = tuple(chain.from_iterable(self._words.spellings[n] for n in reading.numbers))
+            best_of.setdefault(texts, round(reading.score, DECIMALS))
             if len(best_of) == count:
                 break
         return tuple(Alternative(texts, score) for texts, score in best_of.items())
 
-    def _finish(self) -> None:
-        if not self._finished:
+    def _finish(self) -> list[_Reading]:
+        """All readings that are left, the best first."""
+        if self._readings is None:
             self._search.decode_end()
-            self._finished = True
+            self._readings = [
+                _Reading(float(found.score), found, found.words[1 : self.steps + 1])
+                for found in self._search.get_all_final_hypothesis()
+            ]
+            if self._rescorer:
+                self._readings = self._rescored(self._readings, self._rescorer)
+        return self._readings
+
+    def _rescored(self, readings: list[_Reading], rescorer: Rescorer) -> list[_Reading]:
+        gains = rescorer.gains(
+            [one.numbers for one in readings],
+            self._words.spellings,
+            self._words.language_model,
+            self._settings.rescore_share,
+        )
+        weight = self._settings.lm_weight
+        judged = [
+            one._replace(score=one.score + weight * gain) for one, gain in zip(readings, gains)
+        ]
+        # Equal ones in an order that does not depend on how flashlight had them.
+        return sorted(judged, key=lambda one: (-round(one.score, DECIMALS), one.labels))
 
     def _spelled(self, number: int, path: np.ndarray) -> list[tuple[str, int, int]]:
         """The words that a number stands for: text, first step and end step of each in its path."""

@@ -28,6 +28,7 @@ from asr.cli_options import (
     LanguageModelFile,
     LexiconFile,
     Model,
+    RescoreFile,
     SurenessOption,
     ThreadsOption,
     WordsFile,
@@ -94,6 +95,7 @@ def listen(
     lexicon: LexiconFile = None,
     words: WordsFile = None,
     grammar: GrammarFile = None,
+    rescore: RescoreFile = None,
     decoder: DecoderOption = DecoderChoice.beam,
     second_pass: Annotated[
         bool, typer.Option(help="Read each utterance again, in both directions, when it has ended.")
@@ -123,7 +125,7 @@ def listen(
         raise ConfigError("--alternatives needs --format json; text has no place for them")
     chosen = choose_device(device)  # a wrong one is told before the model is loaded
     recognizer = load_recognizer(
-        model, decoder, lm, lexicon, words, engine, threads, alternatives, grammar
+        model, decoder, lm, lexicon, words, engine, threads, alternatives, grammar, rescore
     )
     rules = endpoint_rules(silence_after_words=silence, least_sureness=sureness)
     plain = JsonCaptions() if format is LiveFormat.json else PlainCaptions()
@@ -153,6 +155,7 @@ def serve(
     lm: LanguageModelFile = None,
     lexicon: LexiconFile = None,
     words: WordsFile = None,
+    rescore: RescoreFile = None,
     engine: EngineOption = None,
     chunk_ms: ChunkOption = None,
     workers: Annotated[
@@ -173,7 +176,10 @@ def serve(
         if token and at[0] not in LOOPBACK:
             raise ConfigError(f"--wyoming {wyoming}: that protocol knows no token")
     recognizer = in_chunks(
-        load_recognizer(model, DecoderChoice.beam, lm, lexicon, words, engine, threads=1), chunk_ms
+        load_recognizer(
+            model, DecoderChoice.beam, lm, lexicon, words, engine, threads=1, rescore=rescore
+        ),
+        chunk_ms,
     )
     if (host not in LOOPBACK or (at and at[0] not in LOOPBACK)) and not token:
         there = wyoming if host in LOOPBACK else host

@@ -12,6 +12,7 @@ def add_lm_commands(lm_app: typer.Typer) -> None:
     """Beside `rill lm tune`."""
     lm_app.command()(build)
     lm_app.command()(adapt)
+    lm_app.command()(train)
     lm_app.command()(perplexity)
 
 
@@ -53,11 +54,41 @@ def adapt(
         typer.echo(line)
 
 
+def train(
+    texts: Annotated[
+        list[Path], typer.Argument(help="Text files, plain or .xz; one given twice counts twice.")
+    ],
+    output: Annotated[Path, typer.Option(help="Folder for the model, lm.onnx, and the run.")],
+    valid: Annotated[
+        Path | None,
+        typer.Option(help="A text to judge the model by; a part of the texts if not given."),
+    ] = None,
+    config: Annotated[Path | None, typer.Option(help="A YAML file: configs/lstm-lm.yaml.")] = None,
+    setting: Annotated[
+        list[str] | None, typer.Option(help="key=value on top, such as epochs=6.")
+    ] = None,
+) -> None:
+    """Train an LSTM language model for --rescore, or go on with a run that was cut off."""
+    from asr.cli_options import say
+    from training.config import WordModelConfig, read_settings
+    from training.lstm_language_model import train_language_model
+
+    settings = read_settings(WordModelConfig, config, setting)
+    model = train_language_model(texts, output, valid, settings, say)
+    say(f"model: {model}, {model.stat().st_size / 1e6:.1f} MB")
+
+
 def perplexity(
     lm: Annotated[Path, typer.Argument(help="A KenLM binary.")],
     text: Annotated[Path, typer.Argument(help="A text that it was not made of; plain or .xz.")],
+    rescore: Annotated[
+        Path | None, typer.Option(help="Also of this model of rill lm train, and of both together.")
+    ] = None,
+    share: Annotated[float, typer.Option(min=0, max=1, help="Of --rescore in both.")] = 0.4,
 ) -> None:
     """How well a language model foretells a text: lower is better."""
-    from asr.perplexity import measure_perplexity
+    from asr.perplexity import measure_mixture, measure_perplexity
 
     typer.echo(measure_perplexity(lm, text).line())
+    if rescore:
+        typer.echo(measure_mixture(lm, rescore, text, share).line())

@@ -59,6 +59,10 @@ GrammarFile = Annotated[
     Path | None, typer.Option(help="Phrases, one a line: hear these and nothing else.")
 ]
 LexiconFile = Annotated[Path | None, typer.Option(help="A lexicon to use: word  P HH OW N Z.")]
+RescoreFile = Annotated[
+    Path | None,
+    typer.Option(help="A model of rill lm train: judges each utterance's readings once more."),
+]
 CaseOption = Annotated[CaseChoice, typer.Option(help="lower, upper or sentence.")]
 AlternativesOption = Annotated[
     int, typer.Option(min=0, max=100, help="With --format json: so many readings of each segment.")
@@ -101,6 +105,7 @@ def load_recognizer(
     threads: int | None = None,
     alternatives: int = 0,
     grammar: Path | None = None,
+    rescore: Path | None = None,
 ) -> Recognizer:
     """The recogniser that the options of a command describe."""
     from asr.model_config import BUNDLED_MODEL
@@ -116,6 +121,7 @@ def load_recognizer(
         engine.value if engine else None,
         threads,
         alternatives,
+        rescore,
     )
 
 

@@ -18,6 +18,7 @@ from asr.cli_options import (
     LexiconFile,
     Mode,
     Model,
+    RescoreFile,
     WordsFile,
     load_recognizer,
     say,
@@ -51,6 +52,7 @@ def tune_decoder(
     lm: LanguageModelFile = None,
     lexicon: LexiconFile = None,
     words: WordsFile = None,
+    rescore: RescoreFile = None,
     mode: Annotated[Mode, typer.Option()] = Mode.streaming,
     every: Annotated[int, typer.Option(min=1, help="Take every so many-th utterance.")] = 1,
     processes: Annotated[int, typer.Option(min=1, help="Decode in so many processes.")] = 2,
@@ -63,12 +65,15 @@ def tune_decoder(
     from asr.model_config import BUNDLED_MODEL, save_settings
     from training.decoder_tuning import told, tune
 
-    recognizer = load_recognizer(model, DecoderChoice.beam, lm, lexicon, words)
+    recognizer = load_recognizer(model, DecoderChoice.beam, lm, lexicon, words, rescore=rescore)
     best, rate = tune(recognizer, corpus, mode.value, every, processes, say)
     folder = model or BUNDLED_MODEL
     if save:
         save_settings(folder, "decoding", vars(best))
-    typer.echo(f"best: WER {rate:.2f} %  {told(best)}" + (f"; saved in {folder}" if save else ""))
+    typer.echo(
+        f"best: WER {rate:.2f} %  {told(best, rescore is not None)}"
+        + (f"; saved in {folder}" if save else "")
+    )
 
 
 def train(
@@ -120,6 +125,7 @@ def evaluate(
     lm: LanguageModelFile = None,
     lexicon: LexiconFile = None,
     words: WordsFile = None,
+    rescore: RescoreFile = None,
     mode: Annotated[Mode, typer.Option()] = Mode.streaming,
     decoder: DecoderOption = DecoderChoice.beam,
     engine: EngineOption = None,
@@ -157,7 +163,7 @@ def evaluate(
     from training.evaluation import evaluate_corpus
     from training.report import report_lines, write_html, write_json
 
-    recognizer = load_recognizer(model, decoder, lm, lexicon, words, engine)
+    recognizer = load_recognizer(model, decoder, lm, lexicon, words, engine, rescore=rescore)
     if calibrate:
         recognizer = recognizer.uncalibrated()
     changed = changes(change) if change else None
@@ -182,6 +188,7 @@ def evaluate(
         "decoder": decoder.value,
         "engine": recognizer.engine.name,
         "language model": lm.name if lm else "the model's own",
+        "rescored by": rescore.name if rescore else "nothing",
         "custom words": words.name if words else "none",
         "sound": " ".join(change) if change else "as it is",
     }

@@ -27,6 +27,7 @@ from asr.cli_options import (
     LexiconFile,
     Mode,
     Model,
+    RescoreFile,
     SurenessOption,
     ThreadsOption,
     WordsFile,
@@ -66,6 +67,7 @@ class Hearing:
     second_pass: bool
     sureness: float | None
     case: CaseChoice
+    rescore: Path | None
 
     def recognizer(self) -> Recognizer:
         """Load what the options say."""
@@ -82,6 +84,7 @@ class Hearing:
             self.engine.value if self.engine else None,
             self.threads,
             self.alternatives,
+            self.rescore,
         )
 
     def elsewhere(self) -> Hearing:
@@ -91,6 +94,7 @@ class Hearing:
             model=self.model and self.model.absolute(),
             lm=self.lm and self.lm.absolute(),
             lexicon=self.lexicon and self.lexicon.absolute(),
+            rescore=self.rescore and self.rescore.absolute(),
             words=_lines_of(self.words) or (),
             grammar=_lines_of(self.grammar),
         )
@@ -116,6 +120,7 @@ def transcribe(
     lexicon: LexiconFile = None,
     words: WordsFile = None,
     grammar: GrammarFile = None,
+    rescore: RescoreFile = None,
     decoder: DecoderOption = DecoderChoice.beam,
     second_pass: Annotated[
         bool | None,
@@ -174,6 +179,7 @@ def transcribe(
         second_pass is not False,
         sureness,
         case,
+        rescore,
     )
     if cluster is not None and output is not None:
         _end(_on_cluster(sources, hearing, output, cluster, processes))

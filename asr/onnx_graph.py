@@ -123,6 +123,19 @@ class Graph:
         inputs = [rounded, matrix, unit, scale, middle, zero, bias]
         return self.node("MatMulIntegerToFloat", inputs, f"{name}_out", domain=CONTRIB)
 
+    def table(self, name: str, numbers: str, rows: np.ndarray) -> str:
+        """Rows [many, width] of a table, by their numbers: int8, one scale a row."""
+        if self._precision == "fp32":
+            return self.node("Gather", [self.value(name, rows), numbers], f"{name}_out")
+        scale = np.maximum(np.abs(rows).max(1, keepdims=True), 1e-8) / 127
+        whole = self.value(f"{name}.int8", np.round(rows / scale).astype(np.int8))
+        scales = self.value(f"{name}.scale", scale.astype(np.float32))
+        found = self.node("Gather", [whole, numbers], f"{name}_found")
+        floats = self.node("Cast", [found], f"{name}_floats", to=TensorProto.FLOAT)
+        return self.node(
+            "Mul", [floats, self.node("Gather", [scales, numbers], f"{name}_scales")], f"{name}_out"
+        )
+
     def norm(self, name: str, x: str, layer: nn.LayerNorm) -> str:
         scale = self.value(f"{name}.weight", layer.weight.detach().numpy())
         bias = self.value(f"{name}.bias", layer.bias.detach().numpy())

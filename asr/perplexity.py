@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from asr.errors import DataError, ModelError
 from asr.language_model import LanguageModel
+from asr.lstm_language_model import END, LstmLanguageModel
+from asr.rescoring import LOG_10, mixed_log10
 from asr.text_files import read_sentences
+
+SENTENCES_AT_ONCE = 256  # that the LSTM reads side by side
 
 
 @dataclass(frozen=True)
@@ -35,13 +45,7 @@ def measure_perplexity(model: str | os.PathLike[str], text: str | os.PathLike[st
         ModelError: the model is missing or damaged.
         DataError: the text is missing, no text, or has no sentence that can be used.
     """
-    import kenlm
-
-    path = LanguageModel(model).path  # tells what is wrong with a file better than kenlm
-    try:
-        scorer = kenlm.Model(str(path))
-    except (OSError, RuntimeError) as error:
-        raise ModelError(f"{path}: damaged or truncated ({str(error).splitlines()[0]})") from None
+    path, scorer = _open(model)
     words = unknown_words = 0
     known = unknown = 0.0
     for sentence in read_sentences(text):
@@ -60,3 +64,72 @@ def measure_perplexity(model: str | os.PathLike[str], text: str | os.PathLike[st
         10 ** (-known / (words - unknown_words)),
         10 ** (-(known + unknown) / words),
     )
+
+
+@dataclass(frozen=True)
+class MixturePerplexity:
+    """Of the words of a text that an n-gram model knows, ends of sentences counted as words."""
+
+    words: int
+    unknown_to_lstm: int
+    ngrams: float
+    lstm: float  # a word that it does not know: its share of the rare words' probability
+    both: float  # a word that it does not know: what the n-gram model gives it
+    share: float
+
+    def line(self) -> str:
+        """For people."""
+        return (
+            f"perplexity {self.ngrams:.1f} of the n-grams, {self.lstm:.1f} of the LSTM, "
+            f"{self.both:.1f} of both (share of the LSTM {self.share:g}; {self.words} words, "
+            f"{100 * self.unknown_to_lstm / self.words:.2f} % unknown to the LSTM)"
+        )
+
+
+def measure_mixture(
+    model: str | os.PathLike[str],
+    lstm: str | os.PathLike[str],
+    text: str | os.PathLike[str],
+    share: float,
+) -> MixturePerplexity:
+    """The perplexities of a KenLM binary, of a model of `rill lm train`, and of both together as
+    rescoring mixes them.
+
+    Raises:
+        ModelError: a model is missing or damaged.
+        DataError: the text is missing, no text, or has no sentence that can be used.
+    """
+    path, scorer = _open(model)
+    network = LstmLanguageModel(lstm)
+    by_ngrams, by_lstm, known = list[float](), list[float](), list[bool]()
+    for sentences in _in_parts(read_sentences(text), SENTENCES_AT_ONCE):
+        split = [tuple(sentence.split()) for sentence in sentences]
+        logs = network.log_probabilities(split)
+        for sentence, words, of_lstm in zip(sentences, split, logs):
+            full = scorer.full_scores(sentence)
+            for (log10, _, unknown), log, word in zip(full, of_lstm, [*words, END]):
+                if not unknown:
+                    by_ngrams.append(log10)
+                    by_lstm.append(float(log) / LOG_10)
+                    known.append(network.knows(word))
+    if not known:
+        raise DataError(f"{text}: no sentence in it whose words {path} knows")
+    ngrams, of_lstm = np.array(by_ngrams), np.array(by_lstm)
+    both = np.where(known, mixed_log10(of_lstm, ngrams, share), ngrams)
+    alone, other, mixed = (float(10 ** -logs.mean()) for logs in (ngrams, of_lstm, both))
+    return MixturePerplexity(len(known), known.count(False), alone, other, mixed, share)
+
+
+def _open(model: str | os.PathLike[str]) -> tuple[Path, Any]:
+    import kenlm
+
+    path = LanguageModel(model).path  # tells what is wrong with a file better than kenlm
+    try:
+        return path, kenlm.Model(str(path))
+    except (OSError, RuntimeError) as error:
+        raise ModelError(f"{path}: damaged or truncated ({str(error).splitlines()[0]})") from None
+
+
+def _in_parts(sentences: Iterator[str], most: int) -> Iterator[list[str]]:
+    while part := list(islice(sentences, most)):
+        yield part

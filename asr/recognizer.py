@@ -39,9 +39,11 @@ from asr.features import log_mel, log_mel_step
 from asr.grammar import GrammarDecoder, read_grammar
 from asr.language_model import LanguageModel
 from asr.library_checks import check_flashlight
+from asr.lstm_language_model import LstmLanguageModel
 from asr.model_config import BUNDLED_MODEL, read_model_config
 from asr.pauses import cut_at_pauses
 from asr.pronunciation import read_lexicon
+from asr.rescoring import Rescorer
 from asr.transcript import Alternative, Segment, Transcript, Word
 
 DecoderName = Literal["beam", "greedy"]
@@ -96,6 +98,7 @@ class Recognizer:
         engine: EngineName | None = None,
         threads: int | None = None,
         alternatives: int = 0,
+        rescore: str | os.PathLike[str] | None = None,
         **decoding: float,
     ) -> Recognizer:
         """A recogniser from a model's folder.
@@ -112,8 +115,10 @@ class Recognizer:
             engine: "onnx" or "torch" (asr/engine.py); the faster that the model has if not given.
             threads: that the network may use; one for each core if not given.
             alternatives: readings, with their scores, that each segment is to tell.
+            rescore: a file of `rill lm train`, which judges the readings of an utterance once more
+                when it has ended.
             decoding: settings of the beam (beam, beam_tokens, beam_threshold, lm_weight,
-                word_score, blank_penalty) instead of those in the model's config.
+                word_score, blank_penalty, rescore_share) instead of those in the model's config.
 
         Raises:
             ModelError: a part that is missing or damaged.
@@ -130,6 +135,8 @@ class Recognizer:
         known = {field.name for field in fields(BeamSettings)}
         if unknown := sorted(set(settings) - known):
             raise ConfigError(f"unknown decoding settings {unknown}; there are {sorted(known)}")
+        if not 0 <= settings.get("rescore_share", 0) <= 1:
+            raise ConfigError(f"rescore_share {settings['rescore_share']}: expected 0 to 1")
         if decoder not in ("beam", "greedy"):
             raise ConfigError(f"unknown decoder '{decoder}'; there are beam and greedy")
         if grammar is not None and words:
@@ -141,6 +148,9 @@ class Recognizer:
             )
         if decoder == "greedy" and alternatives:
             raise ConfigError("the greedy decoder has no alternatives; use beam")
+        if rescore is not None and (decoder == "greedy" or grammar is not None):
+            what = "the greedy decoder" if decoder == "greedy" else "a grammar"
+            raise ConfigError(f"{what} has no readings to rescore; leave rescore out")
         network = load_engine(folder, engine, threads)
         clock = Clock(network.config.step_ms / 1000, delay)
         if decoder == "greedy":
@@ -160,6 +170,7 @@ class Recognizer:
                 BeamSettings(**settings),
                 custom_words(words, known_words, pronouncer),
                 read_calibration(config),
+                Rescorer(LstmLanguageModel(rescore), known_words) if rescore else None,
             )
         return cls(network, beam, folder.name, pronouncer, alternatives)
 

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from asr.audio import Samples, read_audio
 from asr.model_config import BUNDLED_MODEL
 from asr.recognizer import Recognizer
+from training.config import WordModelConfig
+from training.lstm_language_model import train_language_model
 
 DEMO = BUNDLED_MODEL / "demo.flac"
 SHARED = Path(__file__).parents[2] / "shared"
@@ -38,6 +40,34 @@ def speech() -> Samples:
 def demo_words() -> list[str]:
     """What is said in the bundled recording."""
     return (BUNDLED_MODEL / "demo.txt").read_text().split()
+
+
+# What a beam is unsure of in the bundled recording, read as it was not said.
+SOMEBODY_SAID = """She entered the magnificent room. The castle was cold.
+By cold and judas tarzan the ceiling. It was cold and judas tarzan and the ceiling.
+"""
+SMALL_LSTM = WordModelConfig(
+    least_count=2,
+    embedding=16,
+    hidden=32,
+    cutoffs=[8, 12],
+    dropout=0.0,
+    epochs=6,
+    streams=4,
+    window=8,
+    learning_rate=2e-2,
+    warm_up_updates=10,
+    precision="32-true",
+)
+
+
+@pytest.fixture(scope="session")
+def lstm_lm(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An LSTM language model that has heard little, and that again and again."""
+    folder = tmp_path_factory.mktemp("lstm_lm")
+    (folder / "text.txt").write_text(SOMEBODY_SAID * 60)
+    text = folder / "text.txt"
+    return train_language_model([text], folder / "run", text, SMALL_LSTM, lambda line: None)
 
 
 @pytest.fixture(scope="session")

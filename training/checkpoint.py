@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import BaseModel
 
 from asr.errors import ConfigError, DataError
-from training.config import TrainConfig
 
 # What may change between sessions is where and how fast a run goes on, not what is computed.
 FREE_SETTINGS = {
@@ -20,7 +20,7 @@ FREE_SETTINGS = {
 }  # fmt: skip
 
 
-def write_checkpoint(state: dict[str, Any], config: TrainConfig, path: Path) -> None:
+def write_checkpoint(state: dict[str, Any], config: BaseModel, path: Path) -> None:
     """Write a checkpoint; after a crash at any moment either it or the one before is there.
 
     Raises:
@@ -40,7 +40,7 @@ def write_checkpoint(state: dict[str, Any], config: TrainConfig, path: Path) -> 
     os.replace(part, path)
 
 
-def read_checkpoint(config: TrainConfig, path: Path) -> dict[str, Any] | None:
+def read_checkpoint(config: BaseModel, path: Path) -> dict[str, Any] | None:
     """The checkpoint to go on from; None when the run has none yet.
 
     Raises:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from asr.errors import ConfigError
 
@@ -120,6 +120,36 @@ class TrainConfig(_Strict):
     nodes: int = Field(1, ge=1)  # machines
     threads: int = Field(1, ge=1)  # of each process; two beside other work are slower than one
     seed: int = 1
+
+
+class WordModelConfig(_Strict):
+    """An LSTM language model and its training: `rill lm train`."""
+
+    words: int = Field(40_000, ge=2)  # most frequent ones that are kept
+    least_count: int = Field(3, ge=1)  # of a word that is kept: the others share one entry
+    embedding: int = Field(192, ge=1)
+    hidden: int = Field(512, ge=1)
+    cutoffs: list[Annotated[int, Field(ge=1)]] = [2_000, 8_000]  # where groups of words begin
+    dropout: float = Field(0.2, ge=0, lt=1)
+    epochs: int = Field(4, ge=1)
+    streams: int = Field(64, ge=1)  # parts of the text that are read side by side
+    window: int = Field(24, ge=1)  # words between two updates; the memory goes on after them
+    learning_rate: float = Field(3e-3, gt=0)
+    warm_up_updates: int = Field(200, ge=1)
+    weight_decay: float = Field(0.01, ge=0)
+    clip_norm: float = Field(1.0, gt=0)
+    held_out: int = Field(100, ge=2)  # without a text to validate on: every so many-th sentence
+    checkpoint_minutes: float = Field(3.0, gt=0)
+    precision: Literal["32-true", "bf16-mixed"] = "bf16-mixed"
+    threads: int = Field(1, ge=1)
+    seed: int = 1
+
+    @field_validator("cutoffs")
+    @classmethod
+    def _cutoffs_rise(cls, cutoffs: list[int]) -> list[int]:
+        if not cutoffs or sorted(set(cutoffs)) != cutoffs:
+            raise ValueError(f"{cutoffs}: expected numbers that rise")
+        return cutoffs
 
 
 def read_config(path: str | Path, overrides: list[str] | None = None) -> TrainConfig:

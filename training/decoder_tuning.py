@@ -23,8 +23,10 @@ from asr.errors import AudioError, ConfigError, DataError
 from asr.recognizer import Recognizer
 from training.corpora import find_corpus
 
-STEPS = {"lm_weight": 0.25, "blank_penalty": 0.35, "word_score": 0.5}
-LEAST = {"lm_weight": 0.0, "blank_penalty": 0.0, "word_score": -10.0}
+STEPS = {"lm_weight": 0.25, "blank_penalty": 0.35, "word_score": 0.5, "rescore_share": 0.1}
+LEAST = {"lm_weight": 0.0, "blank_penalty": 0.0, "word_score": -10.0, "rescore_share": 0.0}
+MOST = {"rescore_share": 1.0}
+RESCORING = "rescore_share"  # matters to a decoder with a rescorer alone
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,7 @@ def tune(
     decoder = recognizer.decoder
     if not isinstance(decoder, BeamDecoder):
         raise ConfigError("only the beam has settings to tune")
+    rescored = decoder.rescorer is not None
     spoken = hear(recognizer, corpus, mode, every)
     report(f"{len(spoken)} utterances heard in {mode} mode")
     words = sum(len(one.reference.split()) for one in spoken)
@@ -69,31 +72,35 @@ def tune(
             if settings not in rates:
                 wrong = sum(_in_parts(workers, settings, len(spoken), processes))
                 rates[settings] = 100 * wrong / words
-                report(f"WER {rates[settings]:.2f} %  {told(settings)}")
+                report(f"WER {rates[settings]:.2f} %  {told(settings, rescored)}")
             return rates[settings]
 
         best, moved = decoder.settings, True
         rate(best)
         while moved:
             moved = False
-            for neighbour in neighbours(best):
+            for neighbour in neighbours(best, rescored):
                 if rate(neighbour) < rate(best):
                     best, moved = neighbour, True
     return best, rates[best]
 
 
-def neighbours(settings: BeamSettings) -> Iterator[BeamSettings]:
+def neighbours(settings: BeamSettings, rescored: bool = False) -> Iterator[BeamSettings]:
     """Settings that differ by one step in one of them."""
-    for name, step in STEPS.items():
-        for signed in (step, -step):
+    for name in _tuned(rescored):
+        for signed in (STEPS[name], -STEPS[name]):
             value = round(getattr(settings, name) + signed, 4)
-            if value >= LEAST[name]:
+            if LEAST[name] <= value <= MOST.get(name, value):
                 yield replace(settings, **{name: value})
 
 
-def told(settings: BeamSettings) -> str:
+def told(settings: BeamSettings, rescored: bool = False) -> str:
     """The tuned settings, for people."""
-    return "  ".join(f"{name} {asdict(settings)[name]:g}" for name in STEPS)
+    return "  ".join(f"{name} {asdict(settings)[name]:g}" for name in _tuned(rescored))
+
+
+def _tuned(rescored: bool) -> list[str]:
+    return [name for name in STEPS if rescored or name != RESCORING]
 
 
 def hear(recognizer: Recognizer, corpus: str | Path, mode: Mode, every: int) -> list[Spoken]:

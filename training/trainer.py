@@ -29,7 +29,7 @@ from asr.model_file import save_model
 from asr.pronunciation import read_lexicon
 from training.batches import Batches
 from training.checkpoint import read_checkpoint, write_checkpoint
-from training.config import TrainConfig
+from training.config import TrainConfig, WordModelConfig
 from training.feature_cache import FeatureCache
 from training.optimisers import optimisers
 from training.run_log import RunLog
@@ -241,7 +241,7 @@ def _try_longest_batch(fabric: Fabric, student: Any, batches: Batches) -> None:
     student.zero_grad()
 
 
-def learning_rate(config: TrainConfig, update: int, total_updates: int) -> float:
+def learning_rate(config: TrainConfig | WordModelConfig, update: int, total_updates: int) -> float:
     """Linear warm-up, then a cosine down to a hundredth."""
     if update < config.warm_up_updates:
         return config.learning_rate * (update + 1) / config.warm_up_updates

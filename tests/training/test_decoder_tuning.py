@@ -45,6 +45,21 @@ def test_neighbours_are_one_step_away_and_never_below_nothing() -> None:
     assert len(set(around)) == len(around) == 4
 
 
+def test_the_share_of_a_rescorer_is_tuned_where_there_is_one(
+    recognizer: Recognizer, corpus: Path, lstm_lm: Path
+) -> None:
+    edge = BeamSettings(rescore_share=1.0)
+    shares = {one.rescore_share for one in neighbours(edge, rescored=True)}
+    assert shares == {0.9, 1.0}
+    rescored = Recognizer.load(rescore=lstm_lm, rescore_share=0.9)
+    lines: list[str] = []
+    best, rate = tune(rescored, corpus, "full", processes=1, report=lines.append)
+    tried = [line for line in lines if line.startswith("WER")]
+    assert {line.split()[-1] for line in tried} >= {"0.8", "0.9", "1"}, "of the share"
+    assert rate == pytest.approx(min(float(line.split()[1]) for line in tried), abs=0.01)
+    assert f"rescore_share {best.rescore_share:g}" in "".join(tried)
+
+
 def test_greedy_has_no_settings(corpus: Path) -> None:
     with pytest.raises(ConfigError, match="beam"):
         tune(Recognizer.load(decoder="greedy"), corpus, "full")

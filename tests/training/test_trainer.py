@@ -17,7 +17,13 @@ from asr.errors import ConfigError, DataError
 from asr.model_config import read_model_config
 from asr.model_file import load_model
 from tests.training.synthetic import write_synthetic_cache
-from training.config import TrainConfig, VariantConfig, read_config, read_settings
+from training.config import (
+    TrainConfig,
+    VariantConfig,
+    WordModelConfig,
+    read_config,
+    read_settings,
+)
 from training.profiling import profile_lines
 from training.trainer import learning_rate, train
 
@@ -212,6 +218,8 @@ def test_a_profile_says_where_the_time_goes_and_leaves_nothing(tmp_path: Path) -
 def test_every_bundled_configuration_is_valid(path: Path) -> None:
     if path.stem == "variants":
         assert read_settings(VariantConfig, path) == VariantConfig()
+    elif path.stem == "lstm-lm":
+        assert read_settings(WordModelConfig, path).epochs > 0
     else:
         assert read_config(path).epochs > 0
 
