@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 Endpoint = Literal["none", "pause", "forced"]
+# Of the silence that ends an utterance, how much has come when the second pass begins: the less,
+# the more often it is in vain; what is left is time to do it in.
+BEFORE_READING = 2 / 3
 TINY_SECONDS = 1e-6  # steps times 0.04 s are not exactly what they mean
 
 
@@ -64,8 +67,8 @@ def reading_is_due(
     rules: EndpointRules, silence_seconds: float, ahead_seconds: float = 0.0
 ) -> bool:
     """Whether so much silence after words has come that an utterance is read again
-    (streaming/reading.py), its end being likely: half of the silence that ends it."""
-    needed = _judged(rules, rules.silence_after_words / 2, ahead_seconds)
+    (streaming/reading.py), its end being likely: two thirds of what ends it."""
+    needed = _judged(rules, rules.silence_after_words * BEFORE_READING, ahead_seconds)
     return silence_seconds >= needed - TINY_SECONDS
 
 

@@ -16,7 +16,7 @@ from streaming.in_step import Turns
 from streaming.stream import Final, Partial, Stream
 from tests.conftest import cut, cut_points
 
-SHORT_PAUSE_SECONDS = 0.9  # more than half of the silence that ends an utterance, and not all
+SHORT_PAUSE_SECONDS = 1.0  # more than two thirds of the silence that ends an utterance, and not all
 END_SECONDS = 2.0
 
 
@@ -152,12 +152,14 @@ def test_voices_on_threads_tell_what_one_tells_alone(
 @pytest.mark.parametrize(
     ("rules", "silence_seconds", "ahead_seconds", "due"),
     [
-        (EndpointRules(), 0.36, 0.2, False),
-        (EndpointRules(), 0.4, 0.2, True),
-        (EndpointRules(), 0.56, 0.0, False),
-        (EndpointRules(), 0.6, 0.0, True),
-        (EndpointRules(silence_after_words=0.3), 0.12, 0.2, False),
-        (EndpointRules(silence_after_words=0.3), 0.15, 0.2, True),
+        (EndpointRules(), 0.56, 0.2, False),
+        (EndpointRules(), 0.6, 0.2, True),
+        (EndpointRules(), 0.76, 0.0, False),
+        (EndpointRules(), 0.8, 0.0, True),
+        (EndpointRules(silence_after_words=0.3), 0.16, 0.2, False),
+        (EndpointRules(silence_after_words=0.3), 0.2, 0.2, True),
+        (EndpointRules(silence_after_words=0.15), 0.08, 0.2, False),
+        (EndpointRules(silence_after_words=0.15), 0.12, 0.2, True),
     ],
 )
 def test_when_the_second_pass_begins(
