@@ -48,8 +48,8 @@ run(app, "127.0.0.1", 0, lambda at: print(at, flush=True))
 class Server:
     """A server of its own process, and what that holds."""
 
-    def __init__(self) -> None:
-        command = [sys.executable, "-c", SERVER]
+    def __init__(self, program: str = SERVER) -> None:
+        command = [sys.executable, "-c", program]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         assert self.process.stdout is not None
         self.address = self.process.stdout.readline().split("//")[1].strip().rstrip("/")
