@@ -147,6 +147,9 @@ def serve(
         str | None, typer.Option(envvar="RILL_TOKEN", help="That clients have to give.")
     ] = None,
     streams: Annotated[int, typer.Option(min=1, help="At once.")] = 50,
+    streams_per_client: Annotated[
+        int, typer.Option(min=1, help="Of these, from one address.")
+    ] = 10,
     wyoming: Annotated[
         str | None,
         typer.Option(help="Also speak Wyoming (Home Assistant) there: tcp://127.0.0.1:10300."),
@@ -184,7 +187,8 @@ def serve(
     if (host not in LOOPBACK or (at and at[0] not in LOOPBACK)) and not token:
         there = wyoming if host in LOOPBACK else host
         typer.echo(f"rill: anyone who reaches {there} can use this server; see --token", err=True)
-    served = create_app(recognizer, Limits(streams=streams), token, workers or default_threads())
+    limits = Limits(streams=streams, streams_per_client=streams_per_client)
+    served = create_app(recognizer, limits, token, workers or default_threads())
     run_server(served, host, port, lambda at: typer.echo(f"listening at {at}", err=True), at)
 
 

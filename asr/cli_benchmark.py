@@ -72,6 +72,13 @@ def load(
     streams: Annotated[str, typer.Option(help="Voices at once.")] = "1,10,25,50",
     seconds: Annotated[float, typer.Option(min=1, help="Of each number of voices.")] = 20.0,
     cores: Annotated[int, typer.Option(min=1, help="That this process keeps to.")] = 1,
+    server: Annotated[
+        str | None,
+        typer.Option(help="Speak to a running rill serve instead: ws://127.0.0.1:8080."),
+    ] = None,
+    token: Annotated[
+        str | None, typer.Option(envvar="RILL_TOKEN", help="That the server wants.")
+    ] = None,
     chunk_ms: ChunkOption = None,
     model: Model = None,
     json_file: JsonFile = None,
@@ -79,7 +86,21 @@ def load(
     """Voices that speak at once in real time: how late their words are, and what each costs."""
     from asr.model_config import BUNDLED_MODEL
     from streaming.benchmark.load import measure_load
+    from streaming.benchmark.socket_load import measure_socket_load
 
+    if server:
+        heard = measure_socket_load(
+            recording or BUNDLED_MODEL / "demo.flac",
+            in_chunks(load_recognizer(model, threads=1), chunk_ms),
+            server,
+            token,
+            streams,
+            seconds,
+            cores,
+            say,
+        )
+        _write(heard, json_file)
+        return
     figures = measure_load(
         recording or BUNDLED_MODEL / "demo.flac",
         in_chunks(load_recognizer(model, threads=1), chunk_ms),

@@ -20,7 +20,7 @@ from dataclasses import replace
 from itertools import chain, groupby
 from pathlib import Path
 
-from asr.beam_search import BeamDecoding, BeamSettings, SearchWords, make_trie
+from asr.beam_search import BeamDecoding, BeamSettings, SearchWords
 from asr.custom_words import CustomWord, custom_words
 from asr.decoding import Clock, Decoding
 from asr.engine import Emitted
@@ -28,6 +28,7 @@ from asr.errors import ConfigError
 from asr.pronunciation import Lexicon, Pronunciation
 from asr.text import PHONES
 from asr.transcript import Alternative, Word
+from asr.trie import make_trie
 
 UNKNOWN = "[unknown]"
 # Natural logarithm, of a phone of the outlet and of a whole phrase alike. The less it is, the fewer

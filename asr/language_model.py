@@ -13,7 +13,7 @@ from asr.errors import ModelError
 from asr.library_checks import check_flashlight
 
 LOOKED_UP = 1_000  # of the lexicon's words, to see whether the language model knows any
-HISTORIES, CANDIDATES = 32, 10_000  # words that `steady_words` looks at
+HISTORIES, CANDIDATES = 32, 10_000  # words that `SteadyWords` looks at
 _KENLM_MAGIC = b"mmap lm http://kheafield.com/code format version 5"
 
 
@@ -73,20 +73,31 @@ class LanguageModel:
         return model
 
 
-def steady_words(model: Any, words: Sequence[str], log10: Sequence[float]) -> list[str]:
-    """For each log10 probability a word that has about that much after whatever was said before.
+class SteadyWords:
+    """Words that are about as likely whatever was said before."""
 
-    Args:
-        model: as `LanguageModel.for_words` gives it for a vocabulary.
-        words: the vocabulary, most frequent first.
-    """
-    begin = model.start(True)
-    histories = [model.score(begin, number)[0] for number in range(min(HISTORIES, len(words)))]
-    candidates = range(min(CANDIDATES, len(words)))
-    scores = np.array([[model.score(h, number)[1] for h in histories] for number in candidates])
-    ends = np.array([model.finish(model.score(begin, number)[0])[1] for number in candidates])
-    # A word that is likely here and unlikely there is as bad as one that is off the mark, and so is
-    # one that never stands at an end, as "the".
-    distances = np.abs(scores.mean(1)[:, None] - log10) + scores.std(1)[:, None] / 2
-    distances += (np.median(ends) - ends).clip(min=0)[:, None]
-    return [words[number] for number in distances.argmin(0)]
+    def __init__(self, model: Any, words: Sequence[str]) -> None:
+        """Looks at the words (takes a few tenths of a second).
+
+        Args:
+            model: as `LanguageModel.for_words` gives it for a vocabulary.
+            words: the vocabulary, most frequent first.
+        """
+        candidates = range(min(CANDIDATES, len(words)))
+        scores = []
+        for number in range(min(HISTORIES, len(words))):
+            # A state keeps all that were scored after it: each history is forgotten with its own.
+            history = model.score(model.start(True), number)[0]
+            scores.append([model.score(history, candidate)[1] for candidate in candidates])
+        begin = model.start(True)
+        ends = np.array([model.finish(model.score(begin, number)[0])[1] for number in candidates])
+        self._words, self._log10 = words, np.mean(scores, 0)
+        # A word that is likely here and unlikely there is as bad as one that is off the mark, and
+        # so is one that never stands at an end, as "the".
+        self._unsteady = np.std(scores, 0) / 2 + (np.median(ends) - ends).clip(min=0)
+
+    def likely(self, log10: Sequence[float]) -> list[str]:
+        """For each log10 probability a word that has about that much."""
+        wanted, which = np.unique(np.array(log10), return_inverse=True)
+        distances = np.abs(self._log10[:, None] - wanted) + self._unsteady[:, None]
+        return [self._words[number] for number in distances.argmin(0)[which].tolist()]

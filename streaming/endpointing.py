@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 Endpoint = Literal["none", "pause", "forced"]
+# Of the silence that ends an utterance, how much has come when the second pass begins: the less,
+# the more often it is in vain; what is left is time to do it in.
+BEFORE_READING = 2 / 3
 TINY_SECONDS = 1e-6  # steps times 0.04 s are not exactly what they mean
 
 
@@ -52,9 +55,23 @@ def endpoint(
         "pause" at a silence, "forced" when it is cut in running speech, else "none".
     """
     needed = rules.silence_after_words if has_words else rules.silence_without_words
-    needed = max(needed - ahead_seconds, min(needed, rules.short_pause))
+    needed = _judged(rules, needed, ahead_seconds)
     if utterance_seconds >= rules.longest_utterance:
         needed = min(needed, rules.short_pause)
     if silence_seconds >= needed - TINY_SECONDS:
         return "pause"
     return "forced" if utterance_seconds >= rules.longest_without_pause else "none"
+
+
+def reading_is_due(
+    rules: EndpointRules, silence_seconds: float, ahead_seconds: float = 0.0
+) -> bool:
+    """Whether so much silence after words has come that an utterance is read again
+    (streaming/reading.py), its end being likely: two thirds of what ends it."""
+    needed = _judged(rules, rules.silence_after_words * BEFORE_READING, ahead_seconds)
+    return silence_seconds >= needed - TINY_SECONDS
+
+
+def _judged(rules: EndpointRules, silence: float, ahead_seconds: float) -> float:
+    """Of so much silence, what the model must have judged to be silence."""
+    return max(silence - ahead_seconds, min(silence, rules.short_pause))

@@ -35,14 +35,14 @@ def push_in_step(streams: Sequence[Stream], pieces: Sequence[np.ndarray]) -> lis
         heard = hear_in_step([streams[number] for number in ready])
         for number, events in zip(ready, heard):
             told[number] += events
-            for final in streams[number].ending():
-                told[number] += final
+            for finals in streams[number].work():
+                told[number] += finals
     return told
 
 
 def hear_in_step(streams: Sequence[Stream]) -> Iterator[list[Partial]]:
     """The next chunk of each, all of which have one and share a network: what each tells, as soon
-    as it is decoded. Each stream's `ending` comes next."""
+    as it is decoded. Each stream's `work` comes next."""
     states, chunks = zip(*(stream.next_chunk() for stream in streams))
     stepped = streams[0].recognizer.step_together(states, chunks)
     for stream, heard in zip(streams, stepped):
@@ -54,7 +54,7 @@ class _Job:
     """What was asked for and not yet answered."""
 
     stream: Stream
-    pieces: Iterator[list[Final]] | None = None  # of an utterance's end that has begun
+    pieces: Iterator[list[Final]] | None = None  # of a stream's `work` that has begun
     told: list[Partial] = field(default_factory=list)
     answer: Future[list[Partial]] = field(default_factory=Future)
 
@@ -140,8 +140,8 @@ class Turns:
         try:
             for job, told in zip(jobs, hear_in_step([job.stream for job in jobs])):
                 job.told += told
-                if job.stream.has_ended:
-                    job.pieces = job.stream.ending()
+                if job.stream.has_work:
+                    job.pieces = job.stream.work()
                 self._answer_or_wait(job)
         except Exception as error:  # a thread that ends would leave all others without an answer
             for job in jobs:
@@ -149,7 +149,7 @@ class Turns:
                     job.answer.set_exception(error)
 
     def _go_on(self, jobs: list[_Job]) -> None:
-        """A piece of an utterance's end."""
+        """A piece of a second pass, or of an utterance's end."""
         (job,) = jobs
         assert job.pieces
         try:

@@ -15,8 +15,17 @@ from asr.errors import ModelError
 from asr.recognizer import Recognizer, RecognizerState
 from streaming.endpointing import EndpointRules
 
-STATE_VERSION = 4
-PLAIN = ("first_step", "silent_steps", "shown", "finished", "second_pass", "rules", "name")
+STATE_VERSION = 5
+PLAIN = (
+    "first_step",
+    "silent_steps",
+    "reading",
+    "shown",
+    "finished",
+    "second_pass",
+    "rules",
+    "name",
+)
 
 
 def pack_state(state: dict[str, Any], recognizer: Recognizer) -> bytes:
@@ -68,6 +77,7 @@ def unpack_state(data: bytes, recognizer: Recognizer) -> dict[str, Any]:
         return plain | {
             "resampler": plain["resampler"] | {"history": arrays["history"]},
             "rules": EndpointRules(**plain["rules"]),
+            "reading": _reading(plain["reading"]),
             "waiting": arrays["waiting"],
             "frames": arrays["utterance"],
             "carried": RecognizerState(arrays["samples"], AcousticState(arrays["frames"], blocks)),
@@ -78,6 +88,14 @@ def unpack_state(data: bytes, recognizer: Recognizer) -> dict[str, Any]:
         }
     except (SafetensorError, KeyError, ValueError, TypeError) as error:
         raise ModelError(f"not the state of a stream, or damaged ({error})") from None
+
+
+def _reading(begun: Any) -> tuple[int, int] | None:
+    """Frames and steps of the second pass that has begun, if one has."""
+    if begun is None:
+        return None
+    frames, steps = begun
+    return int(frames), int(steps)
 
 
 def _read(data: bytes) -> tuple[dict[str, np.ndarray], dict[str, Any]]:

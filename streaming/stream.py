@@ -77,7 +77,7 @@ class Stream:
         events: list[Partial] = []
         while self.has_chunk:
             events += self.hear(*self.recognizer.step(*self.next_chunk()))
-            for told in self.ending():
+            for told in self.work():
                 events += told
         return events
 
@@ -113,20 +113,23 @@ class Stream:
 
     def hear(self, state: RecognizerState, heard: Heard) -> list[Partial]:
         """A chunk that the network has heard: the words of the running utterance, if they changed.
-        `ending` comes next."""
+        `work` comes next."""
         self._state = state
         self._utterance.hear(heard)
         return self._utterance.news() if heard.emission.phones.shape[1] else []
 
     @property
-    def has_ended(self) -> bool:
-        """The utterance ends here: `ending` comes before the next chunk."""
-        return self._utterance.ends != "none"
+    def has_work(self) -> bool:
+        """The second pass is due, or the utterance ends: `work` comes before the next chunk."""
+        reading = self._utterance.reading
+        return self._utterance.ends != "none" or bool(reading and not reading.done)
 
-    def ending(self) -> Iterator[list[Final]]:
-        """Ends the utterance if it ends here: pieces of work, each about as long as that of a
-        chunk, and what it told."""
-        if not self.has_ended:
+    def work(self) -> Iterator[list[Final]]:
+        """Does the second pass if it is due, and ends the utterance if it ends here: pieces of
+        work, each about as long as that of a chunk, and what it told."""
+        if self._utterance.reading:
+            yield from ([] for _ in self._utterance.reading.work())
+        if self._utterance.ends == "none":
             return
         ended = self._utterance
         for final in ended.final(self.seconds_heard):
@@ -162,6 +165,7 @@ class Stream:
                 "emissions": self._utterance.emissions,
                 "first_step": self._utterance.first_step,
                 "silent_steps": self._utterance.silent_steps,
+                "reading": self._utterance.begun,
                 "shown": [vars(word) for word in self._utterance.shown],
                 "finished": self._finished,
                 "second_pass": self.second_pass,
@@ -194,6 +198,8 @@ class Stream:
         for emission in state["emissions"]:
             utterance.hear(Heard(state["frames"][:0], emission))
         utterance.silent_steps = state["silent_steps"]
+        if state["reading"]:
+            utterance.read(*state["reading"])
         utterance.shown = tuple(Word(**word) for word in state["shown"])
         stream._utterance = utterance
         stream._finished = state["finished"]

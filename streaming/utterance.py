@@ -7,14 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from asr.engine import Emission, Emitted
+from asr.engine import Emitted
 from asr.features import MEL_BANDS
 from asr.recognizer import Heard, Recognizer, shift_words
 from asr.transcript import Alternative, Word
-from streaming.endpointing import Endpoint, EndpointRules, endpoint
+from streaming.endpointing import Endpoint, EndpointRules, endpoint, reading_is_due
 from streaming.evidence import believed, sureness
-
-STEPS_AT_ONCE = 64  # that the second pass decodes before others have their turn
+from streaming.reading import Reading
 
 
 @dataclass(frozen=True)
@@ -67,6 +66,7 @@ class Utterance:
         self.silent_steps = 0
         self.shown: tuple[Word, ...] = ()  # by the last Partial
         self.ends: Endpoint = "none"
+        self.reading: Reading | None = None  # that has begun; its words are those of the final
 
     @property
     def frames(self) -> np.ndarray:
@@ -83,26 +83,44 @@ class Utterance:
         self.emissions.append(emission)
         self._sure.append(sureness(emission))
         speech = np.flatnonzero(self._sure[-1])
-        self._speech_heard |= len(speech) > 0
+        if len(speech):
+            self._speech_heard = True
+            self.reading = None  # there is more to be read
         steps = emission.phones.shape[1]
         self.silent_steps = (
             steps - 1 - int(speech[-1]) if len(speech) else self.silent_steps + steps
         )
 
     def news(self) -> list[Partial]:
-        """The words so far, if they are others than before; sets `ends`."""
+        """The words so far, if they are others than before; sets `ends`, and `reading` when the
+        second pass is due."""
         words = self._in_recording(self._believed(self._decoding.words(), self._sure))
+        silence_seconds = self.silent_steps * self._step_seconds
+        ahead_seconds = self._recognizer.ahead_steps * self._step_seconds
         self.ends = endpoint(
             self._rules,
             self._decoding.steps * self._step_seconds,
-            self.silent_steps * self._step_seconds,
+            silence_seconds,
             bool(words),
-            self._recognizer.ahead_steps * self._step_seconds,
+            ahead_seconds,
         )
+        due = words and reading_is_due(self._rules, silence_seconds, ahead_seconds)
+        if self._second_pass and due and not self.reading:
+            self.read(len(self.frames), self._decoding.steps)
         if self.ends != "none" or [w.word for w in words] == [w.word for w in self.shown]:
             return []
         self.shown = words
         return [Partial(words)]
+
+    def read(self, frames: int, steps: int) -> None:
+        """Let the second pass read so much of it; `reading.work` does it."""
+        least = self._rules.least_sureness
+        self.reading = Reading(self._recognizer, self.frames[:frames], steps, least)
+
+    @property
+    def begun(self) -> tuple[int, int] | None:
+        """What `read` was told, of the second pass that has begun."""
+        return (len(self.reading.frames), self.reading.steps) if self.reading else None
 
     def final(self, latest: float) -> Iterator[Final | None]:
         """The utterance as it is told at its end: pieces of work, of which the last gives it.
@@ -110,22 +128,19 @@ class Utterance:
         Args:
             latest: seconds; no word ends after it.
         """
-        decoding, sure = self._decoding, self._sure
-        if self._second_pass and self._speech_heard:
+        if self._second_pass and self._speech_heard and not self.reading:
             # With the frames that come after it as look-ahead, but without their steps.
-            emission = self._recognizer.engine.read(self.frames)
-            yield None
-            decoding = self._recognizer.decoder.begin()
-            sure = [sureness(emission)[: self._decoding.steps]]
-            for begin in range(0, self._decoding.steps, STEPS_AT_ONCE):
-                steps = slice(begin, min(begin + STEPS_AT_ONCE, self._decoding.steps))
-                decoding.push(Emission(*(part[:, steps] for part in emission)))
+            self.read(len(self.frames), self._decoding.steps)
+        if self.reading:
+            for _ in self.reading.work():
                 yield None
-        words = self._in_recording(self._believed(decoding.words(finished=True), sure), latest)
+            heard = self.reading.words
+        else:
+            heard = self._believed(self._decoding.words(finished=True), self._sure)
+        words = self._in_recording(heard, latest)
         shown = [word.word for word in self.shown]
         revised = [word.word for word in words[: len(shown)]] != shown
-        alternatives = self._recognizer.alternatives_of(decoding) if words else ()
-        yield Final(words, revised, alternatives)
+        yield Final(words, revised, self._alternatives() if words else ())
 
     def next(self) -> Utterance:
         """The one that begins where this ends, with the frames heard that belong to it."""
@@ -134,6 +149,11 @@ class Utterance:
         return Utterance(
             self._recognizer, self._rules, self._second_pass, self.first_step + steps, frames
         )
+
+    def _alternatives(self) -> tuple[Alternative, ...]:
+        if self.reading:
+            return self.reading.alternatives()
+        return self._recognizer.alternatives_of(self._decoding)
 
     def _believed(self, words: list[Word], sure: list[np.ndarray]) -> list[Word]:
         if not words:

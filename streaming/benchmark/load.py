@@ -89,8 +89,8 @@ def measure_load(
     Raises:
         ConfigError, AudioError: what cannot be honoured.
     """
-    counts = _numbers(streams)
-    _keep_to(cores)
+    counts = numbers(streams)
+    keep_to(cores)
     paths = find_recordings([str(source)])[:MOST_RECORDINGS]
     recordings = [read_audio(path) for path in paths]
     recognizer.warm_up()
@@ -124,7 +124,8 @@ def voices_in_real_time(
     """Delays and CPU time while so many voices speak."""
     turns = Turns(workers)
     voices = [
-        _Voice(turns, Stream(recognizer), _pieces(recordings, first)) for first in range(streams)
+        _Voice(turns, Stream(recognizer), spoken_pieces(recordings, first))
+        for first in range(streams)
     ]
     began = time.monotonic()
     due = [(began + BEGIN_SECONDS * k / streams, k) for k in range(streams)]
@@ -161,7 +162,9 @@ def voices_in_step(
     """CPU time of so many streams that hear `seconds` of sound each, chunk by chunk."""
     chunk_seconds = recognizer.chunk_samples / SAMPLE_RATE
     chunks = max(1, round(seconds / chunk_seconds))
-    voices = [list(islice(_pieces(recordings, k, chunk_seconds), chunks)) for k in range(streams)]
+    voices = [
+        list(islice(spoken_pieces(recordings, k, chunk_seconds), chunks)) for k in range(streams)
+    ]
     heard_by = [Stream(recognizer) for _ in voices]
     began = time.process_time()
     for pieces in zip(*voices):
@@ -213,7 +216,7 @@ class _Voice:
         self.turns.push(self.stream, samples).add_done_callback(answered)
 
 
-def _pieces(
+def spoken_pieces(
     recordings: Sequence[Samples],
     first: int,
     seconds: float = PIECE_SECONDS,
@@ -231,7 +234,7 @@ def _pieces(
             yield piece
 
 
-def _keep_to(count: int) -> None:
+def keep_to(count: int) -> None:
     """Let this process, and threads that it begins from now on, run on so many cores alone.
 
     Raises:
@@ -245,7 +248,7 @@ def _keep_to(count: int) -> None:
     os.sched_setaffinity(0, cores[:count])
 
 
-def _numbers(text: str) -> list[int]:
+def numbers(text: str) -> list[int]:
     """The numbers in "1,10,25"; raises ConfigError for anything else."""
     numbers = text.split(",")
     if not all(number.strip().isdigit() and int(number) for number in numbers):

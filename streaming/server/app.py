@@ -6,6 +6,7 @@ import asyncio
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
@@ -23,6 +24,7 @@ from starlette.websockets import WebSocket
 from asr import __version__
 from asr.recognizer import Recognizer
 from streaming.server import rill_socket, transcriptions, vosk_socket
+from streaming.server.heads import PromptHttp
 from streaming.server.limits import Limits
 from streaming.server.service import Service
 
@@ -98,6 +100,7 @@ def run(
         app,
         host,
         port,
+        http=partial(PromptHttp, head_seconds=service.limits.head_seconds),  # type: ignore[arg-type]
         log_level="warning",
         access_log=False,  # addresses of pages hold the token
         ws_max_size=2 * service.limits.message_bytes,  # ours is told, this one only closes

@@ -16,10 +16,12 @@ class Limits:
     streams_per_client: int = 10  # from one address
     message_bytes: int = 2**20
     upload_bytes: int = 100 * 2**20
+    head_seconds: float = 10.0  # that the head of a request may take
     idle_seconds: float = 60.0  # without a message
     longest_seconds: float = 3 * 3600.0  # of sound in one stream
     ahead_seconds: float = 60.0  # by which sound may come faster than time goes on
     custom_words: int = 1000  # of one stream
+    word_sets: int = 20  # different sets of them that streams have at once
     slow_reader_seconds: float = 10.0  # that a message may wait to be taken
 
 

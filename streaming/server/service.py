@@ -8,7 +8,6 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
 from typing import TypeVar
 from urllib.parse import urlsplit
 
@@ -21,12 +20,12 @@ from asr.recognizer import Recognizer
 from streaming.endpointing import EndpointRules
 from streaming.in_step import Turns
 from streaming.server.limits import Limits, Places, Refused
+from streaming.server.word_sets import WordSets
 from streaming.stream import Final, Partial, Stream
 
 Result = TypeVar("Result")
 
 SAMPLE_BYTES = {"pcm16": 2, "float32": 4}
-DECODERS_KEPT = 4  # of custom words: each holds a trie of the whole lexicon
 DELAYS = (0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0, 10.0)
 
 
@@ -42,7 +41,7 @@ class Service:
         self.closing = asyncio.Event()
         self._patient = set[asyncio.Timeout]()
         self._workers = ThreadPoolExecutor(workers, "recordings")
-        self._with_words = lru_cache(DECODERS_KEPT)(recognizer.with_words)
+        self._word_sets = WordSets(recognizer, limits.word_sets, self.run)
         self.registry = CollectorRegistry()
         self.heard_seconds = Counter(
             "rill_heard_seconds", "Sound recognised.", registry=self.registry
@@ -97,14 +96,14 @@ class Service:
             in_step: its client waits for an answer to every piece, and may be as fast as it likes.
 
         Raises:
-            Refused: a rate or custom words that cannot be honoured.
+            Refused: a rate or custom words that cannot be honoured, or too many sets of words.
         """
         if len(words) > self.limits.custom_words:
             raise Refused("bad_words", f"more than {self.limits.custom_words} custom words")
         try:
             recognizer = self.recognizer
             if words:
-                recognizer = await self.run(self._with_words, words)
+                recognizer = await self._word_sets.with_words(words)
             stream = Stream(recognizer, sample_rate, rules, "this stream", second_pass)
         except AudioError as error:
             raise Refused("bad_audio", str(error)) from None

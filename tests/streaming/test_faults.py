@@ -36,7 +36,9 @@ from streaming.server.limits import Limits
 async def tasks(request):
     return JSONResponse(len(asyncio.all_tasks()))
 
-limits = Limits(streams=8, streams_per_client=8, idle_seconds=2.0, slow_reader_seconds=1.0)
+limits = Limits(
+    streams=8, streams_per_client=8, head_seconds=1.0, idle_seconds=2.0, slow_reader_seconds=1.0
+)
 app = create_app(Recognizer.load(threads=1), limits)
 app.router.routes.insert(0, Route("/tasks", tasks))
 run(app, "127.0.0.1", 0, lambda at: print(at, flush=True))
@@ -46,8 +48,8 @@ run(app, "127.0.0.1", 0, lambda at: print(at, flush=True))
 class Server:
     """A server of its own process, and what that holds."""
 
-    def __init__(self) -> None:
-        command = [sys.executable, "-c", SERVER]
+    def __init__(self, program: str = SERVER) -> None:
+        command = [sys.executable, "-c", program]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         assert self.process.stdout is not None
         self.address = self.process.stdout.readline().split("//")[1].strip().rstrip("/")
@@ -197,6 +199,59 @@ def test_thirty_rude_clients_leave_nothing_behind(
 ) -> None:
     first, second = harm(server, pcm, 1, expected)
     assert second - first < 64 * MEBIBYTE
+
+
+HALF_A_HEAD = b"GET /health HTTP/1.1\r\nHost: here\r\nX-Slow: "
+WHOLE = b"GET /health HTTP/1.1\r\nHost: here\r\n\r\n"
+
+
+@pytest.mark.parametrize("before", [b"", HALF_A_HEAD, WHOLE + HALF_A_HEAD])
+@pytest.mark.parametrize("drips", [False, True])
+def test_a_head_that_does_not_come_is_not_waited_for(
+    server: Server, before: bytes, drips: bool
+) -> None:
+    """Nothing, half a head, or half a second one; then silence, or a byte now and then."""
+
+    async def wait_for_the_end(answers: int) -> bytes:
+        host, port = server.address.split(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        if answers:
+            writer.write(WHOLE)
+            await reader.readuntil(b"}")
+        writer.write(before.removeprefix(WHOLE))
+
+        async def drip() -> None:
+            with suppress(OSError):
+                while True:
+                    writer.write(b"G" if not before else b"a")
+                    await writer.drain()
+                    await asyncio.sleep(0.1)
+
+        dripping = asyncio.ensure_future(drip()) if drips else None
+        try:
+            return await asyncio.wait_for(reader.read(), 30)
+        finally:
+            if dripping:
+                dripping.cancel()
+            writer.transport.abort()
+
+    least = server.held()
+    said = asyncio.run(wait_for_the_end(before.startswith(WHOLE)))
+    assert said.startswith(b"HTTP/1.1 408 ") and b"within 1 s" in said, said
+    after = asyncio.run(server.settled(least))
+    assert after["descriptors"] <= least["descriptors"]
+
+
+def test_a_head_in_time_may_be_followed_by_a_long_wait(server: Server) -> None:
+    """The bound is the head's alone: a voice may be silent for longer, and a WebSocket too."""
+
+    async def speak_late() -> Any:
+        async with connected(server.address) as socket:
+            await asyncio.sleep(1.5)
+            await socket.send(json.dumps(START))
+            return json.loads(await socket.recv())
+
+    assert asyncio.run(speak_late())["type"] == "ready"
 
 
 @pytest.mark.slow
