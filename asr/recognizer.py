@@ -112,8 +112,8 @@ class Recognizer:
             engine: "onnx" or "torch" (asr/engine.py); the faster that the model has if not given.
             threads: that the network may use; one for each core if not given.
             alternatives: readings, with their scores, that each segment is to tell.
-            decoding: settings of the beam (beam, beam_tokens, beam_threshold, lm_weight,
-                word_score, blank_penalty) instead of those in the model's config.
+            decoding: settings of the beam (beam, beam_tokens, token_margin, beam_threshold,
+                lm_weight, word_score, blank_penalty) instead of those in the model's config.
 
         Raises:
             ModelError: a part that is missing or damaged.

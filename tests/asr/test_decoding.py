@@ -187,3 +187,35 @@ def test_a_truncated_language_model_is_told(tmp_path: Path, keep: int) -> None:
 def test_a_language_model_of_other_words_is_told(language_model: LanguageModel) -> None:
     with pytest.raises(ModelError, match="knows none of the lexicon's words"):
         language_model.for_words(["THE", "OF", "AND"])
+
+
+def test_a_long_utterance_is_settled_as_it_goes_on(beam: BeamDecoder) -> None:
+    """What is older than a few seconds is forgotten by the search and still told, the same for
+    every way of cutting."""
+    said = "- DH AH - K AE T - S AE T - "
+    emission = emission_of(said * 60)  # 720 steps, several times as many as the search keeps
+    words = decode(beam, [emission])
+    assert [word.word for word in words] == ["the", "cat", "sat"] * 60
+    ends = [word.end for word in words]
+    assert ends == sorted(ends) and ends[-1] > 719 * STEP_SECONDS - 0.2
+    decoding = beam.begin()
+    for piece in split(emission, list(range(0, 720, 7))):
+        decoding.push(piece)
+    assert decoding.words(finished=True) == words
+    (best, *_) = decoding.alternatives(1)
+    assert list(best.words) == ["the", "cat", "sat"] * 60
+
+
+def test_phones_that_are_too_unlikely_are_not_tried(language_model: LanguageModel) -> None:
+    emission = emission_of("- DH AH - K AE T -", certainty=8.0)
+    for margin, expected in ((7.0, ["the", "cat"]), (9.0, ["the", "cat"])):
+        settings = BeamSettings(token_margin=margin)
+        decoder = BeamDecoder(LEXICON, language_model, CLOCK, settings)
+        assert [word.word for word in decode(decoder, [emission])] == expected
+    emission.phones[0, 6, :] = np.log(1e-5)  # the T, all but certainly a blank
+    emission.phones[0, 6, 0] = np.log(1 - 39e-5)
+    tried = {}
+    for margin in (6.0, 20.0):
+        decoder = BeamDecoder(LEXICON, language_model, CLOCK, BeamSettings(token_margin=margin))
+        tried[margin] = [word.word for word in decode(decoder, [emission])]
+    assert tried[20.0] == ["the", "cat"] and tried[6.0] != tried[20.0]
