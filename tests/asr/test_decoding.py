@@ -207,15 +207,11 @@ def test_a_long_utterance_is_settled_as_it_goes_on(beam: BeamDecoder) -> None:
 
 
 def test_phones_that_are_too_unlikely_are_not_tried(language_model: LanguageModel) -> None:
-    emission = emission_of("- DH AH - K AE T -", certainty=8.0)
-    for margin, expected in ((7.0, ["the", "cat"]), (9.0, ["the", "cat"])):
-        settings = BeamSettings(token_margin=margin)
-        decoder = BeamDecoder(LEXICON, language_model, CLOCK, settings)
-        assert [word.word for word in decode(decoder, [emission])] == expected
-    emission.phones[0, 6, :] = np.log(1e-5)  # the T, all but certainly a blank
-    emission.phones[0, 6, 0] = np.log(1 - 39e-5)
-    tried = {}
-    for margin in (6.0, 20.0):
+    emission = emission_of("- DH AH - K AE T -")
+    emission.phones[0, 6] = np.log(1e-3)  # the T among them, all but certainly a blank
+    emission.phones[0, 6, 0] = np.log(1 - 39e-3)
+    found = {}
+    for margin in (6.0, 8.0):
         decoder = BeamDecoder(LEXICON, language_model, CLOCK, BeamSettings(token_margin=margin))
-        tried[margin] = [word.word for word in decode(decoder, [emission])]
-    assert tried[20.0] == ["the", "cat"] and tried[6.0] != tried[20.0]
+        found[margin] = [word.word for word in decode(decoder, [emission])]
+    assert found == {6.0: ["the"], 8.0: ["the", "cat"]}
