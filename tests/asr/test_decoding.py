@@ -208,10 +208,12 @@ def test_a_long_utterance_is_settled_as_it_goes_on(beam: BeamDecoder) -> None:
 
 def test_phones_that_are_too_unlikely_are_not_tried(language_model: LanguageModel) -> None:
     emission = emission_of("- DH AH - K AE T -")
-    emission.phones[0, 6] = np.log(1e-3)  # the T among them, all but certainly a blank
-    emission.phones[0, 6, 0] = np.log(1 - 39e-3)
+    emission.phones[0, 6] = np.log(1e-5)  # all but certainly a blank, perhaps a T
+    emission.phones[0, 6, 0] = np.log(0.998)
+    emission.phones[0, 6, PHONE_TOKENS.index("T")] = np.log(1e-3)
     found = {}
     for margin in (6.0, 8.0):
-        decoder = BeamDecoder(LEXICON, language_model, CLOCK, BeamSettings(token_margin=margin))
+        settings = BeamSettings(token_margin=margin, lm_weight=0.0)
+        decoder = BeamDecoder(LEXICON, language_model, CLOCK, settings)
         found[margin] = [word.word for word in decode(decoder, [emission])]
     assert found == {6.0: ["the"], 8.0: ["the", "cat"]}
