@@ -1,7 +1,8 @@
 """Beam search over the words of a lexicon, with a language model and custom words.
 
 The search is flashlight-text's (the library behind `torchaudio.models.decoder`, whose factory
-cannot share one trie among many streams and drops the steps at which words ended).
+cannot share one trie among many streams and drops the steps at which words ended); asr/search.py
+calls it.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from asr.engine import Emitted
 from asr.language_model import LanguageModel, SteadyWords
 from asr.pronunciation import Lexicon, Pronunciation
 from asr.rescoring import Rescorer
+from asr.search import Hypothesis, Search
 from asr.text import phone_ids
 from asr.transcript import Alternative, Word
 from asr.trie import extended_trie, make_trie
@@ -31,7 +33,6 @@ from asr.trie import extended_trie, make_trie
 # the 15th digit.
 DECIMALS = 6
 LEAST_LOG = math.log(1e-4)  # of a phone's probability
-NEAR_STEPS = 3  # by which the same word may stand elsewhere in another hypothesis
 # Of a custom word, to which its boost is added: it behaves like a word of the lexicon that has
 # about so much wherever it stands. Many share what they have together, or they would be put in
 # where none was said.
@@ -44,7 +45,10 @@ class BeamSettings:
     """How the beam weighs and prunes."""
 
     beam: int = 100  # hypotheses kept at each step
-    beam_tokens: int = 10  # phones by which a hypothesis may go on at a step: the likeliest ones
+    beam_tokens: int = 10  # phones by which a hypothesis may go on at a step: the likeliest ones,
+    # of which those are left out that are less likely than the first by more than this (natural
+    # logarithm): where the network is sure, few are tried.
+    token_margin: float = math.inf
     beam_threshold: float = 20.0  # those worse than the best by more than this are dropped
     lm_weight: float = 2.0  # of the language model's log10 probability
     word_score: float = 0.0  # added for each word
@@ -109,19 +113,6 @@ class _Told(NamedTuple):
     words: list[Word]
 
 
-class _Reading(NamedTuple):
-    """One of the hypotheses that an utterance ended with."""
-
-    score: float
-    hypothesis: Any  # flashlight's
-    labels: list[int]  # of each step: the number of the word that is told there, or -1
-
-    @property
-    def numbers(self) -> tuple[int, ...]:
-        """Of its words."""
-        return tuple(number for number in self.labels if number >= 0)
-
-
 class BeamDecoder:
     """Beam search over the words of a lexicon, with a language model."""
 
@@ -180,20 +171,17 @@ class BeamDecoding:
         self.steps = 0
         self._calibrated, self._rescorer = calibration, rescorer
         self._words, self._clock, self._settings = words, clock, settings
-        self._search = _search(words, settings)
+        self._search = Search(words, settings)
         self._phones: list[np.ndarray] = []
         self._told: list[_Told] = []
         self._path = np.zeros((2, 0), int)  # of which that was told
-        self._readings: list[_Reading] | None = None  # once the utterance has ended
-        self._search.decode_begin()
+        self._readings: list[Hypothesis] | None = None  # once the utterance has ended
 
     def push(self, emission: Emitted) -> None:
         """Hear more steps."""
         phones = emission.phones[0]
         if len(phones):
-            scores = np.array(phones, np.float32, order="C")
-            scores[:, BLANK_ID] -= self._settings.blank_penalty
-            self._search.decode_step(scores.ctypes.data, *scores.shape)
+            self._search.push(phones)
             self._phones.append(phones)
             self.steps += len(phones)
 
@@ -201,15 +189,16 @@ class BeamDecoding:
         """Words of the best hypothesis; a word that is not yet whole is left out."""
         if not self.steps:
             return []
-        # Not get_all_final_hypothesis, which before decode_end gives them in no order.
-        hypothesis = (
-            self._finish()[0].hypothesis if finished else self._search.get_best_hypothesis(0)
-        )
-        # One entry for the begin, one a step; a word stands at the step of its last phone's begin.
-        path = np.array([hypothesis.words, hypothesis.tokens])[:, 1 : self.steps + 1]
+        if finished:
+            readings = self._finish()
+            path = self._search.path(readings[0])
+        else:
+            path = self._search.best()
         labels, tokens = path
         places = np.flatnonzero(labels >= 0).tolist()
-        shares = self._shares(labels, places) if finished else [1.0] * len(places)
+        shares = [1.0] * len(places)
+        if finished:
+            shares = self._search.shares(readings, labels, places)
         told = [] if finished else self._told_before(path)
         after = told[-1].end if told else 0
         phones = self._phones[0] if len(self._phones) == 1 else np.concatenate(self._phones)
@@ -238,20 +227,6 @@ class BeamDecoding:
         same = int(changed.argmax()) if changed.any() else length
         return [one for one in self._told if one.end < same]
 
-    def _shares(self, labels: np.ndarray, places: list[int]) -> list[float]:
-        """Of each word of the best hypothesis: the probability of all hypotheses that have it at
-        about the same time."""
-        readings = self._finish()
-        others = np.array([one.labels for one in readings])  # [readings, steps]
-        scores = np.array([one.score for one in readings])
-        weights = np.exp(scores - scores.max())
-        weights /= weights.sum()
-        shares = []
-        for at in places:
-            near = others[:, max(0, at - NEAR_STEPS) : at + NEAR_STEPS + 1]
-            shares.append(float(weights[(near == labels[at]).any(1)].sum()))
-        return shares
-
     def alternatives(self, count: int) -> tuple[Alternative, ...]:
         """The likeliest readings, the best first; nothing can be pushed after it."""
         if not self.steps:
@@ -264,19 +239,15 @@ class BeamDecoding:
                 break
         return tuple(Alternative(texts, score) for texts, score in best_of.items())
 
-    def _finish(self) -> list[_Reading]:
+    def _finish(self) -> list[Hypothesis]:
         """All readings that are left, the best first."""
         if self._readings is None:
-            self._search.decode_end()
-            self._readings = [
-                _Reading(float(found.score), found, found.words[1 : self.steps + 1])
-                for found in self._search.get_all_final_hypothesis()
-            ]
+            self._readings = self._search.end()
             if self._rescorer:
                 self._readings = self._rescored(self._readings, self._rescorer)
         return self._readings
 
-    def _rescored(self, readings: list[_Reading], rescorer: Rescorer) -> list[_Reading]:
+    def _rescored(self, readings: list[Hypothesis], rescorer: Rescorer) -> list[Hypothesis]:
         gains = rescorer.gains(
             [one.numbers for one in readings],
             self._words.spellings,
@@ -298,9 +269,18 @@ class BeamDecoding:
         # Steps at which a phone begins, and with which of them each word begins.
         begins = np.flatnonzero((path != BLANK_ID) & (path != np.append(BLANK_ID, path[:-1])))
         said = path[begins].tolist()
+        # Of a phrase that began before what is settled (asr/search.py), its last phones alone are
+        # here.
         variants = self._words.phrases[number].pronunciations
-        variant = next(v for v in variants if phone_ids(chain.from_iterable(v)) == said)
-        firsts = begins[np.cumsum([0, *(len(phones) for phones in variant[:-1])])].tolist()
+        variant = min(
+            (v for v in variants if phone_ids(chain.from_iterable(v))[-len(said) :] == said),
+            key=lambda phones: sum(map(len, phones)),
+        )
+        lengths = [len(phones) for phones in variant]
+        ends_at = np.cumsum(lengths) - sum(lengths) + len(said)  # of each word, in `said`
+        here = ends_at > 0
+        words = tuple(word for word, is_here in zip(words, here) if is_here)
+        firsts = begins[np.maximum(ends_at - lengths, 0)[here]].tolist()
         # A word lasts to its last phone's last step, not to the begin of the next.
         ends = [int(np.flatnonzero(path[:first])[-1]) + 1 for first in firsts[1:]]
         return list(zip(words, firsts, [*ends, len(path)]))
@@ -310,30 +290,3 @@ def _root_of_mean(logs: np.ndarray) -> float:
     """The square root of the geometric mean of probabilities, given as logarithms: with it as a
     factor, right words and wrong ones were told apart best."""
     return float(np.exp(np.maximum(logs, LEAST_LOG).mean() / 2))
-
-
-def _search(words: SearchWords, settings: BeamSettings) -> Any:
-    """flashlight's decoder of one utterance."""
-    from flashlight.lib.text.decoder import CriterionType, LexiconDecoder, LexiconDecoderOptions
-
-    options = LexiconDecoderOptions(
-        beam_size=settings.beam,
-        beam_size_token=settings.beam_tokens,
-        beam_threshold=settings.beam_threshold,
-        lm_weight=settings.lm_weight,
-        word_score=settings.word_score,
-        unk_score=float("-inf"),
-        sil_score=0.0,
-        log_add=True,  # a word is as likely as all its alignments together
-        criterion_type=CriterionType.CTC,
-    )
-    return LexiconDecoder(
-        options,
-        words.trie,
-        words.language_model,
-        BLANK_ID,  # the phones have no token for silence: between words there is blank
-        BLANK_ID,
-        words.unknown_word,
-        [],
-        False,
-    )

@@ -14,6 +14,7 @@ recognition system"). What went there is told as `[unknown]`.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -78,6 +79,7 @@ class GrammarDecoder:
             lm_weight=0.0,
             word_score=-cost,
             beam_threshold=BEAM_THRESHOLD,
+            token_margin=math.inf,
         )
         model = ZeroLM()
         entries: list[tuple[Pronunciation, int]] = [((phone,), _OUTLET) for phone in PHONES]

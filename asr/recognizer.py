@@ -117,8 +117,9 @@ class Recognizer:
             alternatives: readings, with their scores, that each segment is to tell.
             rescore: a file of `rill lm train`, which judges the readings of an utterance once more
                 when it has ended.
-            decoding: settings of the beam (beam, beam_tokens, beam_threshold, lm_weight,
-                word_score, blank_penalty, rescore_share) instead of those in the model's config.
+            decoding: settings of the beam (beam, beam_tokens, token_margin, beam_threshold,
+                lm_weight, word_score, blank_penalty, rescore_share) instead of those in the model's
+                config.
 
         Raises:
             ModelError: a part that is missing or damaged.

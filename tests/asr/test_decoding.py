@@ -187,3 +187,33 @@ def test_a_truncated_language_model_is_told(tmp_path: Path, keep: int) -> None:
 def test_a_language_model_of_other_words_is_told(language_model: LanguageModel) -> None:
     with pytest.raises(ModelError, match="knows none of the lexicon's words"):
         language_model.for_words(["THE", "OF", "AND"])
+
+
+def test_a_long_utterance_is_settled_as_it_goes_on(beam: BeamDecoder) -> None:
+    """What is older than a few seconds is forgotten by the search and still told, the same for
+    every way of cutting."""
+    said = "- DH AH - K AE T - S AE T - "
+    emission = emission_of(said * 60)  # 720 steps, several times as many as the search keeps
+    words = decode(beam, [emission])
+    assert [word.word for word in words] == ["the", "cat", "sat"] * 60
+    ends = [word.end for word in words]
+    assert ends == sorted(ends) and ends[-1] > 719 * STEP_SECONDS - 0.2
+    decoding = beam.begin()
+    for piece in split(emission, list(range(0, 720, 7))):
+        decoding.push(piece)
+    assert decoding.words(finished=True) == words
+    (best, *_) = decoding.alternatives(1)
+    assert list(best.words) == ["the", "cat", "sat"] * 60
+
+
+def test_phones_that_are_too_unlikely_are_not_tried(language_model: LanguageModel) -> None:
+    emission = emission_of("- DH AH - K AE T -")
+    emission.phones[0, 6] = np.log(1e-5)  # all but certainly a blank, perhaps a T
+    emission.phones[0, 6, 0] = np.log(0.998)
+    emission.phones[0, 6, PHONE_TOKENS.index("T")] = np.log(1e-3)
+    found = {}
+    for margin in (6.0, 8.0):
+        settings = BeamSettings(token_margin=margin, lm_weight=0.0)
+        decoder = BeamDecoder(LEXICON, language_model, CLOCK, settings)
+        found[margin] = [word.word for word in decode(decoder, [emission])]
+    assert found == {6.0: ["the"], 8.0: ["the", "cat"]}
