@@ -19,6 +19,10 @@ from asr.decoding import BLANK_ID
 from asr.pronunciation import MOST_HOMOPHONES, Pronunciation
 from asr.text import PHONE_TOKENS, phone_ids
 
+# By so much a word that goes on is less likely than the best that it may become (log10). Or both would
+# have the same score where a word has just been said, and chance would say which one a full beam drops.
+ONGOING = 1e-4
+
 Entries = Iterable[tuple[Pronunciation, int]]
 
 
@@ -33,7 +37,7 @@ def make_trie(entries: Entries, language_model: Any) -> Any:
     for phones, number in entries:
         if homophones[phones] < MOST_HOMOPHONES:
             homophones[phones] += 1
-            trie.insert(phone_ids(phones), number, language_model.score(begin, number)[1])
+            trie.insert(phone_ids(phones), number, language_model.score(begin, number)[1] - ONGOING)
     trie.smear(SmearingMode.MAX)
     return trie
 
@@ -51,7 +55,7 @@ def extended_trie(trie: Any, entries: Entries, language_model: Any) -> Any:
             branch = branch.further[phone]
         if len(branch.labels) < MOST_HOMOPHONES:
             branch.labels.append(number)
-            branch.scores.append(language_model.score(begin, number)[1])
+            branch.scores.append(language_model.score(begin, number)[1] - ONGOING)
     extended = Trie(len(PHONE_TOKENS), BLANK_ID)
     grown = []
     # No recursion: a phrase may have thousands of phones. `search` of nothing gives the root.
