@@ -19,8 +19,9 @@ from asr.decoding import BLANK_ID
 from asr.pronunciation import MOST_HOMOPHONES, Pronunciation
 from asr.text import PHONE_TOKENS, phone_ids
 
-# By so much a word that goes on is less likely than the best that it may become (log10). Or both would
-# have the same score where a word has just been said, and chance would say which one a full beam drops.
+# By so much a word that goes on is less likely than the best that it may become (log10). Or both
+# would have the same score where one has just been said, and chance would say which of them a full
+# beam drops.
 ONGOING = 1e-4
 
 Entries = Iterable[tuple[Pronunciation, int]]
