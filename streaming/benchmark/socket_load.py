@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -140,7 +140,10 @@ class _Client:
 
     async def begin(self) -> None:
         """Up to the server's `ready`."""
-        await self.socket.send(json.dumps(START))
+        from websockets.exceptions import ConnectionClosed
+
+        with suppress(ConnectionClosed):  # by a server that refuses: it has said why
+            await self.socket.send(json.dumps(START))
         ready = _message(await self.socket.recv())
         if ready["chunk_ms"] != self.voice.chunk_ms:
             raise ConfigError(
