@@ -68,6 +68,7 @@ def benchmark(
 
 
 def load(
+    context: typer.Context,
     recording: Recordings = None,
     streams: Annotated[str, typer.Option(help="Voices at once.")] = "1,10,25,50",
     seconds: Annotated[float, typer.Option(min=1, help="Of each number of voices.")] = 20.0,
@@ -101,6 +102,9 @@ def load(
         )
         _write(heard, json_file)
         return
+    given = context.get_parameter_source("token")
+    if given and given.name == "COMMANDLINE":  # a variable may be there for other commands
+        raise ConfigError("--token belongs to --server")
     figures = measure_load(
         recording or BUNDLED_MODEL / "demo.flac",
         in_chunks(load_recognizer(model, threads=1), chunk_ms),

@@ -295,7 +295,9 @@ def test_the_page_opens_in_a_browser_without_errors(
 
     async def visit() -> list[str]:
         async with opened(page_file.as_uri(), DEMO, tmp_path / "profile") as page:
-            await page.until("document.querySelector('svg text') && document.readyState === 'complete'")
+            await page.until(
+                "document.querySelector('svg text') && document.readyState === 'complete'"
+            )
             colours = [await colour_of_text(page, scheme) for scheme in ("light", "dark")]
             assert colours[0] != colours[1]
             sizes = "[...document.querySelectorAll('svg')].map(s => s.getBBox().width)"

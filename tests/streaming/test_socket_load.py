@@ -77,6 +77,12 @@ def test_what_the_server_refuses_is_told(
     assert code != 0 and told in said
 
 
+def test_a_token_for_no_server_is_refused() -> None:
+    result = CliRunner().invoke(app, ["load", str(DEMO), "--token", "secret"])
+    assert result.exit_code != 0
+    assert "--token belongs to --server" in result.output + str(result.exception)
+
+
 def test_no_server_is_told() -> None:
     code, said = load("ws://127.0.0.1:9", "--streams", "1")
     assert code != 0 and "--server ws://127.0.0.1:9/v1/stream" in said
