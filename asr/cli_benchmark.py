@@ -89,30 +89,18 @@ def load(
     from streaming.benchmark.load import measure_load
     from streaming.benchmark.socket_load import measure_socket_load
 
-    if server:
-        heard = measure_socket_load(
-            recording or BUNDLED_MODEL / "demo.flac",
-            in_chunks(load_recognizer(model, threads=1), chunk_ms),
-            server,
-            token,
-            streams,
-            seconds,
-            cores,
-            say,
-        )
-        _write(heard, json_file)
-        return
     given = context.get_parameter_source("token")
-    if given and given.name == "COMMANDLINE":  # a variable may be there for other commands
+    # A variable may be there for other commands.
+    if not server and given and given.name == "COMMANDLINE":
         raise ConfigError("--token belongs to --server")
-    figures = measure_load(
-        recording or BUNDLED_MODEL / "demo.flac",
-        in_chunks(load_recognizer(model, threads=1), chunk_ms),
-        streams,
-        seconds,
-        cores,
-        say,
-    )
+    place = recording or BUNDLED_MODEL / "demo.flac"
+    recognizer = in_chunks(load_recognizer(model, threads=1), chunk_ms)
+    if server:
+        figures = measure_socket_load(
+            place, recognizer, server, token, streams, seconds, cores, say
+        )
+    else:
+        figures = measure_load(place, recognizer, streams, seconds, cores, say)
     _write(figures, json_file)
 
 
