@@ -61,8 +61,10 @@ class Batches:
         processes: int = 1,
         speaker_shares: Mapping[str, float] | None = None,
         views: int = 1,
+        share: float = 1.0,
     ) -> None:
-        """`views`: so many augmentations of each utterance in a batch, all of them in the first,
+        """`share`: an epoch takes this part of the corpus; `speaker_shares`: of one speaker in it.
+        `views`: so many augmentations of each utterance in a batch, all of them in the first,
         then all in the second; `sizes` counts each.
 
         Raises ConfigError when `speaker_shares` names a speaker who is not in the cache, or
@@ -76,7 +78,7 @@ class Batches:
         shares = speaker_shares or {}
         if missing := sorted(set(shares) - {utterance.speaker for utterance in cache.utterances}):
             raise ConfigError(f"speaker_shares: not in {cache.folder}: {', '.join(missing)}")
-        self._shares = np.array([shares.get(u.speaker, 1.0) for u in cache.utterances])
+        self._shares = np.array([share * shares.get(u.speaker, 1.0) for u in cache.utterances])
         self.cache, self.teaching = cache, teaching
         self.sizes, self.augmentation, self.seed = sizes, augmentation, seed
         self._targets = [target_ids(utterance.text, lexicon) for utterance in cache.utterances]

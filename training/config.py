@@ -98,6 +98,9 @@ class TrainConfig(_Strict):
     lexicon: str
     # Each epoch takes this share of a speaker's utterances, another one each time; all of the rest.
     speaker_shares: dict[str, Annotated[float, Field(gt=0, le=1)]] = {}
+    # Further caches, and which share of each an epoch takes, another one each time. One without a
+    # teacher's posteriors teaches by its transcripts alone.
+    also_train: dict[str, Annotated[float, Field(gt=0, le=1)]] = {}
     start_from: str | None = None  # a model's folder: begin with its weights, not at random
     model: ModelConfig = ModelConfig()
     batch: BatchConfig = BatchConfig()

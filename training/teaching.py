@@ -11,6 +11,11 @@ from training.feature_cache import FeatureCache
 from training.teacher import COMPONENTS, POSTERIORS_WIDTH, step_offsets
 
 
+def is_taught(cache: FeatureCache) -> bool:
+    """Has the teacher been run on this cache?"""
+    return (cache.folder / "posteriors.f16").exists()
+
+
 class Teaching:
     """What the teacher says of every step of a corpus."""
 

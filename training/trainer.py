@@ -31,10 +31,10 @@ from training.batches import Batches
 from training.checkpoint import read_checkpoint, write_checkpoint
 from training.config import TrainConfig, WordModelConfig
 from training.feature_cache import FeatureCache
+from training.mixture import Mixture, Part, open_mixture
 from training.optimisers import optimisers
 from training.run_log import RunLog
 from training.student import Student, backward, first_model, to_device
-from training.teaching import Teaching
 from training.token_errors import spelled_samples, token_errors
 
 MOST_BAD_LOSSES = 20  # non-finite losses in a row before the run gives up
@@ -60,24 +60,13 @@ def train(
     output = Path(config.output)
     output.mkdir(parents=True, exist_ok=True)
     weights = config.objective
-    train_cache, valid_cache = FeatureCache(config.train), FeatureCache(config.valid)
     lexicon = read_lexicon(config.lexicon)
-    taught = weights.teacher_phones or weights.teacher_letters or weights.teacher_components
-    batches = Batches(
-        train_cache,
-        lexicon,
-        Teaching(train_cache) if taught else None,
-        config.batch,
-        config.augmentation,
-        config.seed,
-        fabric.world_size,
-        config.speaker_shares,
-        views=2 if weights.consistency else 1,
-    )
+    batches = open_mixture(config, lexicon, fabric.world_size)
+    valid_cache = FeatureCache(config.valid)
     valid_batches = Batches(valid_cache, lexicon, None, config.batch, None, config.seed)
 
     torch.manual_seed(config.seed)
-    model = first_model(config, train_cache)
+    model = first_model(config, batches.corpora[0].cache)
     student: Any = Student(model, weights, batches.phone_trigram() if weights.ctc_crf else None)
     average = {name: value.clone() for name, value in model.state_dict().items()}
     updates_by_epoch = [
@@ -106,7 +95,7 @@ def train(
     if fabric.is_global_zero:
         (output / "config.json").write_text(config.model_dump_json(indent=2))
         report(
-            f"{len(train_cache)} utterances ({batches.without_phones} without phones), "
+            f"{len(batches)} utterances ({batches.without_phones} without phones), "
             f"{sum(p.numel() for p in model.parameters()) / 1e6:.1f} million weights, "
             f"{total_updates} updates in {config.epochs} epochs on {fabric.world_size} processes"
         )
@@ -127,7 +116,7 @@ def train(
     log = RunLog(output, update, total_updates, report) if fabric.is_global_zero else None
     stopping = _Stopping()
     bad_losses = updates_made = 0
-    order: list[list[int]] = []  # of the running epoch
+    order: list[Part] = []  # of the running epoch
     saved_at = time.monotonic()
     while update < total_updates:
         epoch = bisect.bisect_right(epoch_ends, update)
@@ -223,11 +212,10 @@ def make_fabric(config: TrainConfig) -> Fabric:
     )
 
 
-def _try_longest_batch(fabric: Fabric, student: Any, batches: Batches) -> None:
+def _try_longest_batch(fabric: Fabric, student: Any, batches: Mixture) -> None:
     """One forward and backward of the largest batch in both modes, without an update: too little
     memory shows in the first minute and not in the middle of the night (icefall issue 82)."""
-    counts = batches.cache.frame_counts()
-    largest = max(batches.epoch(0), key=lambda batch: counts[batch].max() * len(batch))
+    largest = batches.largest()
     batch = to_device(batches.load(largest, 0, 0), fabric.device)
     modes: tuple[Mode, ...] = ("streaming", "full")
     for mode in modes:
@@ -235,8 +223,8 @@ def _try_longest_batch(fabric: Fabric, student: Any, batches: Batches) -> None:
             backward(fabric, student, batch, mode)
         except (torch.OutOfMemoryError, MemoryError) as error:
             raise ConfigError(
-                f"the largest batch ({len(largest)} utterances, {batch.seconds:.0f} s) does not "
-                f"fit into memory in {mode} mode ({error}); lower batch.seconds"
+                f"the largest batch ({len(largest.indices)} utterances, {batch.seconds:.0f} s) "
+                f"does not fit into memory in {mode} mode ({error}); lower batch.seconds"
             ) from None
     student.zero_grad()
 
