@@ -141,7 +141,8 @@ def prepare_lexicon(
         int, typer.Option(help="It pronounces those of --words that were counted so often.")
     ] = 20,
     cache: Annotated[
-        Path | None, typer.Option(help="Also the words of this cache, for training.")
+        list[Path] | None,
+        typer.Option(help="Also the words of this cache, for training; may be given again."),
     ] = None,
 ) -> None:
     """Write the lexicon of all words, or of those in a list, that can be pronounced."""
@@ -151,7 +152,7 @@ def prepare_lexicon(
 
     lexicon = read_lexicon(dictionary)
     counts = read_word_counts(words) if words else dict.fromkeys(lexicon, least_count)
-    spoken = FeatureCache(cache).words() if cache else []
+    spoken = [word for folder in cache or [] for word in FeatureCache(folder).words()]
     wanted = list(dict.fromkeys([*counts, *spoken]))
     if pronouncer:
         asked = [word for word in wanted if counts.get(word, least_count) >= least_count]

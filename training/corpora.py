@@ -55,7 +55,8 @@ def find_corpus(path: str | Path) -> Corpus:
         DataError: no corpus there, or nothing usable in it.
     """
     utterances, left_out = [], []
-    for found in walk_corpus(path):
+    # A cache is used from other places than it was made in.
+    for found in walk_corpus(Path(path).absolute()):
         checked = _check(found)
         if isinstance(checked, Utterance):
             utterances.append(checked)

@@ -122,6 +122,15 @@ def test_a_plain_folder_is_read(tmp_path: Path) -> None:
     ]
 
 
+def test_recordings_are_found_from_another_place(
+    corpus_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(corpus_folder.parent)
+    corpus = find_corpus(corpus_folder.name)
+    monkeypatch.chdir(tmp_path)
+    assert all(Path(utterance.audio).is_file() for utterance in corpus.utterances)
+
+
 def test_the_cache_holds_the_features(corpus_folder: Path, tmp_path: Path) -> None:
     corpus = find_corpus(corpus_folder)
     left_out = write_feature_cache(corpus, tmp_path / "cache", workers=1)
