@@ -24,7 +24,7 @@ from asr.explain_page import page_of, write_page
 from asr.explain_pictures import HISTOGRAM_EDGES_MS, Picture, pictures
 from asr.recognizer import CHUNK_STEPS, Recognizer
 from asr.transcript import Word
-from streaming.stream import transcribe_streaming
+from streaming.recordings import transcribe_streaming
 from tests.conftest import DEMO
 from tests.test_cli import rill
 

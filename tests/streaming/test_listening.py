@@ -28,7 +28,8 @@ from streaming import listening, microphone
 from streaming.captions import TerminalCaptions, level_meter
 from streaming.listening import listen
 from streaming.microphone import Device, Microphone, choose_device
-from streaming.stream import Final, Partial, Stream, transcribe_streaming
+from streaming.recordings import transcribe_streaming
+from streaming.stream import Final, Partial, Stream
 
 RATE = 48_000
 DEVICES = [
