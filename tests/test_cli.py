@@ -136,6 +136,17 @@ def test_what_was_heard_before_the_damage_is_not_lost(tmp_path: Path, mode: str)
     assert len(result.stdout.split()) >= 3
 
 
+def test_an_ogg_file_that_was_cut_on_its_way_through_a_pipe(tmp_path: Path) -> None:
+    sound, _ = soundfile.read(DEMO)
+    path = tmp_path / "whole.opus"
+    soundfile.write(path, sound, SAMPLE_RATE, format="OGG", subtype="OPUS")
+    whole = path.read_bytes()
+    assert rill("transcribe", "-", stdin=whole).returncode == 0
+    cut = rill("transcribe", "-", stdin=whole[: len(whole) * 2 // 3])
+    assert cut.returncode == 2 and len(cut.stdout.split()) >= 3
+    assert "standard input: truncated: its last Ogg page is missing" in cut.stderr
+
+
 def test_a_batch_goes_on_past_odd_names_pipes_and_unwritable_texts(tmp_path: Path) -> None:
     odd = os.fsencode(tmp_path) + b"/caf\xe9.flac"
     Path(os.fsdecode(odd)).write_bytes(DEMO.read_bytes())
