@@ -287,7 +287,7 @@ def test_the_page_opens_in_a_browser_without_errors(
     pytest.importorskip("httpx")
     if not shutil.which("chromium"):
         pytest.skip("needs chromium (Debian: chromium)")
-    from tests.streaming.browser import opened
+    from tests.streaming.chromium import opened
 
     page_file = tmp_path / "page.html"
     text = page_of(explained["streaming"], 1, list(drawn["streaming"].values()), "en-small")
