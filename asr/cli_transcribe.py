@@ -35,8 +35,8 @@ from asr.cli_options import (
 )
 from asr.errors import ConfigError
 
-# Recordings that a process takes at once: as many as are heard side by side, and as many again to
-# come after the shorter ones (streaming/recordings.py).
+# Recordings that a process takes at once in streaming mode: several times as many as are heard side
+# by side (streaming/recordings.py), for the last ones have fewer beside them.
 TAKEN_AT_ONCE = 16
 TURNS = 4  # at least, of each process: so that at the end none is left alone with many
 

@@ -17,7 +17,7 @@ from streaming.endpointing import EndpointRules
 from streaming.in_step import hear_in_step
 from streaming.stream import Final, Stream
 
-SIDE_BY_SIDE = 8  # twice as many win little more (docs/scale.md), and each needs its own beam
+SIDE_BY_SIDE = 4  # more of them win little (docs/scale.md), and each needs its own beam
 MOST_WAITING = 200  # transcripts that wait for a recording before them
 
 
@@ -81,7 +81,8 @@ class _Recording:
 
     def __init__(self, stream: Stream, blocks: Iterable[Samples]) -> None:
         self.stream = stream
-        self._hearing = self._hear(blocks)
+        # Not a method: a circle of references would keep the stream's beam long after its end.
+        self._hearing = _hear(stream, blocks)
 
     def go_on(self) -> Transcript | RillError | None:
         """To where the stream's next chunk is to be heard; at the recording's end its transcript,
@@ -91,15 +92,16 @@ class _Recording:
         except (AudioError, ConfigError) as error:
             return error
 
-    def _hear(self, blocks: Iterable[Samples]) -> Iterator[Transcript | None]:
-        finals: list[Final] = []
-        damage: list[AudioError] = []
-        for block in readable_part(blocks, damage):
-            self.stream.accept(block)
-            while self.stream.has_chunk:
-                yield None
-                for told in self.stream.work():
-                    finals += told
-        finals.append(self.stream.finish())
-        segments = [Segment(final.words, final.alternatives) for final in finals]
-        yield heard_in(segments, self.stream.seconds_heard, damage)
+
+def _hear(stream: Stream, blocks: Iterable[Samples]) -> Iterator[Transcript | None]:
+    finals: list[Final] = []
+    damage: list[AudioError] = []
+    for block in readable_part(blocks, damage):
+        stream.accept(block)
+        while stream.has_chunk:
+            yield None
+            for told in stream.work():
+                finals += told
+    finals.append(stream.finish())
+    segments = [Segment(final.words, final.alternatives) for final in finals]
+    yield heard_in(segments, stream.seconds_heard, damage)
