@@ -116,12 +116,8 @@ class AcousticModel(nn.Module):
 
     def finish(self, state: AcousticState[Tensor]) -> Emission[Tensor]:
         """The steps that still waited for their look-ahead when the recording ended."""
-        per_step, context = self.config.frames_per_step, self.config.context_frames
-        # The first `context` carried frames belong to the step before the waiting ones.
-        waiting_frames = max(0, state.frames.shape[1] - context)
-        steps = -(-waiting_frames // per_step)
-        missing = steps * per_step + 2 * context - state.frames.shape[1]
-        padding = state.frames.new_zeros(state.frames.shape[0], max(0, missing), MEL_BANDS)
+        batch, frames, _ = state.frames.shape
+        padding = state.frames.new_zeros(batch, self.config.missing_frames(frames), MEL_BANDS)
         return self._advance(state, padding, last=True)[1]
 
     def _advance(
@@ -129,7 +125,7 @@ class AcousticModel(nn.Module):
     ) -> tuple[AcousticState[Tensor], Emission[Tensor]]:
         frames = torch.cat([state.frames, normalised], dim=1)
         per_step, context = self.config.frames_per_step, self.config.context_frames
-        steps = max(0, (frames.shape[1] - 2 * context) // per_step)
+        steps = self.config.whole_steps(frames.shape[1])
         x = self._embed(frames[:, : steps * per_step + 2 * context])
         block_states = []
         for block, block_state in zip(self.blocks, state.blocks):

@@ -282,15 +282,19 @@ def _check_complete(source: Any, sound: soundfile.SoundFile, frames_read: int, n
             f"{name}: truncated: its header promises {cut[1]} bytes of sound, it holds {cut[2]}. "
             "Copy it again, or rewrite its header: ffmpeg -i in.wav out.wav"
         )
-    if sound.format == "OGG" and isinstance(source, str | os.PathLike):
+    if sound.format == "OGG" and not _ends_with_last_ogg_page(_tail(source)):
+        raise AudioError(
+            f"{name}: truncated: its last Ogg page is missing or cut. Copy it again from its source"
+        )
+
+
+def _tail(source: str | os.PathLike[str] | IO[bytes]) -> bytes:
+    """The end of a file, with at least one Ogg page, which has at most 65,307 bytes."""
+    if isinstance(source, str | os.PathLike):
         with open(source, "rb") as file:
-            file.seek(max(0, os.path.getsize(source) - 70_000))  # a page has at most 65,307 bytes
-            tail = file.read()
-        if not _ends_with_last_ogg_page(tail):
-            raise AudioError(
-                f"{name}: truncated: its last Ogg page is missing or cut. Copy it again from its "
-                "source"
-            )
+            return _tail(file)
+    source.seek(max(0, source.seek(0, os.SEEK_END) - 70_000))
+    return source.read()
 
 
 def _ends_with_last_ogg_page(tail: bytes) -> bool:

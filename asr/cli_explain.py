@@ -57,7 +57,7 @@ def explain(
     from asr.explain import place_in
     from asr.explain_page import write_page
     from asr.model_config import BUNDLED_MODEL
-    from streaming.stream import transcribe_streaming
+    from streaming.recordings import transcribe_streaming
 
     blocks = acoustic_config(model or BUNDLED_MODEL).blocks
     if layer > blocks:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from enum import Enum, StrEnum
 from functools import cache, partial
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -33,6 +34,11 @@ from asr.cli_options import (
     WordsFile,
 )
 from asr.errors import ConfigError
+
+# Recordings that a process takes at once in streaming mode: several times as many as are heard side
+# by side (streaming/recordings.py), for the last ones have fewer beside them.
+TAKEN_AT_ONCE = 16
+TURNS = 4  # at least, of each process: so that at the end none is left alone with many
 
 if TYPE_CHECKING:
     from asr.progress import Progress
@@ -214,19 +220,21 @@ def _end(summary: Summary) -> None:
 @contextmanager
 def _outcomes(
     hearing: Hearing, processes: int
-) -> Iterator[Callable[[Iterable[str], Progress], Iterator[Outcome]]]:
-    """Hears sources one after another, or several at once; outcomes come in the sources' order."""
+) -> Iterator[Callable[[list[str], Progress], Iterator[Outcome]]]:
+    """Hears sources in this process or in several; outcomes come in the sources' order."""
     if processes == 1:
-        yield lambda sources, progress: (
-            _hear(hearing, source, progress.heard) for source in sources
-        )
+        yield lambda sources, progress: _hear(hearing, sources, progress.heard)
         return
     from asr.processes import sharing
 
     with sharing(processes) as share:
 
-        def outcomes(sources: Iterable[str], progress: Progress) -> Iterator[Outcome]:
-            for outcome in share(partial(_hear, hearing), sources):
+        def outcomes(sources: list[str], progress: Progress) -> Iterator[Outcome]:
+            size = 1
+            if hearing.mode is Mode.streaming:
+                size = min(TAKEN_AT_ONCE, -(-len(sources) // (TURNS * processes)))
+            items = (sources[begin : begin + size] for begin in range(0, len(sources), size))
+            for outcome in chain.from_iterable(share(partial(_heard, hearing), items)):
                 heard = outcome.transcript.duration if outcome.transcript else 0.0
                 progress.heard(outcome.source, heard)
                 yield outcome
@@ -248,38 +256,45 @@ def _on_cluster(
     return transcribe_on(
         Cluster(address, processes, cores_each=hearing.threads or 1),
         [os.path.abspath(source) for source in sources],
-        partial(_hear, hearing),
+        partial(_heard, hearing),
         {"network": recognizer.engine.fingerprint} | settings,
         output,
         partial(typer.echo, err=True),
     )
 
 
+def _heard(hearing: Hearing, sources: list[str]) -> list[Outcome]:
+    return list(_hear(hearing, sources))
+
+
 def _hear(
     hearing: Hearing,
-    source: str,
+    sources: list[str],
     heard: Callable[[str, float], None] = lambda source, seconds: None,
-) -> Outcome:
+) -> Iterator[Outcome]:
     from asr.letter_case import transcript_in_case
-    from asr.transcribing import hear
+    from asr.transcribing import hear_all
 
-    outcome = hear(source, _reader(hearing), heard)
-    if outcome.transcript is None:
-        return outcome
-    return replace(outcome, transcript=transcript_in_case(outcome.transcript, hearing.case.value))
+    for outcome in hear_all(sources, _reader(hearing), heard):
+        if outcome.transcript is not None:
+            in_case = transcript_in_case(outcome.transcript, hearing.case.value)
+            outcome = replace(outcome, transcript=in_case)
+        yield outcome
 
 
 @cache
 def _reader(hearing: Hearing) -> Read:
-    """Blocks of a recording to its transcript; loaded once in each process."""
+    """Loaded once in each process."""
     recognizer = hearing.recognizer()
     if hearing.mode is Mode.full:
-        return recognizer.transcribe_blocks
+        from asr.transcribing import each_alone
+
+        return partial(each_alone, recognizer.transcribe_blocks)
     from streaming.endpointing import endpoint_rules
-    from streaming.stream import transcribe_streaming
+    from streaming.recordings import transcribe_in_step
 
     rules = endpoint_rules(least_sureness=hearing.sureness)
-    return partial(transcribe_streaming, recognizer, rules=rules, second_pass=hearing.second_pass)
+    return partial(transcribe_in_step, recognizer, rules=rules, second_pass=hearing.second_pass)
 
 
 def _plain(value: Path | Enum) -> str:

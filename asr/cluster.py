@@ -29,7 +29,7 @@ REPORT_SECONDS = 30.0
 KNOCK_SECONDS = 10.0
 _OBJECT_STORE_BYTES = 200 * 2**20  # transcripts are small
 
-Work = Callable[[str], Outcome]
+Work = Callable[[list[str]], list[Outcome]]
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ def transcribe_on(
 
     Args:
         sources: absolute paths, the same on every machine.
-        work: hears one; it is sent to other machines, which have Rill installed.
+        work: hears some of them; it is sent to other machines, which have Rill installed.
         settings: what shapes the words: a folder with results of others is not gone on with.
         report: told how far it is, a line at a time.
 
@@ -181,7 +181,7 @@ def _read_all(
 
 
 def _read_piece(work: Work, files: list[str]) -> list[Outcome]:
-    return [work(file) for file in files]
+    return work(files)
 
 
 def _finish(shard: Shard, outcomes: list[Outcome], folder: ShardFolder, tally: _Tally) -> None:

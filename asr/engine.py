@@ -54,6 +54,16 @@ class AcousticConfig:
         """Duration of one step in milliseconds."""
         return 1000 * self.step_samples / SAMPLE_RATE
 
+    def whole_steps(self, frames: int) -> int:
+        """Steps that can be told of so many frames, context on both sides included."""
+        return max(0, (frames - 2 * self.context_frames) // self.frames_per_step)
+
+    def missing_frames(self, frames: int) -> int:
+        """How many more the last step needs when a stream ends: the first `context_frames` belong
+        to the step before those that wait."""
+        steps = -(-max(0, frames - self.context_frames) // self.frames_per_step)
+        return max(0, steps * self.frames_per_step + 2 * self.context_frames - frames)
+
     @property
     def latency_ms(self) -> float:
         """Algorithmic latency: from the first sample of a step until all is heard that it needs."""

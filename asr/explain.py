@@ -85,8 +85,8 @@ def explain(
     Args:
         recognizer: with the torch engine, whose weights the reference cell takes.
         source: path of a recording.
-        read_streaming: how a stream hears, its first hearing alone (streaming.stream, which this
-            room may not import).
+        read_streaming: how a stream hears, its first hearing alone (streaming/recordings.py, which
+            this room may not import).
         begin: seconds; from where on it is shown.
         end: seconds; to where; None to the end.
 

@@ -94,13 +94,10 @@ class OnnxEngine:
 
     def finish(self, state: State) -> Emitted:
         """The steps that still waited for their look-ahead when the recording ended."""
-        per_step, context = self.config.frames_per_step, self.config.context_frames
-        # The first `context` carried frames belong to the step before the waiting ones.
-        steps = -(-(state.frames.shape[1] - context) // per_step)
-        if steps <= 0:
+        missing = self.config.missing_frames(state.frames.shape[1])
+        padded = np.pad(state.frames, ((0, 0), (0, missing), (0, 0)))
+        if not self.config.whole_steps(padded.shape[1]):
             return _no_steps()
-        missing = steps * per_step + 2 * context - state.frames.shape[1]
-        padded = np.pad(state.frames, ((0, 0), (0, max(0, missing)), (0, 0)))
         return self._advance(state.blocks, padded, last=True)[1]
 
     def read(self, frames: np.ndarray) -> Emitted:
@@ -118,7 +115,7 @@ class OnnxEngine:
             waiting = state.blocks[0].waiting_output.shape[1]
             # ONNX's LSTM takes no empty sequence: the first steps wait until each block gets one.
             needed = 1 if waiting else 1 + self.config.blocks * self.config.lookahead
-            if self._steps(state) >= needed:
+            if self.config.whole_steps(state.frames.shape[1]) >= needed:
                 alike[state.frames.shape[1], waiting].append(voice)
         most = MOST_TOGETHER if self._exact else 1
         for voices in alike.values():
@@ -126,7 +123,8 @@ class OnnxEngine:
                 yield voices[begin : begin + most]
 
     def _step_batch(self, heard: list[State]) -> list[tuple[State, Emitted]]:
-        taken = self._steps(heard[0]) * self.config.frames_per_step
+        steps = self.config.whole_steps(heard[0].frames.shape[1])
+        taken = steps * self.config.frames_per_step
         seen = taken + 2 * self.config.context_frames
         blocks, emission = self._advance(
             tuple(
@@ -150,10 +148,6 @@ class OnnxEngine:
             )
             for row, state in enumerate(heard)
         ]
-
-    def _steps(self, heard: State) -> int:
-        frames = heard.frames.shape[1] - 2 * self.config.context_frames
-        return max(0, frames // self.config.frames_per_step)
 
     def _advance(
         self, blocks: tuple[BlockState[np.ndarray], ...], frames: np.ndarray, last: bool

@@ -12,6 +12,7 @@ inputs and its memory, always at the bounds, with weights of zero: the rails.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,6 +20,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
+
+from asr.errors import ModelError
 
 Precision = Literal["int8", "fp32"]
 
@@ -235,14 +238,31 @@ class Graph:
             for part, value in values.items()
         ]
 
-    def serialised(self) -> bytes:
+    def serialised(self, **metadata: str) -> bytes:
         graph = helper.make_graph(
             self._nodes, "rill", self._inputs, self._outputs, list(self._values.values())
         )
         domains = [helper.make_opsetid("", OPSET), helper.make_opsetid(CONTRIB, 1)]
         made = helper.make_model(graph, opset_imports=domains, producer_name="rill")
         made.ir_version = IR_VERSION
+        for key, value in metadata.items():
+            made.metadata_props.add(key=key, value=value)
         return bytes(made.SerializeToString())
+
+    def write(self, path: str | os.PathLike[str], **metadata: str) -> None:
+        """Write a graph that holds all its weights, whole or not at all.
+
+        Raises:
+            ModelError: it cannot be written; the file that was there before is intact.
+        """
+        path = Path(path)
+        part = path.with_suffix(".part")
+        try:
+            part.write_bytes(self.serialised(**metadata))
+            part.replace(path)
+        except OSError as error:
+            part.unlink(missing_ok=True)
+            raise ModelError(f"{path}: could not be written ({error.strerror})") from None
 
 
 def _onnx_gates(weights: np.ndarray) -> np.ndarray:

@@ -22,7 +22,8 @@ from asr.errors import ConfigError
 
 AHEAD = 50  # items a process that may be waiting for one before them
 
-Share = Callable[[Callable[[str], Any], Iterable[str]], Iterator[Any]]
+Item = list[str]  # recordings that a process takes together
+Share = Callable[[Callable[[Item], Any], Iterable[Item]], Iterator[Any]]
 
 
 @contextmanager
@@ -46,9 +47,9 @@ def sharing(processes: int) -> Iterator[Share]:
 
 
 def _in_order(
-    pool: ProcessPoolExecutor, work: Callable[[str], Any], items: Iterable[str], ahead: int
+    pool: ProcessPoolExecutor, work: Callable[[Item], Any], items: Iterable[Item], ahead: int
 ) -> Iterator[Any]:
-    waiting: deque[tuple[str, Future[Any]]] = deque()
+    waiting: deque[tuple[Item, Future[Any]]] = deque()
 
     def first() -> Any:
         item, future = waiting.popleft()
@@ -56,7 +57,7 @@ def _in_order(
             return future.result()
         except BrokenProcessPool:
             raise ConfigError(
-                f"a process was killed, at {item} or a recording after it. Too little memory? "
+                f"a process was killed, at {item[0]} or a recording after it. Too little memory? "
                 "Give fewer --processes"
             ) from None
 

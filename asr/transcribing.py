@@ -1,8 +1,8 @@
-"""Many recordings, one after another: `rill transcribe`.
+"""Many recordings: `rill transcribe`.
 
-Files, folders and lists are walked, each recording is written as soon as it is done, and one that
-cannot be read never stops the others. Who reads them may be this process, several
-(asr/processes.py) or many machines (asr/cluster.py).
+Files, folders and lists are walked, each recording is written as soon as it and all before it are
+done, and one that cannot be read never stops the others. Who reads them may be this process,
+several (asr/processes.py) or many machines (asr/cluster.py).
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Literal
 
 from asr.audio import SAMPLE_RATE, SOUND_SUFFIXES, Samples, read_blocks
-from asr.errors import AudioError, ConfigError
+from asr.errors import AudioError, ConfigError, RillError
 from asr.manifest import is_manifest, read_manifest
 from asr.transcript import Transcript, to_json, to_srt, to_text, to_vtt
 
@@ -27,7 +27,9 @@ Format = Literal["text", "json", "srt", "vtt"]
 STDIN = "-"
 EXTENSIONS = {"text": ".txt", "json": ".json", "srt": ".srt", "vtt": ".vtt"}
 
-Read = Callable[[Iterable[Samples]], Transcript]
+# The blocks of each recording, float32 [samples] at 16 kHz, to its transcript or to what is wrong
+# with it, in the recordings' order.
+Read = Callable[[Iterable[Iterable[Samples]]], Iterator[Transcript | RillError]]
 BLOCK_SECONDS = 1.0
 
 
@@ -74,29 +76,34 @@ class Summary:
         return [line, *(f"failed: {failure}" for failure in self.failures)]
 
 
-def hear(
-    source: str,
+def hear_all(
+    sources: Sequence[str],
     read: Read,
     heard: Callable[[str, float], None] = lambda source, seconds: None,
-) -> Outcome:
-    """Read one source; what is wrong with it is told in the outcome.
+) -> Iterator[Outcome]:
+    """Read sources; what is wrong with one is told in its outcome.
 
     Args:
-        source: path of a recording, or "-" for standard input.
-        read: the blocks of one recording, float32 [samples] at 16 kHz, to its transcript.
-        heard: told the source and how many seconds more of it were read.
+        sources: paths of recordings, or "-" for standard input.
+        heard: told a source and how many seconds more of it were read.
     """
-    heard(source, 0.0)
-    transcript, failure = None, None
-    try:
-        if os.path.isdir(source):
-            raise AudioError(f"{source}: no recording below this folder")
-        with _opened(source) as sound:
-            transcript = read(_telling(read_blocks(sound, BLOCK_SECONDS), source, heard))
-    except (AudioError, ConfigError) as error:
-        failure = str(error)
-        transcript = getattr(error, "transcript", None)
-    return Outcome(source, transcript, failure)
+    for source, found in zip(sources, read(_blocks(source, heard) for source in sources)):
+        if isinstance(found, Transcript):
+            yield Outcome(source, found, None)
+        else:
+            yield Outcome(source, getattr(found, "transcript", None), str(found))
+
+
+def each_alone(
+    read: Callable[[Iterable[Samples]], Transcript], recordings: Iterable[Iterable[Samples]]
+) -> Iterator[Transcript | RillError]:
+    """A `Read` of what reads one recording: it takes one after another."""
+    for blocks in recordings:
+        try:
+            found: Transcript | RillError = read(blocks)
+        except (AudioError, ConfigError) as error:
+            found = error
+        yield found
 
 
 def write_all(outcomes: Iterable[Outcome], write: Callable[[str, Transcript], None]) -> Summary:
@@ -119,12 +126,14 @@ def write_all(outcomes: Iterable[Outcome], write: Callable[[str, Transcript], No
     return summary
 
 
-def _telling(
-    blocks: Iterable[Samples], source: str, heard: Callable[[str, float], None]
-) -> Iterator[Samples]:
-    for block in blocks:
-        yield block
-        heard(source, len(block) / SAMPLE_RATE)
+def _blocks(source: str, heard: Callable[[str, float], None]) -> Iterator[Samples]:
+    heard(source, 0.0)
+    if os.path.isdir(source):
+        raise AudioError(f"{source}: no recording below this folder")
+    with _opened(source) as sound:
+        for block in read_blocks(sound, BLOCK_SECONDS):
+            yield block
+            heard(source, len(block) / SAMPLE_RATE)
 
 
 def find_recordings(paths: list[str]) -> list[str]:

@@ -13,14 +13,14 @@ words at the same times, to the last bit, for every way of cutting it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 
-from asr.audio import SAMPLE_RATE, Resampler, Samples, readable_part
-from asr.errors import AudioError, ConfigError
-from asr.recognizer import Heard, Recognizer, RecognizerState, heard_in
-from asr.transcript import Segment, Transcript, Word
+from asr.audio import SAMPLE_RATE, Resampler, Samples
+from asr.errors import ConfigError
+from asr.recognizer import Heard, Recognizer, RecognizerState
+from asr.transcript import Word
 from streaming.endpointing import EndpointRules
 from streaming.state import pack_state, unpack_state
 from streaming.utterance import Final, Partial, Utterance
@@ -204,32 +204,3 @@ class Stream:
         stream._utterance = utterance
         stream._finished = state["finished"]
         return stream
-
-
-def transcribe_streaming(
-    recognizer: Recognizer,
-    blocks: Iterable[Samples],
-    rules: EndpointRules = EndpointRules(),
-    second_pass: bool = True,
-) -> Transcript:
-    """The transcript of a recording read in streaming mode, in bounded memory: what a live stream
-    would have told.
-
-    Args:
-        blocks: float32 [samples] at 16 kHz, as `asr.audio.read_blocks` gives them.
-        second_pass: as of `Stream`.
-
-    Raises:
-        AudioError: as Recognizer.transcribe.
-    """
-    stream = Stream(recognizer, SAMPLE_RATE, rules, second_pass=second_pass)
-    segments = []
-    damage: list[AudioError] = []
-    for block in readable_part(blocks, damage):
-        segments += [_segment(e) for e in stream.push(block) if isinstance(e, Final)]
-    segments.append(_segment(stream.finish()))
-    return heard_in(segments, stream.seconds_heard, damage)
-
-
-def _segment(final: Final) -> Segment:
-    return Segment(final.words, final.alternatives)

@@ -113,11 +113,13 @@ def test_several_processes_write_what_one_writes(tmp_path: Path) -> None:
     (tmp_path / "bad.wav").write_text("no sound")
     listed = tmp_path / "list.txt"
     listed.write_text("2.wav\n1.wav\nbad.wav\n3.wav\n4.wav\n")
-    told = ("transcribe", listed, "--mode", "streaming", "--format", "json", "--processes")
-    one, three = rill(*told, 1), rill(*told, 3)
+    told = ("--mode", "streaming", "--format", "json", "--processes")
+    one, three = (rill("transcribe", listed, *told, count) for count in (1, 3))
     files = [Path(json.loads(line)["file"]).name for line in one.stdout.splitlines()]
     assert files == ["2.wav", "1.wav", "3.wav", "4.wav"]
     assert one.stdout == three.stdout and one.returncode == three.returncode == 2
+    alone = [rill("transcribe", file, *told, 1).stdout for file in map(tmp_path.joinpath, files)]
+    assert one.stdout == "".join(alone)
     assert one.stderr.splitlines()[1:] == three.stderr.splitlines()[1:] != []
     assert "3 of 5 recordings" in three.stderr and "hours an hour" in three.stderr
 
@@ -132,6 +134,17 @@ def test_what_was_heard_before_the_damage_is_not_lost(tmp_path: Path, mode: str)
     assert result.returncode == 2
     assert "truncated" in result.stderr
     assert len(result.stdout.split()) >= 3
+
+
+def test_an_ogg_file_that_was_cut_on_its_way_through_a_pipe(tmp_path: Path) -> None:
+    sound, _ = soundfile.read(DEMO)
+    path = tmp_path / "whole.opus"
+    soundfile.write(path, sound, SAMPLE_RATE, format="OGG", subtype="OPUS")
+    whole = path.read_bytes()
+    assert rill("transcribe", "-", stdin=whole).returncode == 0
+    cut = rill("transcribe", "-", stdin=whole[: len(whole) * 2 // 3])
+    assert cut.returncode == 2 and len(cut.stdout.split()) >= 3
+    assert "standard input: truncated: its last Ogg page is missing" in cut.stderr
 
 
 def test_a_batch_goes_on_past_odd_names_pipes_and_unwritable_texts(tmp_path: Path) -> None:

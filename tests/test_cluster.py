@@ -123,10 +123,10 @@ def test_a_recording_that_kills_stops_no_other(
 ) -> None:
     monkeypatch.setattr(asr.cluster, "MOST_DEATHS", 1)  # each one costs a new process
 
-    def work(source: str) -> Outcome:
-        if source == "deadly":
+    def work(sources: list[str]) -> list[Outcome]:
+        if "deadly" in sources:
             os.kill(os.getpid(), signal.SIGKILL)
-        return Outcome(source, Transcript((), 1.0), None)
+        return [Outcome(source, Transcript((), 1.0), None) for source in sources]
 
     sources = ["one", "two", "deadly", "three", "four"]
     said: list[str] = []

@@ -7,7 +7,6 @@ import time
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -16,7 +15,7 @@ from rapidfuzz.distance import Levenshtein
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from asr.errors import DataError, ModelError
+from asr.errors import DataError
 from asr.grapheme_to_phoneme import GraphemeToPhoneme, same_length_batches
 from asr.onnx_graph import Graph, Weights
 from asr.pronunciation import Lexicon
@@ -124,14 +123,7 @@ def write_pronouncer(network: PronouncingNetwork, path: str | os.PathLike[str]) 
     places = graph.node("Reshape", [written, shape], "places")
     logs = graph.node("LogSoftmax", [places], "logs", axis=-1)
     graph.output(logs, "phones", ["batch", "places", len(PHONE_TOKENS)])
-    path = Path(path)
-    part = path.with_suffix(".part")
-    try:
-        part.write_bytes(graph.serialised())
-        part.replace(path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise ModelError(f"{path}: could not be written ({error.strerror})") from None
+    graph.write(path)
 
 
 def pronouncing_errors(

@@ -5,15 +5,12 @@ from __future__ import annotations
 import copy
 import json
 import os
-from pathlib import Path
 
 import numpy as np
-import onnx
 import torch
 from onnx import TensorProto
 from torch import nn
 
-from asr.errors import ModelError
 from asr.lstm_language_model import FORMAT, METADATA
 from asr.onnx_graph import Graph, Weights
 from training.word_network import Vocabulary, WordNetwork
@@ -62,7 +59,6 @@ def write_word_network(
         wide = graph.linear(f"wide{number}", narrow, group[1], bound)
         logs = graph.node("LogSoftmax", [wide], f"of_group{number}", axis=-1)
         graph.output(_picked(graph, logs, f"pairs{number}"), f"logs{number}", [f"pairs_{number}"])
-    made = onnx.load_from_string(graph.serialised())
     about = {
         "format": FORMAT,
         "words": vocabulary.words,
@@ -70,15 +66,7 @@ def write_word_network(
         "cutoffs": softmax.cutoffs,
         "hidden": hidden,
     }
-    made.metadata_props.add(key=METADATA, value=json.dumps(about))
-    path = Path(path)
-    part = path.with_suffix(".part")
-    try:
-        part.write_bytes(made.SerializeToString())
-        part.replace(path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise ModelError(f"{path}: could not be written ({error.strerror})") from None
+    graph.write(path, **{METADATA: json.dumps(about)})
 
 
 def _picked(graph: Graph, logs: str, name: str) -> str:

@@ -10,7 +10,7 @@ from asr import Recognizer
 from asr.explain import explain
 from asr.explain_pictures import pictures
 from asr.model_config import BUNDLED_MODEL
-from streaming.stream import transcribe_streaming
+from streaming.recordings import transcribe_streaming
 
 BLOCK = 4
 

@@ -91,8 +91,7 @@ def measure_load(
     """
     counts = numbers(streams)
     keep_to(cores)
-    paths = find_recordings([str(source)])[:MOST_RECORDINGS]
-    recordings = [read_audio(path) for path in paths]
+    recordings = said_in(source)
     recognizer.warm_up()
     report(
         f"{len(recordings)} recordings, {sum(map(len, recordings)) / SAMPLE_RATE:.0f} s; "
@@ -214,6 +213,11 @@ class _Voice:
             self._send()
 
         self.turns.push(self.stream, samples).add_done_callback(answered)
+
+
+def said_in(source: Path) -> list[Samples]:
+    """A recording or the first ones of a folder."""
+    return [read_audio(path) for path in find_recordings([str(source)])[:MOST_RECORDINGS]]
 
 
 def spoken_pieces(

@@ -20,16 +20,15 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from asr.audio import SAMPLE_RATE, Samples, read_audio
+from asr.audio import SAMPLE_RATE, Samples
 from asr.errors import ConfigError
 from asr.recognizer import Recognizer
-from asr.transcribing import find_recordings
 from streaming.benchmark.load import (
     BEGIN_SECONDS,
-    MOST_RECORDINGS,
     PIECE_SECONDS,
     keep_to,
     numbers,
+    said_in,
     spoken_pieces,
 )
 from streaming.captions import event_record
@@ -89,8 +88,7 @@ def measure_socket_load(
     counts = numbers(streams)
     address = socket_address(server)
     keep_to(cores)
-    paths = find_recordings([str(source)])[:MOST_RECORDINGS]
-    recordings = [read_audio(path) for path in paths]
+    recordings = said_in(source)
     voices = [_Voice(recognizer, recordings, k, seconds) for k in range(max(counts))]
     curve = []
     for count in counts:

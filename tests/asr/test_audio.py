@@ -176,6 +176,8 @@ def test_a_recording_cut_anywhere_is_told(tmp_path: Path, name: str, kept: float
     with pytest.raises(AudioError, match=r"truncated|not a sound file") as error:
         read_audio(path)
     assert str(path) in str(error.value)
+    with pytest.raises(AudioError, match=r"truncated|not a sound file"):
+        read_audio(BytesIO(path.read_bytes()))
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")

@@ -15,7 +15,7 @@ from asr.errors import ConfigError
 from asr.language_model import LanguageModel
 from asr.model_config import BUNDLED_MODEL
 from asr.recognizer import Recognizer
-from streaming.stream import transcribe_streaming
+from streaming.recordings import transcribe_streaming
 from tests.asr.test_decoding import CLOCK, LEXICON, decode, emission_of, split
 
 PIECES = 12

@@ -24,7 +24,7 @@ from asr.explain_page import page_of, write_page
 from asr.explain_pictures import HISTOGRAM_EDGES_MS, Picture, pictures
 from asr.recognizer import CHUNK_STEPS, Recognizer
 from asr.transcript import Word
-from streaming.stream import transcribe_streaming
+from streaming.recordings import transcribe_streaming
 from tests.conftest import DEMO
 from tests.test_cli import rill
 
@@ -287,7 +287,7 @@ def test_the_page_opens_in_a_browser_without_errors(
     pytest.importorskip("httpx")
     if not shutil.which("chromium"):
         pytest.skip("needs chromium (Debian: chromium)")
-    from tests.streaming.browser import opened
+    from tests.streaming.chromium import opened
 
     page_file = tmp_path / "page.html"
     text = page_of(explained["streaming"], 1, list(drawn["streaming"].values()), "en-small")

@@ -12,7 +12,7 @@ from asr.audio import Samples
 from asr.errors import ConfigError
 from asr.grammar import UNKNOWN, GrammarDecoder, read_grammar
 from asr.recognizer import Recognizer
-from streaming.stream import transcribe_streaming
+from streaming.recordings import transcribe_streaming
 from tests.asr.test_decoding import CLOCK, LEXICON, decode, emission_of, split
 
 PIECES = 14

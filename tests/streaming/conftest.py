@@ -1,7 +1,13 @@
-"""What the tests of all protocols need: sound as it goes over the wire, and its words."""
+"""What tests of several protocols and devices need: sound as it goes over the wire, its words, and
+a sound server."""
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -10,6 +16,8 @@ import pytest
 from asr.audio import SAMPLE_RATE, Samples
 from asr.recognizer import Recognizer
 from streaming.stream import Final, Stream
+
+SINK_RATE = 48_000
 
 
 @pytest.fixture(scope="session")
@@ -28,3 +36,29 @@ def expected(recognizer: Recognizer, pcm: bytes) -> list[dict[str, Any]]:
         if isinstance(event, Final)
         for w in event.words
     ]
+
+
+@pytest.fixture(scope="module")
+def sound_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """The environment in which PulseAudio is found, with a sink without a loudspeaker, `rill`, and
+    its monitor as microphone."""
+    needed = ("pulseaudio", "paplay", "pactl")
+    if missing := [name for name in needed if not shutil.which(name)]:
+        pytest.skip(f"needs {', '.join(missing)} (Debian: pulseaudio, pulseaudio-utils)")
+    place = tmp_path_factory.mktemp("pulse")
+    place.chmod(0o700)
+    environment = os.environ | {"XDG_RUNTIME_DIR": str(place), "HOME": str(place)}
+    command = [
+        *("pulseaudio", "-n", "--exit-idle-time=-1", "--load=module-native-protocol-unix"),
+        f"--load=module-null-sink sink_name=rill rate={SINK_RATE}",
+    ]
+    server = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
+    for _ in range(50):
+        if subprocess.run(["pactl", "info"], env=environment, capture_output=True).returncode == 0:
+            break
+        time.sleep(0.1)
+    else:
+        pytest.skip("PulseAudio does not start here")
+    yield environment
+    server.terminate()
+    server.wait()

@@ -5,14 +5,12 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
-import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from difflib import SequenceMatcher
 from pathlib import Path
 from types import SimpleNamespace
@@ -28,7 +26,8 @@ from streaming import listening, microphone
 from streaming.captions import TerminalCaptions, level_meter
 from streaming.listening import listen
 from streaming.microphone import Device, Microphone, choose_device
-from streaming.stream import Final, Partial, Stream, transcribe_streaming
+from streaming.recordings import transcribe_streaming
+from streaming.stream import Final, Partial, Stream
 
 RATE = 48_000
 DEVICES = [
@@ -201,31 +200,12 @@ def test_the_meter_and_the_line_fit_a_narrow_terminal(
 
 
 @pytest.fixture(scope="module")
-def sound_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    needed = ("pulseaudio", "paplay", "pactl")
-    if missing := [name for name in needed if not shutil.which(name)]:
-        pytest.skip(f"needs {', '.join(missing)} (Debian: pulseaudio, pulseaudio-utils)")
+def sound_server(sound_server: dict[str, str]) -> dict[str, str]:
     try:
         import sounddevice  # noqa: F401
     except (ImportError, OSError) as error:
         pytest.skip(f"needs PortAudio ({error}) (Debian: libportaudio2, libasound2-plugins)")
-    place = tmp_path_factory.mktemp("pulse")
-    place.chmod(0o700)
-    environment = os.environ | {"XDG_RUNTIME_DIR": str(place), "HOME": str(place)}
-    command = [
-        *("pulseaudio", "-n", "--exit-idle-time=-1", "--load=module-native-protocol-unix"),
-        f"--load=module-null-sink sink_name=rill rate={RATE}",
-    ]
-    server = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
-    for _ in range(50):
-        if subprocess.run(["pactl", "info"], env=environment, capture_output=True).returncode == 0:
-            break
-        time.sleep(0.1)
-    else:
-        pytest.skip("PulseAudio does not start here")
-    yield environment
-    server.terminate()
-    server.wait()
+    return sound_server
 
 
 def start_listening(environment: dict[str, str], *options: str) -> subprocess.Popen[str]:

@@ -1,10 +1,15 @@
-"""The page in a real browser: what its microphone hears stands on it."""
+"""The page in real browsers: what their microphone hears stands on it."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import os
 import shutil
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +25,11 @@ pytest.importorskip("websockets")
 pytest.importorskip("httpx")
 pytest.importorskip("uvicorn")
 
-from tests.streaming.browser import Page, opened
+from tests.streaming import chromium, firefox
+from tests.streaming.browser import Page
 from tests.streaming.test_server import start_server
+
+Open = Callable[[str, Path], AbstractAsyncContextManager[Page]]  # an address, a profile's folder
 
 FINAL_WORDS = "#transcript p:not(.partial) .word"
 WORDS = f"[...document.querySelectorAll('{FINAL_WORDS}')].map(word => word.textContent).join(' ')"
@@ -34,20 +42,39 @@ PRESS = "document.querySelector('#listen').click()"
 
 @pytest.fixture(scope="module")
 def microphone(tmp_path_factory: pytest.TempPathFactory, speech: Samples) -> Path:
-    """Four seconds of speech, then six of silence: Chromium plays it again and again."""
+    """Four seconds of speech, then six of silence: it is heard again and again."""
     path = tmp_path_factory.mktemp("microphone") / "speech.wav"
     silence = np.zeros(6 * SAMPLE_RATE, np.float32)
     soundfile.write(path, np.concatenate([speech[: 4 * SAMPLE_RATE], silence]), SAMPLE_RATE)
     return path
 
 
-def on_page(microphone: Path, profile: Path, use: Any) -> Page:
-    if not shutil.which("chromium"):
-        pytest.skip("needs chromium (Debian: chromium)")
+@pytest.fixture(scope="module", params=["chromium", "firefox-esr"])
+def browser(request: pytest.FixtureRequest, microphone: Path) -> Iterator[Open]:
+    if not shutil.which(request.param):
+        pytest.skip(f"needs {request.param} (Debian: {request.param})")
+    if request.param == "chromium":
+        yield lambda url, profile: chromium.opened(url, microphone, profile)
+        return
+    environment = request.getfixturevalue("sound_server")
+    with played_again_and_again(microphone, environment):
+        yield lambda url, profile: firefox.opened(url, environment, profile)
+
+
+@contextmanager
+def played_again_and_again(sound: Path, environment: dict[str, str]) -> Iterator[None]:
+    command = ["bash", "-c", 'while paplay --device=rill "$0"; do :; done', sound]
+    player = subprocess.Popen(command, env=environment, start_new_session=True)
+    yield
+    os.killpg(player.pid, signal.SIGTERM)
+    player.wait()
+
+
+def on_page(browser: Open, profile: Path, use: Any) -> Page:
     process, address = start_server()
 
     async def visit() -> Page:
-        async with opened(f"http://{address}/", microphone, profile) as page:
+        async with browser(f"http://{address}/", profile) as page:
             await page.until(
                 "document.readyState === 'complete' && !!document.querySelector('#listen')"
             )
@@ -62,7 +89,7 @@ def on_page(microphone: Path, profile: Path, use: Any) -> Page:
 
 
 def test_what_is_said_stands_on_the_page(
-    recognizer: Recognizer, speech: Samples, microphone: Path, tmp_path: Path
+    recognizer: Recognizer, speech: Samples, browser: Open, tmp_path: Path
 ) -> None:
     said: list[str] = []
 
@@ -76,7 +103,7 @@ def test_what_is_said_stands_on_the_page(
         said.extend(await page.value(FINALS))
         await page.picture(tmp_path / "page.png")
 
-    page = on_page(microphone, tmp_path / "profile", speak)
+    page = on_page(browser, tmp_path / "profile", speak)
     assert page.problems == []
     utterance = np.concatenate([speech[: 4 * SAMPLE_RATE], np.zeros(SAMPLE_RATE, np.float32)])
     expected = set(recognizer.transcribe(utterance).text.split())
@@ -87,7 +114,7 @@ def test_what_is_said_stands_on_the_page(
 
 
 def test_words_that_cannot_be_honoured_are_told_beside_their_box(
-    microphone: Path, tmp_path: Path
+    browser: Open, tmp_path: Path
 ) -> None:
     async def ask(page: Page) -> None:
         await page.value("document.querySelector('#words').value = 'rill\\nc3po'")
@@ -95,14 +122,12 @@ def test_words_that_cannot_be_honoured_are_told_beside_their_box(
         told = "document.querySelector('#words-error').textContent"
         assert "c3po" in await page.until(told)
 
-    assert on_page(microphone, tmp_path / "profile", ask).problems == []
+    assert on_page(browser, tmp_path / "profile", ask).problems == []
 
 
-def test_a_file_is_read(recognizer: Recognizer, microphone: Path, tmp_path: Path) -> None:
+def test_a_file_is_read(recognizer: Recognizer, browser: Open, tmp_path: Path) -> None:
     async def choose(page: Page) -> None:
-        root = (await page.ask("DOM.getDocument"))["root"]["nodeId"]
-        field = await page.ask("DOM.querySelector", nodeId=root, selector="input[type=file]")
-        await page.ask("DOM.setFileInputFiles", nodeId=field["nodeId"], files=[str(DEMO)])
+        await page.choose_file("input[type=file]", DEMO)
         expected = recognizer.transcribe(DEMO).text
         await page.until(
             f"document.querySelector('#transcript').textContent.includes('{DEMO.name}')"
@@ -110,4 +135,4 @@ def test_a_file_is_read(recognizer: Recognizer, microphone: Path, tmp_path: Path
         read = await page.until(f"({WORDS}).trim()")
         assert read.split() == expected.split(), json.dumps([read, expected])
 
-    assert on_page(microphone, tmp_path / "profile", choose).problems == []
+    assert on_page(browser, tmp_path / "profile", choose).problems == []

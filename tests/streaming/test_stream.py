@@ -20,7 +20,8 @@ from asr.errors import AudioError, ConfigError, ModelError
 from asr.features import log_mel
 from asr.recognizer import Recognizer
 from streaming.endpointing import EndpointRules, endpoint
-from streaming.stream import Final, Partial, Stream, transcribe_streaming
+from streaming.recordings import transcribe_streaming
+from streaming.stream import Final, Partial, Stream
 from tests.conftest import DEMO, cut, cut_points
 
 RATES = (8_000, 16_000, 44_100, 48_000)

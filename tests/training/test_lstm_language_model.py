@@ -14,24 +14,13 @@ import torch
 from asr.errors import ConfigError, DataError, ModelError
 from asr.lstm_language_model import END, RARE, LstmLanguageModel
 from asr.model_config import BUNDLED_MODEL
+from tests.conftest import SMALL_LSTM
 from training.config import WordModelConfig, read_settings
 from training.lstm_language_model import CHECKPOINT, train_language_model
 from training.word_network import Vocabulary, WordNetwork, choose_words, perplexity
 from training.word_network_export import write_word_network
 
-SETTINGS = WordModelConfig(
-    least_count=2,
-    embedding=16,
-    hidden=32,
-    cutoffs=[6, 12],
-    dropout=0.1,
-    epochs=4,
-    streams=4,
-    window=8,
-    learning_rate=2e-2,
-    warm_up_updates=10,
-    precision="32-true",
-)
+SETTINGS = SMALL_LSTM.model_copy(update={"cutoffs": [6, 12], "dropout": 0.1, "epochs": 4})
 BOOK = (
     "The cat sat on the mat. A dog sat on the cat!\nThe mat was the cat's, not the dog's.\n"
     "Where did the old dog go? Nobody knew where the dog went.\n"

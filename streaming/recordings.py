@@ -1,0 +1,107 @@
+"""Recordings heard as live streams hear them: `rill transcribe --mode streaming`.
+
+Several are heard side by side: chunk by chunk the network hears the next of each as one batch
+(streaming/in_step.py), which is cheaper and gives each the bits that it has alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import count, islice
+
+from asr.audio import SAMPLE_RATE, Samples, readable_part
+from asr.errors import AudioError, ConfigError, RillError
+from asr.recognizer import Recognizer, heard_in
+from asr.transcript import Segment, Transcript
+from streaming.endpointing import EndpointRules
+from streaming.in_step import hear_in_step
+from streaming.stream import Final, Stream
+
+SIDE_BY_SIDE = 4  # more of them win little (docs/scale.md), and each needs its own beam
+MOST_WAITING = 200  # transcripts that wait for a recording before them
+
+
+def transcribe_streaming(
+    recognizer: Recognizer,
+    blocks: Iterable[Samples],
+    rules: EndpointRules = EndpointRules(),
+    second_pass: bool = True,
+) -> Transcript:
+    """The transcript of a recording read in streaming mode, in bounded memory: what a live stream
+    would have told.
+
+    Args:
+        blocks: float32 [samples] at 16 kHz, as `asr.audio.read_blocks` gives them.
+        second_pass: as of `Stream`.
+
+    Raises:
+        AudioError: as Recognizer.transcribe.
+    """
+    (heard,) = transcribe_in_step(recognizer, [blocks], rules, second_pass)
+    if isinstance(heard, RillError):
+        raise heard
+    return heard
+
+
+def transcribe_in_step(
+    recognizer: Recognizer,
+    recordings: Iterable[Iterable[Samples]],
+    rules: EndpointRules = EndpointRules(),
+    second_pass: bool = True,
+) -> Iterator[Transcript | RillError]:
+    """For each recording, in their order, what `transcribe_streaming` returns or raises.
+
+    `SIDE_BY_SIDE` of them are read at a time, each as far as it is heard.
+    """
+    coming, numbers = iter(recordings), count()
+    heard_now: dict[int, _Recording] = {}
+    ended: dict[int, Transcript | RillError] = {}
+    told = 0
+    while True:
+        room = min(SIDE_BY_SIDE - len(heard_now), MOST_WAITING - len(ended))
+        for blocks in islice(coming, max(0, room)):
+            stream = Stream(recognizer, SAMPLE_RATE, rules, second_pass=second_pass)
+            heard_now[next(numbers)] = _Recording(stream, blocks)
+        if not heard_now:
+            return
+        for number, recording in list(heard_now.items()):
+            if (end := recording.go_on()) is not None:
+                ended[number] = end
+                del heard_now[number]
+        while told in ended:
+            yield ended.pop(told)
+            told += 1
+        if heard_now:
+            for _ in hear_in_step([recording.stream for recording in heard_now.values()]):
+                pass  # only what the streams' own `work` tells is final
+
+
+class _Recording:
+    """One that is being heard."""
+
+    def __init__(self, stream: Stream, blocks: Iterable[Samples]) -> None:
+        self.stream = stream
+        # Not a method: a circle of references would keep the stream's beam long after its end.
+        self._hearing = _hear(stream, blocks)
+
+    def go_on(self) -> Transcript | RillError | None:
+        """To where the stream's next chunk is to be heard; at the recording's end its transcript,
+        or what is wrong with it."""
+        try:
+            return next(self._hearing)
+        except (AudioError, ConfigError) as error:
+            return error
+
+
+def _hear(stream: Stream, blocks: Iterable[Samples]) -> Iterator[Transcript | None]:
+    finals: list[Final] = []
+    damage: list[AudioError] = []
+    for block in readable_part(blocks, damage):
+        stream.accept(block)
+        while stream.has_chunk:
+            yield None
+            for told in stream.work():
+                finals += told
+    finals.append(stream.finish())
+    segments = [Segment(final.words, final.alternatives) for final in finals]
+    yield heard_in(segments, stream.seconds_heard, damage)
