@@ -42,10 +42,6 @@ def demo_words() -> list[str]:
     return (BUNDLED_MODEL / "demo.txt").read_text().split()
 
 
-# What a beam is unsure of in the bundled recording, read as it was not said.
-SOMEBODY_SAID = """She entered the magnificent room. The castle was cold.
-By cold and judas tarzan the ceiling. It was cold and judas tarzan and the ceiling.
-"""
 SMALL_LSTM = WordModelConfig(
     least_count=2,
     embedding=16,
@@ -62,10 +58,17 @@ SMALL_LSTM = WordModelConfig(
 
 
 @pytest.fixture(scope="session")
-def lstm_lm(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def misheard() -> str:
+    """What the beam holds possible in the bundled recording, and does not believe."""
+    (segment,) = Recognizer.load(alternatives=6).transcribe(DEMO).segments
+    return segment.alternatives[-1].text
+
+
+@pytest.fixture(scope="session")
+def lstm_lm(tmp_path_factory: pytest.TempPathFactory, misheard: str) -> Path:
     """An LSTM language model that has heard little, and that again and again."""
     folder = tmp_path_factory.mktemp("lstm_lm")
-    (folder / "text.txt").write_text(SOMEBODY_SAID * 60)
+    (folder / "text.txt").write_text(f"The castle was cold.\n{misheard}\n" * 120)
     text = folder / "text.txt"
     return train_language_model([text], folder / "run", text, SMALL_LSTM, lambda line: None)
 

@@ -47,11 +47,9 @@ def segments(rescored: Recognizer, plain: Recognizer, speech: Samples) -> dict[s
     }
 
 
-def test_what_the_model_has_heard_wins(segments: dict[str, Segment]) -> None:
-    assert "judas tarzan" not in segments["plain"].text
-    assert "judas tarzan" in segments["rescored"].text
-    # No reading that the beam did not have.
-    assert segments["rescored"].text in {one.text for one in segments["plain"].alternatives}
+def test_what_the_model_has_heard_wins(segments: dict[str, Segment], misheard: str) -> None:
+    assert segments["plain"].text != misheard
+    assert segments["rescored"].text == misheard
 
 
 def test_words_and_times_are_those_of_the_best_alternative(segments: dict[str, Segment]) -> None:
