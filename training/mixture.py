@@ -79,7 +79,7 @@ class Mixture:
             for corpus, batches in enumerate(self.corpora)
             for indices in batches.epoch(number)
         ]
-        if len(self.corpora) == 1:
+        if len(self.corpora) == 1:  # whose batches are in an order of chance already
             return parts
         # Processes that train together take neighbours, which are of like length.
         groups = np.arange(len(parts)).reshape(-1, first.processes)
