@@ -7,9 +7,16 @@ import asyncio
 import base64
 import itertools
 import json
+import subprocess
 from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+import websockets
+
+Kind = TypeVar("Kind", bound="Page")
 
 
 class Page(ABC):
@@ -66,3 +73,24 @@ class Page(ABC):
                 self._answers.pop(message["id"]).set_result(message)
             elif problem := self._problem(message["method"], message["params"]):
                 self.problems.append(problem[:500])
+
+
+@asynccontextmanager
+async def page_of(
+    kind: type[Kind], browser: subprocess.Popen[bytes], address: Awaitable[str]
+) -> AsyncIterator[Kind]:
+    """The page of a browser that has just begun, which ends afterwards.
+
+    Args:
+        address: of its WebSocket, once it is known.
+    """
+    try:
+        async with websockets.connect(await address, max_size=2**26) as socket:
+            page = kind(socket)
+            try:
+                yield page
+            finally:
+                page.reading.cancel()
+    finally:
+        browser.terminate()
+        browser.wait(timeout=20)

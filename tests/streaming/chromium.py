@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import websockets
 
-from tests.streaming.browser import Page
+from tests.streaming.browser import Page, page_of
 
 OPTIONS = (
     "--headless=new",
@@ -37,19 +36,11 @@ async def opened(url: str, microphone: Path, profile: Path) -> AsyncIterator[Pag
         url,
     ]
     browser = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-    try:
-        address = await _address(profile / "DevToolsActivePort")
-        async with websockets.connect(address, max_size=2**26) as socket:
-            page = _ChromiumPage(socket)
-            for domain in ("Page", "Runtime", "Log"):
-                await page.ask(f"{domain}.enable")
-            try:
-                yield page
-            finally:
-                page.reading.cancel()
-    finally:
-        browser.terminate()
-        browser.wait(timeout=20)
+    address = _address(profile / "DevToolsActivePort")
+    async with page_of(_ChromiumPage, browser, address) as page:
+        for domain in ("Page", "Runtime", "Log"):
+            await page.ask(f"{domain}.enable")
+        yield page
 
 
 class _ChromiumPage(Page):

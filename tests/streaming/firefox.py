@@ -10,9 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import websockets
-
-from tests.streaming.browser import Page
+from tests.streaming.browser import Page, page_of
 
 SETTINGS = """
 user_pref("media.navigator.permission.disabled", true);
@@ -33,18 +31,10 @@ async def opened(url: str, environment: dict[str, str], profile: Path) -> AsyncI
     command = ["firefox-esr", "--headless", "--no-remote", "--remote-debugging-port=0"]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     browser = subprocess.Popen([*command, "--profile", profile], env=environment, **quiet)
-    try:
-        address = await _address(profile / "WebDriverBiDiServer.json")
-        async with websockets.connect(address, max_size=2**26) as socket:
-            page = _FirefoxPage(socket)
-            await page.open(url)
-            try:
-                yield page
-            finally:
-                page.reading.cancel()
-    finally:
-        browser.terminate()
-        browser.wait(timeout=20)
+    address = _address(profile / "WebDriverBiDiServer.json")
+    async with page_of(_FirefoxPage, browser, address) as page:
+        await page.open(url)
+        yield page
 
 
 class _FirefoxPage(Page):
