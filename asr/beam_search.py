@@ -1,8 +1,6 @@
 """Beam search over the words of a lexicon, with a language model and custom words.
 
-The search is flashlight-text's (the library behind `torchaudio.models.decoder`, whose factory
-cannot share one trie among many streams and drops the steps at which words ended); asr/search.py
-calls it.
+The search itself is in asr/search.py and asr/token_passing.pyx.
 """
 
 from __future__ import annotations
@@ -13,24 +11,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from asr.calibration import UNCHANGED, Calibration
+from asr.contexts import Contexts
 from asr.custom_words import CustomWord
 from asr.decoding import BLANK_ID, Clock
 from asr.engine import Emitted
-from asr.language_model import LanguageModel, SteadyWords
+from asr.language_model import LanguageModel, SteadyWords, WordModel
 from asr.pronunciation import Lexicon, Pronunciation
 from asr.rescoring import Rescorer
 from asr.search import Hypothesis, Search
 from asr.text import phone_ids
 from asr.transcript import Alternative, Word
-from asr.trie import extended_trie, make_trie
+from asr.trie import Trie, make_trie
 
-# flashlight adds what is alike in the order of addresses in memory: its sums round by chance, in
-# the 15th digit.
 DECIMALS = 6
 LEAST_LOG = math.log(1e-4)  # of a phone's probability
 # Of a custom word, to which its boost is added: it behaves like a word of the lexicon that has
@@ -62,11 +59,21 @@ class BeamSettings:
 class SearchWords:
     """The words that a search may find: shared by all decodings."""
 
-    trie: Any  # flashlight's, of their phones
-    language_model: Any  # flashlight's, of their numbers
-    unknown_word: int  # a number that no word of the trie has
+    language_model: WordModel
     spellings: Sequence[tuple[str, ...]]  # by number
+    lexicon: Trie
+    custom: Trie | None  # of the custom words, which may share sounds with the lexicon's
     phrases: Mapping[int, CustomWord]  # custom words by number
+
+    def contexts(self) -> Contexts:
+        """What the language model has said so far; a new one when that has become too much."""
+        if not self._contexts or self._contexts[-1].full:
+            self._contexts[:] = [self.language_model.contexts()]
+        return self._contexts[-1]
+
+    @cached_property
+    def _contexts(self) -> list[Contexts]:
+        return []
 
 
 class _KnownWords:
@@ -75,20 +82,14 @@ class _KnownWords:
     def __init__(self, lexicon: Lexicon, language_model: LanguageModel) -> None:
         self._vocabulary, self._language_model = list(lexicon), language_model
         self._model = language_model.for_words(self._vocabulary)
-        entries = (
-            (phones, number)
-            for number, variants in enumerate(lexicon.values())
-            for phones in variants
-        )
-        self._trie = make_trie(entries, self._model)
+        entries = [(phones, n) for n, sounds in enumerate(lexicon.values()) for phones in sounds]
+        self._trie = trie_of(entries, self._model)
 
     def and_custom(self, custom: Sequence[CustomWord]) -> SearchWords:
-        """They and custom words. The numbers of words: the lexicon's, then the unknown word's, then
-        the custom words'."""
-        spellings: list[tuple[str, ...]] = [*((word,) for word in self._vocabulary), ("<unk>",)]
-        unknown_word = len(self._vocabulary)
+        """They and custom words. The numbers of words: the lexicon's, then the custom words'."""
+        spellings: list[tuple[str, ...]] = [(word,) for word in self._vocabulary]
         if not custom:
-            return SearchWords(self._trie, self._model, unknown_word, spellings, {})
+            return SearchWords(self._model, spellings, self._trie, None, {})
         usual = min(CUSTOM_WORD_LOG10, CUSTOM_WORDS_TOGETHER_LOG10 - math.log10(len(custom)))
         alike = self._steady.likely([usual + word.boost for word in custom])
         model = self._language_model.for_words(self._vocabulary, alike)
@@ -98,12 +99,22 @@ class _KnownWords:
             spellings.append(word.words)
             phrases[number] = word
             entries += [(tuple(chain(*phones)), number) for phones in word.pronunciations]
-        trie = extended_trie(self._trie, entries, model)
-        return SearchWords(trie, model, unknown_word, spellings, phrases)
+        return SearchWords(model, spellings, self._trie, trie_of(entries, model), phrases)
 
     @cached_property
     def _steady(self) -> SteadyWords:
         return SteadyWords(self._model, self._vocabulary)
+
+
+def trie_of(entries: Sequence[tuple[Pronunciation, int]], model: WordModel) -> Trie:
+    """The trie of (phones, number of a word); the model says how likely each word is."""
+    begin = getattr(model, "nothing", model.begin)()
+    log10 = {number: model.score(begin, number)[1] for _, number in entries}
+    return make_trie(
+        [bytes(phone_ids(phones)) for phones, _ in entries],
+        np.array([number for _, number in entries]),
+        np.array([log10[number] for _, number in entries]),
+    )
 
 
 class _Told(NamedTuple):
@@ -175,7 +186,6 @@ class BeamDecoding:
         self._phones: list[np.ndarray] = []
         self._told: list[_Told] = []
         self._path = np.zeros((2, 0), int)  # of which that was told
-        self._readings: list[Hypothesis] | None = None  # once the utterance has ended
 
     def push(self, emission: Emitted) -> None:
         """Hear more steps."""
@@ -189,16 +199,12 @@ class BeamDecoding:
         """Words of the best hypothesis; a word that is not yet whole is left out."""
         if not self.steps:
             return []
-        if finished:
-            readings = self._finish()
-            path = self._search.path(readings[0])
-        else:
-            path = self._search.best()
+        path = self._readings[0].path if finished else self._search.best()
         labels, tokens = path
         places = np.flatnonzero(labels >= 0).tolist()
         shares = [1.0] * len(places)
         if finished:
-            shares = self._search.shares(readings, labels, places)
+            shares = self._search.shares(labels, places)
         told = [] if finished else self._told_before(path)
         after = told[-1].end if told else 0
         phones = self._phones[0] if len(self._phones) == 1 else np.concatenate(self._phones)
@@ -232,23 +238,20 @@ class BeamDecoding:
         if not self.steps:
             return ()
         best_of: dict[tuple[str, ...], float] = {}  # words may sound in several ways
-        for reading in self._finish():
+        for reading in self._readings:
             texts = tuple(chain.from_iterable(self._words.spellings[n] for n in reading.numbers))
             best_of.setdefault(texts, round(reading.score, DECIMALS))
             if len(best_of) == count:
                 break
         return tuple(Alternative(texts, score) for texts, score in best_of.items())
 
-    def _finish(self) -> list[Hypothesis]:
-        """All readings that are left, the best first."""
-        if self._readings is None:
-            self._readings = self._search.end()
-            if self._rescorer:
-                self._readings = self._rescored(self._readings, self._rescorer)
-        return self._readings
-
-    def _rescored(self, readings: list[Hypothesis], rescorer: Rescorer) -> list[Hypothesis]:
-        gains = rescorer.gains(
+    @cached_property
+    def _readings(self) -> list[Hypothesis]:
+        """Of the utterance that has ended, the best first."""
+        readings = self._search.readings()
+        if not self._rescorer:
+            return readings
+        gains = self._rescorer.gains(
             [one.numbers for one in readings],
             self._words.spellings,
             self._words.language_model,
@@ -258,8 +261,7 @@ class BeamDecoding:
         judged = [
             one._replace(score=one.score + weight * gain) for one, gain in zip(readings, gains)
         ]
-        # Equal ones in an order that does not depend on how flashlight had them.
-        return sorted(judged, key=lambda one: (-round(one.score, DECIMALS), one.labels))
+        return sorted(judged, key=lambda one: -one.score)
 
     def _spelled(self, number: int, path: np.ndarray) -> list[tuple[str, int, int]]:
         """The words that a number stands for: text, first step and end step of each in its path."""

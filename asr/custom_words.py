@@ -17,15 +17,14 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import chain, product
+from itertools import product
 from pathlib import Path
 
 from asr.errors import ConfigError
-from asr.pronunciation import MOST_HOMOPHONES, Lexicon, Pronunciation, pronounce
+from asr.pronunciation import Lexicon, Pronunciation, pronounce
 from asr.text import PHONES, normalise, unspellable
 
 MOST_VARIANTS = 8  # pronunciations of a phrase whose words have several
@@ -85,19 +84,10 @@ def custom_words(
         made = pronounce_missing(unknown, lexicon, GraphemeToPhoneme(pronouncer))
     known = {word: [phones] for word, phones in made.items()}
     found = []
-    alike: dict[Pronunciation, list[str]] = defaultdict(list)
     for place, words, phones, boost in requests:
         with _told_at(place):
             variants = _variants(words, phones, lexicon | known if known else lexicon)
-            word = CustomWord(words, variants, boost)
-            for sound in {tuple(chain(*variant)) for variant in variants}:
-                alike[sound].append(word.text)
-                if len(alike[sound]) > MOST_HOMOPHONES:
-                    raise ConfigError(
-                        f"custom word '{word.text}' sounds like {MOST_HOMOPHONES} before it "
-                        f"({', '.join(alike[sound][:-1])}); leave some out"
-                    )
-        found.append(word)
+            found.append(CustomWord(words, variants, boost))
     return found
 
 

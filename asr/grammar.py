@@ -21,7 +21,8 @@ from dataclasses import replace
 from itertools import chain, groupby
 from pathlib import Path
 
-from asr.beam_search import BeamDecoding, BeamSettings, SearchWords
+from asr.beam_search import BeamDecoding, BeamSettings, SearchWords, trie_of
+from asr.contexts import Contexts
 from asr.custom_words import CustomWord, custom_words
 from asr.decoding import Clock, Decoding
 from asr.engine import Emitted
@@ -29,7 +30,6 @@ from asr.errors import ConfigError
 from asr.pronunciation import Lexicon, Pronunciation
 from asr.text import PHONES
 from asr.transcript import Alternative, Word
-from asr.trie import make_trie
 
 UNKNOWN = "[unknown]"
 # Natural logarithm, of a phone of the outlet and of a whole phrase alike. The less it is, the fewer
@@ -71,8 +71,6 @@ class GrammarDecoder:
         Args:
             settings: the language model's weight and the score of a word are left aside.
         """
-        from flashlight.lib.text.decoder import ZeroLM
-
         self.clock = clock
         self.settings = replace(
             settings,
@@ -81,7 +79,7 @@ class GrammarDecoder:
             beam_threshold=BEAM_THRESHOLD,
             token_margin=math.inf,
         )
-        model = ZeroLM()
+        model = _AllAsLikely()
         entries: list[tuple[Pronunciation, int]] = [((phone,), _OUTLET) for phone in PHONES]
         spellings: list[tuple[str, ...]] = [(UNKNOWN,)]
         numbered = {}
@@ -89,10 +87,7 @@ class GrammarDecoder:
             spellings.append(phrase.words)
             numbered[number] = phrase
             entries += [(tuple(chain(*phones)), number) for phones in phrase.pronunciations]
-        unknown_word = len(spellings)
-        self.words = SearchWords(
-            make_trie(entries, model), model, unknown_word, spellings, numbered
-        )
+        self.words = SearchWords(model, spellings, trie_of(entries, model), None, numbered)
 
     def begin(self) -> Decoding:
         """A decoding of a new utterance; trie and scores are shared."""
@@ -136,3 +131,19 @@ class GrammarDecoding:
             best_of.setdefault(tuple(texts), one.score)
         best = list(best_of.items())[:count]
         return tuple(Alternative(texts, score) for texts, score in best)
+
+
+class _AllAsLikely:
+    """In place of a language model: nothing before a phrase tells anything of it."""
+
+    def begin(self) -> int:
+        return 0
+
+    def score(self, state: int, number: int) -> tuple[int, float]:
+        return 0, 0.0
+
+    def end(self, state: int) -> float:
+        return 0.0
+
+    def contexts(self) -> Contexts:
+        return Contexts(self)

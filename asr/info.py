@@ -14,7 +14,7 @@ from asr.engine import load_engine
 from asr.model_config import read_model_config
 from asr.onnx_session import default_threads
 
-PACKAGES = ("onnxruntime", "flashlight-text", "kenlm", "soundfile", "soxr", "numpy", "torch")
+PACKAGES = ("onnxruntime", "kenlm", "soundfile", "soxr", "numpy", "torch")
 
 
 def info_lines(model_folder: str | Path) -> list[str]:

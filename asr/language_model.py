@@ -1,17 +1,22 @@
-"""N-gram language models: KenLM binaries, read through flashlight."""
+"""N-gram language models: KenLM binaries, and the numbers of words that a search knows."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
+import kenlm
 import numpy as np
 
+from asr.contexts import Contexts, TrieContexts
 from asr.errors import ModelError
-from asr.library_checks import check_flashlight
+from asr.kenlm_trie import KenlmTrie, map_kenlm_trie
 
+BEGIN, END = "<s>", "</s>"  # KenLM's words for the begin and the end of an utterance
+UNKNOWN = 0  # KenLM's number of the word that stands for all it does not know
 LOOKED_UP = 1_000  # of the lexicon's words, to see whether the language model knows any
 HISTORIES, CANDIDATES = 32, 10_000  # words that `SteadyWords` looks at
 _KENLM_MAGIC = b"mmap lm http://kheafield.com/code format version 5"
@@ -35,9 +40,8 @@ class LanguageModel:
                 f"{path}: not a KenLM binary (version 5); make one with KenLM's build_binary"
             )
 
-    def for_words(self, vocabulary: list[str], alike: Sequence[str] = ()) -> Any:
-        """flashlight's language model whose word numbers are the places in the vocabulary; the
-        number after those is the unknown word's.
+    def for_words(self, vocabulary: Sequence[str], alike: Sequence[str] = ()) -> NumberedWords:
+        """The language model of words by numbers, which are their places in the vocabulary.
 
         Args:
             alike: for each further number the word of the language model that it behaves like: a
@@ -46,37 +50,96 @@ class LanguageModel:
         Raises:
             ModelError: the file is truncated, KenLM cannot use it, or it knows none of the words.
         """
-        check_flashlight()
-        from flashlight.lib.text.decoder.kenlm import KenLM
-        from flashlight.lib.text.dictionary import Dictionary
-
-        numbers = Dictionary()
-        for number, word in enumerate(vocabulary):
-            numbers.add_entry(word, number)
-        numbers.add_entry("<unk>", len(vocabulary))
-        for number, word in enumerate(alike, start=len(vocabulary) + 1):
-            # An entry must be new to the dictionary; KenLM reads a name up to its zero byte.
-            numbers.add_entry(f"{word}\0{number}", number)
-        try:
-            model = KenLM(str(self.path), numbers)
-        except (RuntimeError, ValueError) as error:
-            first_line = str(error).splitlines()[0] if str(error) else "KenLM cannot load it"
-            raise ModelError(f"{self.path}: damaged or truncated ({first_line})") from None
-        begin = model.start(False)
-        unknown = model.score(begin, len(vocabulary))[1]
-        frequent = range(min(LOOKED_UP, len(vocabulary)))
-        if all(model.score(begin, number)[1] == unknown for number in frequent):
+        model = self.open()
+        if not any(word in model for word in vocabulary[:LOOKED_UP]):
             raise ModelError(
                 f"{self.path}: knows none of the lexicon's words ({vocabulary[0]} is the first); a "
                 "language model is made of lower-case words, a to z and apostrophe"
             )
-        return model
+        return NumberedWords(model, self.trie, [*vocabulary, *alike])
+
+    @cached_property
+    def trie(self) -> KenlmTrie | None:
+        """What is in the file, if it is a trie and has its words."""
+        try:
+            return map_kenlm_trie(self.path)
+        except ValueError:
+            return None
+
+    def open(self) -> kenlm.Model:
+        """KenLM's own, mapped into memory.
+
+        Raises:
+            ModelError: the file is truncated, or KenLM cannot use it.
+        """
+        try:
+            return kenlm.Model(str(self.path))
+        except (OSError, RuntimeError, ValueError) as error:
+            first_line = str(error).splitlines()[0] if str(error) else "KenLM cannot load it"
+            raise ModelError(f"{self.path}: damaged or truncated ({first_line})") from None
+
+
+class WordModel(Protocol):
+    """What a search asks about words, by their numbers."""
+
+    def begin(self) -> Any:
+        """The state at the begin of an utterance."""
+
+    def score(self, state: Any, number: int) -> tuple[Any, float]:
+        """The state after a word, and log10 of the word's probability."""
+
+    def end(self, state: Any) -> float:
+        """log10 of the probability that the utterance ends there."""
+
+    def contexts(self) -> Contexts:
+        """New ones, for searches."""
+
+
+class NumberedWords:
+    """An n-gram model of words by numbers. Its states are what it remembers of the words before."""
+
+    def __init__(self, model: kenlm.Model, trie: KenlmTrie | None, words: Sequence[str]) -> None:
+        self._model, self._trie, self._words = model, trie, words
+
+    def contexts(self) -> Contexts:
+        """New ones, for searches."""
+        if self._trie is None:
+            return Contexts(self)
+        number_of = self._trie.number_of
+        return TrieContexts(self._trie, self._numbers_in_trie, number_of[BEGIN], number_of[END])
+
+    @cached_property
+    def _numbers_in_trie(self) -> np.ndarray:
+        assert self._trie
+        number_of = self._trie.number_of
+        return np.array([number_of.get(word, UNKNOWN) for word in self._words], np.int32)
+
+    def begin(self) -> kenlm.State:
+        """At the begin of an utterance."""
+        state = kenlm.State()
+        self._model.BeginSentenceWrite(state)
+        return state
+
+    def nothing(self) -> kenlm.State:
+        """Where nothing is known of what was said before."""
+        state = kenlm.State()
+        self._model.NullContextWrite(state)
+        return state
+
+    def score(self, state: kenlm.State, number: int) -> tuple[kenlm.State, float]:
+        """The state after a word, and log10 of the word's probability."""
+        after = kenlm.State()
+        return after, self._model.BaseScore(state, self._words[number], after)
+
+    def end(self, state: kenlm.State) -> float:
+        """log10 of the probability that the utterance ends there."""
+        return self._model.BaseScore(state, END, kenlm.State())
 
 
 class SteadyWords:
     """Words that are about as likely whatever was said before."""
 
-    def __init__(self, model: Any, words: Sequence[str]) -> None:
+    def __init__(self, model: NumberedWords, words: Sequence[str]) -> None:
         """Looks at the words (takes a few tenths of a second).
 
         Args:
@@ -86,11 +149,10 @@ class SteadyWords:
         candidates = range(min(CANDIDATES, len(words)))
         scores = []
         for number in range(min(HISTORIES, len(words))):
-            # A state keeps all that were scored after it: each history is forgotten with its own.
-            history = model.score(model.start(True), number)[0]
+            history = model.score(model.nothing(), number)[0]
             scores.append([model.score(history, candidate)[1] for candidate in candidates])
-        begin = model.start(True)
-        ends = np.array([model.finish(model.score(begin, number)[0])[1] for number in candidates])
+        begin = model.nothing()
+        ends = np.array([model.end(model.score(begin, number)[0]) for number in candidates])
         self._words, self._log10 = words, np.mean(scores, 0)
         # A word that is likely here and unlikely there is as bad as one that is off the mark, and
         # so is one that never stands at an end, as "the".

@@ -4,18 +4,7 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
-from asr.errors import ConfigError, ModelError
-
-
-def check_flashlight() -> None:
-    """Raises ModelError, with what to install, when the beam search is not there."""
-    try:
-        import flashlight.lib.text.decoder  # noqa: F401
-    except ImportError as error:
-        raise ModelError(
-            f"the beam search needs flashlight-text ({error}): pip install flashlight-text==0.0.7 "
-            "(wheels for Python 3.11 and 3.12), or use --decoder greedy"
-        ) from None
+from asr.errors import ConfigError
 
 
 def check_extra(extra: str, modules: tuple[str, ...]) -> None:

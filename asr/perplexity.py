@@ -6,12 +6,10 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from asr.errors import DataError, ModelError
+from asr.errors import DataError
 from asr.language_model import LanguageModel
 from asr.lstm_language_model import END, LstmLanguageModel
 from asr.rescoring import LOG_10, mixed_log10
@@ -45,7 +43,8 @@ def measure_perplexity(model: str | os.PathLike[str], text: str | os.PathLike[st
         ModelError: the model is missing or damaged.
         DataError: the text is missing, no text, or has no sentence that can be used.
     """
-    path, scorer = _open(model)
+    language_model = LanguageModel(model)
+    path, scorer = language_model.path, language_model.open()
     words = unknown_words = 0
     known = unknown = 0.0
     for sentence in read_sentences(text):
@@ -99,7 +98,8 @@ def measure_mixture(
         ModelError: a model is missing or damaged.
         DataError: the text is missing, no text, or has no sentence that can be used.
     """
-    path, scorer = _open(model)
+    language_model = LanguageModel(model)
+    path, scorer = language_model.path, language_model.open()
     network = LstmLanguageModel(lstm)
     by_ngrams, by_lstm, known = list[float](), list[float](), list[bool]()
     for sentences in _in_parts(read_sentences(text), SENTENCES_AT_ONCE):
@@ -118,16 +118,6 @@ def measure_mixture(
     both = np.where(known, mixed_log10(of_lstm, ngrams, share), ngrams)
     alone, other, mixed = (float(10 ** -logs.mean()) for logs in (ngrams, of_lstm, both))
     return MixturePerplexity(len(known), known.count(False), alone, other, mixed, share)
-
-
-def _open(model: str | os.PathLike[str]) -> tuple[Path, Any]:
-    import kenlm
-
-    path = LanguageModel(model).path  # tells what is wrong with a file better than kenlm
-    try:
-        return path, kenlm.Model(str(path))
-    except (OSError, RuntimeError) as error:
-        raise ModelError(f"{path}: damaged or truncated ({str(error).splitlines()[0]})") from None
 
 
 def _in_parts(sentences: Iterator[str], most: int) -> Iterator[list[str]]:

@@ -1,6 +1,6 @@
 """Work shared out among processes of one machine, its results in order.
 
-Threads would not do: flashlight's beam search keeps Python's lock while it works. Where processes
+Threads would not do: the beam search keeps Python's lock while it works. Where processes
 can be forked they share what was loaded before: trie, language model, weights.
 """
 

@@ -24,7 +24,6 @@ from asr.text import PHONES
 Pronunciation = tuple[str, ...]
 Lexicon = dict[str, list[Pronunciation]]
 
-MOST_HOMOPHONES = 6  # words of one sound: flashlight's trie holds no more at a node
 _VARIANT = re.compile(r"\(\d+\)$")
 _SIBILANTS = {"S", "Z", "SH", "ZH", "CH", "JH"}
 _VOICELESS = {"P", "T", "K", "F", "TH"}

@@ -38,7 +38,6 @@ from asr.errors import AudioError, ConfigError
 from asr.features import log_mel, log_mel_step
 from asr.grammar import GrammarDecoder, read_grammar
 from asr.language_model import LanguageModel
-from asr.library_checks import check_flashlight
 from asr.lstm_language_model import LstmLanguageModel
 from asr.model_config import BUNDLED_MODEL, read_model_config
 from asr.pauses import cut_at_pauses
@@ -156,7 +155,6 @@ class Recognizer:
         clock = Clock(network.config.step_ms / 1000, delay)
         if decoder == "greedy":
             return cls(network, GreedyDecoder(clock), folder.name)
-        check_flashlight()
         pronouncer = folder / "pronouncer.onnx"
         known_words = read_lexicon(lexicon or folder / "lexicon.txt.xz")
         beam: Decoder

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from asr.errors import ModelError
+from asr.language_model import WordModel
 from asr.lstm_language_model import LstmLanguageModel
 
 LOG_10 = math.log(10)
@@ -35,7 +36,7 @@ class Rescorer:
         self,
         readings: Sequence[Numbers],
         spellings: Sequence[tuple[str, ...]],
-        ngram_model: Any,
+        ngram_model: WordModel,
         share: float,
     ) -> list[float]:
         """How much likelier each reading is by both than by the n-gram model alone, as a logarithm
@@ -44,7 +45,7 @@ class Rescorer:
         Args:
             readings: numbers of words, as the beam found them.
             spellings: the words that each number stands for.
-            ngram_model: flashlight's, of those numbers.
+            ngram_model: of those numbers.
             share: of the LSTM, 0 to 1.
         """
         different = sorted(set(readings))  # so that the batch does not depend on their order
@@ -73,10 +74,10 @@ def mixed_log10(of_lstm: np.ndarray, of_ngrams: np.ndarray, share: float) -> np.
     return mixed
 
 
-def _ngram_log10(readings: Sequence[Numbers], model: Any) -> list[list[float]]:
+def _ngram_log10(readings: Sequence[Numbers], model: WordModel) -> list[list[float]]:
     """Of each reading: each word's log10 probability, and the end's; what they begin with in common
     is looked up once."""
-    heard: dict[Numbers, tuple[Any, float]] = {(): (model.start(False), 0.0)}
+    heard: dict[Numbers, tuple[Any, float]] = {(): (model.begin(), 0.0)}
     found = []
     for reading in readings:
         logs = []
@@ -87,5 +88,5 @@ def _ngram_log10(readings: Sequence[Numbers], model: Any) -> list[list[float]]:
                 heard[so_far] = model.score(state, number)
             state, log10 = heard[so_far]
             logs.append(log10)
-        found.append([*logs, model.finish(state)[1]])
+        found.append([*logs, model.end(state)])
     return found

@@ -1,4 +1,4 @@
-"""flashlight's search of one utterance, made to try less and to keep less.
+"""The search of one utterance: what the tokens of asr/token_passing.pyx found, as readings.
 
 It knows numbers of words and of phones; asr/beam_search.py makes words of them. A hypothesis has a
 path: at each step a phone, and where a word's last phone begins, the word's number (else -1).
@@ -6,36 +6,39 @@ path: at each step a phone, and where a word's last phone begins, the word's num
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import cache
+import heapq
+import math
+from collections.abc import Iterator, Sequence
+from itertools import count, islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from asr.decoding import BLANK_ID
+from asr.token_passing import Beam
 
 if TYPE_CHECKING:
     from asr.beam_search import BeamSettings, SearchWords
 
+NEVER = -1e29  # scores that are less are of tokens that were given up
 NEAR_STEPS = 3  # by which the same word may stand elsewhere in another hypothesis
-# flashlight keeps every step, and every history that was ever tried, to the end of the utterance.
-# When there are so many steps (2.4 s), those older than the last so many (1.2 s) are taken as the
-# best hypothesis has them, which costs no words and saves memory and time (docs/experiments.md).
-MOST_STEPS, OPEN_STEPS = 60, 30
-_FIRST, _LAST = 1e6, -1e6  # scores that are better and worse than any phone's
+# The search keeps every step, until there are so many (4.8 s). Then those older than the last so
+# many (2.4 s) are taken as the best hypothesis has them, which costs no words (docs/experiments.md)
+# and holds memory and time.
+MOST_STEPS, OPEN_STEPS = 120, 60
+MOST_WAYS = 100  # that readings are made of
 
 
 class Hypothesis(NamedTuple):
     """A way to read the utterance, when it has ended."""
 
     score: float
-    labels: list[int]  # of each step: the number of the word that is told there, or -1
-    found: Any  # flashlight's, of what is not settled
+    path: np.ndarray  # [2, steps]: numbers of words, or -1, and phones
 
     @property
     def numbers(self) -> tuple[int, ...]:
         """Of its words."""
-        return tuple(label for label in self.labels if label >= 0)
+        return tuple(self.path[0][self.path[0] >= 0].tolist())
 
 
 class Search:
@@ -43,148 +46,113 @@ class Search:
 
     def __init__(self, words: SearchWords, settings: BeamSettings) -> None:
         self.steps = 0
-        self._settings = settings
-        self._decoder = _decoder(words, settings)
-        self._decoder.decode_begin()
-        # What is settled: the path [2, steps], shares of its words by step, and the score that
-        # flashlight has taken off since.
-        self._settled = np.zeros((2, 0), int)
+        self._words, self._settings = words, settings
+        self._beam = Beam(words.lexicon, words.custom, words.contexts(), settings)
+        # What is settled: the path [2, steps], and shares of its words by step.
+        self._settled = np.zeros((2, 0), np.int32)
         self._settled_shares: dict[int, float] = {}
-        self._settled_score = 0.0
         self._settles_at = MOST_STEPS
 
     def push(self, phones: np.ndarray) -> None:
         """The next steps: log-probabilities [steps, phones]."""
-        scores = _scores(phones, self._settings)
+        scores = np.array(phones, np.float32, order="C")
+        scores[:, BLANK_ID] -= self._settings.blank_penalty
         while len(scores):
             piece, scores = np.split(scores, [self._settles_at - self.steps])
-            self._decoder.decode_step(piece.ctypes.data, *piece.shape)
+            self._beam.push(piece)
             self.steps += len(piece)
             if self.steps == self._settles_at:
                 self._settle()
-                self._settles_at += max(OPEN_STEPS, MOST_STEPS - self._open)
+                self._settles_at += max(OPEN_STEPS, MOST_STEPS - self._beam.steps)
 
     def best(self) -> np.ndarray:
         """Before the end: the best hypothesis' path, [2, steps], word numbers and phones."""
-        # Not get_all_final_hypothesis, which before decode_end gives them in no order.
-        return self._path(self._decoder.get_best_hypothesis(0))
+        return self._path(self._beam.best())
 
-    def end(self) -> list[Hypothesis]:
-        """No more steps come: the hypotheses that are left, the best first."""
-        self._decoder.decode_end()
-        before = self._settled[0].tolist()
+    def shares(self, labels: np.ndarray, places: Sequence[int]) -> list[float]:
+        """At the end: for the word that is told in `labels` at each of these places, the
+        probability of all hypotheses that have it at about the same time. A word that was settled
+        keeps what it had then."""
+        settled = self._settled.shape[1]
+        still_open = [place - settled for place in places if place >= settled]
+        found = self._shares(self.scores(), labels[settled:], still_open)
+        shares = {settled + place: share for place, share in found.items()} | self._settled_shares
+        return [shares[place] for place in places]
+
+    def scores(self) -> np.ndarray:
+        """At the end: of all hypotheses, each one or several readings, with what the language model
+        says of the end."""
+        return self._beam.scores(True)
+
+    def _path(self, token: int) -> np.ndarray:
+        path = np.empty((2, self._beam.steps), np.int32)
+        self._beam.walk(self._beam.steps, token, path, False)
+        return np.concatenate([self._settled, path], axis=1)
+
+    def readings(self) -> list[Hypothesis]:
+        """No more steps come: the likeliest readings, the best first."""
+        best_way: dict[bytes, np.ndarray] = {}
+        scores: dict[bytes, float] = {}
+        for score, path in islice(self._ways(), MOST_WAYS):
+            words = path[0][path[0] >= 0].tobytes()
+            best_way.setdefault(words, path)
+            scores[words] = float(np.logaddexp(scores.get(words, -math.inf), score))
         return [
-            Hypothesis(
-                one.score + self._settled_score, [*before, *one.words[1 : self._open + 1]], one
-            )
-            for one in self._decoder.get_all_final_hypothesis()
+            Hypothesis(scores[words], np.concatenate([self._settled, path], axis=1))
+            for words, path in sorted(best_way.items(), key=lambda way: -scores[way[0]])
         ]
 
-    def path(self, hypothesis: Hypothesis) -> np.ndarray:
-        """Of one of those that were left at the end, [2, steps]."""
-        return self._path(hypothesis.found)
+    def _ways(self) -> Iterator[tuple[float, np.ndarray]]:
+        """All ways from the last step back to the first that is kept, the likeliest first.
 
-    def shares(
-        self, hypotheses: Sequence[Hypothesis], labels: np.ndarray, places: Sequence[int]
-    ) -> list[float]:
-        """For the word that is told in `labels` at each of these places: the probability of all
-        hypotheses that have it at about the same time. A word that was settled keeps what it had
-        then."""
-        scores = [one.score for one in hypotheses]
-        still_open = [place for place in places if place >= self._settled.shape[1]]
-        found = _shares([one.labels for one in hypotheses], scores, labels, still_open)
-        found |= self._settled_shares
-        return [found[place] for place in places]
+        They part where tokens were merged. How much of a token is its likeliest way is known, so
+        none is walked in vain (A*: Hart, Nilsson and Raphael 1968).
+        """
+        steps, beam, order, odds = self._beam.steps, self._beam, count(), self._beam.odds()
+        scores = self.scores().tolist()
 
-    @property
-    def _open(self) -> int:
-        """Steps that are not settled."""
-        return self.steps - self._settled.shape[1]
+        def waiting(score: float, step: int, token: int, path: np.ndarray) -> Any:
+            return -(score + odds[step][token]), next(order), score, step, token, path
 
-    def _path(self, found: Any) -> np.ndarray:
-        # Of what is open: one entry for what was before, one a step, and at the end one more.
-        path = np.array([found.words, found.tokens])[:, 1 : self._open + 1]
-        return np.concatenate([self._settled, path], axis=1)
+        empty = np.empty((2, steps), np.int32)
+        tokens = [token for token, score in enumerate(scores) if score > NEVER]
+        heap = [waiting(scores[token], steps, token, empty) for token in tokens]
+        heapq.heapify(heap)
+        while heap:
+            _, _, score, step, token, path = heapq.heappop(heap)
+            path = path.copy()
+            step, token = beam.walk(step, token, path, True)
+            if not step:
+                if beam.agrees(token):
+                    yield score, path
+                continue
+            for share, origin, word, phone in beam.ways(step, token):
+                way = path.copy()
+                way[0, step - 1], way[1, step - 1] = word, phone
+                further = waiting(score + share, step - 1, origin, way)
+                heapq.heappush(heap, further)
 
     def _settle(self) -> None:
         """The best hypothesis' old steps become everybody's, up to the end of one of its words."""
-        best, settled = self._decoder.get_best_hypothesis(0), self._settled.shape[1]
-        known = self._path(best)
-        places = settled + np.flatnonzero(known[0, settled : self.steps - OPEN_STEPS] >= 0)
-        hypotheses = self._decoder.get_all_final_hypothesis() if len(places) else []
-        self._decoder.prune(OPEN_STEPS)
-        taken = len(best.words) - len(self._decoder.get_best_hypothesis(0).words)
-        if not taken:
+        self._beam.move_to(self._words.contexts())
+        settled = self._settled.shape[1]
+        path = self.best()
+        ends = np.flatnonzero(path[0, settled : self.steps - OPEN_STEPS] >= 0)
+        if not len(ends) and settled + MOST_STEPS > self.steps:
             return
-        words = [place - settled for place in places.tolist() if place < settled + taken]
-        others = [one.words[1 : self.steps - settled + 1] for one in hypotheses]
-        scores = [one.score for one in hypotheses]
-        shares = _shares(others, scores, known[0, settled:], words)
+        taken = int(ends[-1]) + 1 if len(ends) else self.steps - OPEN_STEPS - settled
+        shares = self._shares(self._beam.scores(False), path[0, settled:], ends.tolist())
         self._settled_shares |= {settled + place: share for place, share in shares.items()}
-        self._settled = known[:, : settled + taken]
-        self._settled_score += best.score  # prune leaves the best a score of 0
+        self._settled = path[:, : settled + taken]
+        self._beam.cut(taken)
 
-
-def _shares(
-    others: Sequence[Sequence[int]],
-    scores: Sequence[float],
-    labels: np.ndarray,
-    places: Sequence[int],
-) -> dict[int, float]:
-    """By place in `labels`; `others` are the labels of all hypotheses."""
-    weights = np.exp(np.array(scores) - max(scores, default=0.0))
-    weights /= weights.sum()
-    shares = {}
-    for place in places:
-        near = slice(max(0, place - NEAR_STEPS), place + NEAR_STEPS + 1)
-        has_it = [labels[place] in other[near] for other in others]
-        shares[place] = float(weights[has_it].sum())
-    return shares
-
-
-def _decoder(words: SearchWords, settings: BeamSettings) -> Any:
-    """flashlight's decoder of one utterance."""
-    from flashlight.lib.text.decoder import CriterionType, LexiconDecoder, LexiconDecoderOptions
-
-    options = LexiconDecoderOptions(
-        beam_size=settings.beam,
-        beam_size_token=settings.beam_tokens,
-        beam_threshold=settings.beam_threshold,
-        lm_weight=settings.lm_weight,
-        word_score=settings.word_score,
-        unk_score=float("-inf"),
-        sil_score=0.0,
-        log_add=True,  # a word is as likely as all its alignments together
-        criterion_type=CriterionType.CTC,
-    )
-    return LexiconDecoder(
-        options,
-        words.trie,
-        words.language_model,
-        BLANK_ID,  # the phones have no token for silence: between words there is blank
-        BLANK_ID,
-        words.unknown_word,
-        [],
-        False,
-    )
-
-
-def _scores(phones: np.ndarray, settings: BeamSettings) -> np.ndarray:
-    """What flashlight is given of log-probabilities [steps, phones]: [steps, phones + beam_tokens].
-
-    It tries to go on with the `beam_tokens` best of each row and asks the language model for every
-    word that one of them ends, whatever its chances. So columns that are no word's phone come first
-    where a phone is too unlikely, and take its place.
-    """
-    likely = (phones >= phones.max(1, keepdims=True) - settings.token_margin).sum(1)
-    fillers = _fillers(phones.shape[1], settings.beam_tokens)
-    scores = np.concatenate([phones, fillers[likely]], axis=1, dtype=np.float32)
-    scores[:, BLANK_ID] -= settings.blank_penalty
-    return scores
-
-
-@cache
-def _fillers(phones: int, most: int) -> np.ndarray:
-    """[phones + 1, most]: row n leaves room for n phones among the best `most`."""
-    room = np.arange(phones + 1)[:, None]
-    return np.where(np.arange(most) < most - room, _FIRST, _LAST).astype(np.float32)
+    def _shares(
+        self, scores: np.ndarray, labels: np.ndarray, places: Sequence[int]
+    ) -> dict[int, float]:
+        weights = np.exp(scores - scores.max())
+        steps, words, shares = self._beam.word_shares(weights / weights.sum())
+        found = {}
+        for place in places:
+            near = (abs(steps - place) <= NEAR_STEPS) & (words == labels[place])
+            found[place] = min(1.0, float(shares[near].sum()))
+        return found

@@ -1,88 +1,76 @@
-"""flashlight's trie: the words of a search by their phones.
-
-A trie of a whole lexicon takes half a second to make and tens of MiB; one with some more words
-shares its nodes, all but those on the way to the new words (path copying: Driscoll, Sarnak, Sleator
-and Tarjan 1989, "Making data structures persistent").
-"""
+"""The words of a search by their phones, as a trie in arrays."""
 
 from __future__ import annotations
 
-import math
-from collections import defaultdict
-from collections.abc import Iterable
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
-
-from asr.decoding import BLANK_ID
-from asr.pronunciation import MOST_HOMOPHONES, Pronunciation
-from asr.text import PHONE_TOKENS, phone_ids
 
 # By so much a word that goes on is less likely than the best that it may become (log10). Or both
 # would have the same score where one has just been said, and chance would say which of them a full
 # beam drops.
 ONGOING = 1e-4
-
-Entries = Iterable[tuple[Pronunciation, int]]
-
-
-def make_trie(entries: Entries, language_model: Any) -> Any:
-    """flashlight's trie of (phones, number of the word). Of more words that sound alike than a node
-    holds, the later ones are left out."""
-    from flashlight.lib.text.decoder import SmearingMode, Trie
-
-    trie = Trie(len(PHONE_TOKENS), BLANK_ID)
-    begin = language_model.start(False)
-    homophones: dict[Pronunciation, int] = defaultdict(int)
-    for phones, number in entries:
-        if homophones[phones] < MOST_HOMOPHONES:
-            homophones[phones] += 1
-            trie.insert(phone_ids(phones), number, language_model.score(begin, number)[1] - ONGOING)
-    trie.smear(SmearingMode.MAX)
-    return trie
+NEVER_LOG10 = -99.0
 
 
-def extended_trie(trie: Any, entries: Entries, language_model: Any) -> Any:
-    """What `make_trie` makes of these entries and, after them, those of `trie`, which stays as it
-    is and from now on must not be changed."""
-    from flashlight.lib.text.decoder import Trie, TrieNode
+@dataclass(frozen=True)
+class Trie:
+    """Nodes are numbered level by level, so that a node's children are neighbours; 0 is the root.
 
-    begin = language_model.start(False)
-    added = _Branch()
-    for phones, number in entries:
-        branch = added
-        for phone in phone_ids(phones):
-            branch = branch.further[phone]
-        if len(branch.labels) < MOST_HOMOPHONES:
-            branch.labels.append(number)
-            branch.scores.append(language_model.score(begin, number)[1] - ONGOING)
-    extended = Trie(len(PHONE_TOKENS), BLANK_ID)
-    grown = []
-    # No recursion: a phrase may have thousands of phones. `search` of nothing gives the root.
-    waiting = [(added, trie.search([]), extended.search([]))]
-    while waiting:
-        branch, old, new = waiting.pop()
-        children = old.children if old else {}  # flashlight gives and takes copies of it
-        for phone, further in branch.further.items():
-            child = TrieNode(phone)
-            waiting.append((further, children.get(phone), child))
-            children[phone] = child
-        new.children = children
-        new.labels = [*branch.labels, *(old.labels if old else [])][:MOST_HOMOPHONES]
-        new.scores = [*branch.scores, *(old.scores if old else [])][:MOST_HOMOPHONES]
-        grown.append((new, children))
-    for new, children in reversed(grown):  # a node comes after all those below it
-        # As flashlight smears: homophones together, and the best of those below.
-        together = np.logaddexp.reduce([-math.inf, *new.scores])
-        new.max_score = max([float(together), *(child.max_score for child in children.values())])
-    return extended
+    Children of node n are `first_child[n]` to `first_child[n + 1]`, the words that it completes
+    `words[first_word[n]]` to `words[first_word[n + 1]]`.
+    """
+
+    first_child: np.ndarray  # int32 [nodes + 1]
+    phone: np.ndarray  # int8 [nodes]: that leads to the node
+    first_word: np.ndarray  # int32 [nodes + 1]
+    words: np.ndarray  # int32: numbers of words
+    ahead: np.ndarray  # float32 [nodes]: log10 of the likeliest word that a node may become
 
 
-@dataclass
-class _Branch:
-    """Words that are added at and below a node."""
+def make_trie(sounds: Sequence[bytes], numbers: np.ndarray, log10: np.ndarray) -> Trie:
+    """A trie of pronunciations.
 
-    labels: list[int] = field(default_factory=list)
-    scores: list[float] = field(default_factory=list)
-    further: dict[int, _Branch] = field(default_factory=lambda: defaultdict(_Branch))
+    Args:
+        sounds: of each entry its phones, a byte each; none is empty.
+        numbers: of each entry's word; words may sound alike, and a word in several ways.
+        log10: of each entry's probability, whatever was said before.
+    """
+    order = sorted(range(len(sounds)), key=sounds.__getitem__)
+    lengths = np.array([len(sounds[i]) for i in order], np.int32)
+    phones = np.frombuffer(b"".join([sounds[i] for i in order]), np.int8)
+    begins = np.cumsum(lengths) - lengths
+    log10 = log10[order].astype(np.float32) - np.float32(ONGOING)
+    parents, of_phone = [np.zeros(0, np.int64)], [np.zeros(1, np.int8)]
+    node = np.zeros(len(order), np.int64)  # of each entry at this level, while it lasts
+    count, level = 1, 0
+    alive = np.arange(len(order))
+    while len(alive := alive[lengths[alive] > level]):
+        said = phones[begins[alive] + level]
+        # Entries are sorted: those of a node stand together.
+        key = node[alive] * 256 + said
+        is_new = np.append(True, key[1:] != key[:-1])
+        parents.append(node[alive][is_new])
+        of_phone.append(said[is_new])
+        node[alive] = count + np.cumsum(is_new) - 1
+        count += int(is_new.sum())
+        level += 1
+    parent = np.concatenate(parents)  # of each node but the root
+    first_child = np.searchsorted(parent, np.arange(count + 1)) + 1
+    by_node = np.argsort(node, kind="stable")
+    first_word = np.searchsorted(node[by_node], np.arange(count + 1))
+    ahead = np.full(count, NEVER_LOG10, np.float32)
+    np.maximum.at(ahead, node, log10)
+    end = count
+    for nodes in map(len, reversed(of_phone[1:])):  # a level after those below it
+        here = slice(end - nodes, end)
+        np.maximum.at(ahead, parent[end - nodes - 1 : end - 1], ahead[here])
+        end -= nodes
+    return Trie(
+        first_child.astype(np.int32),
+        np.concatenate(of_phone),
+        first_word.astype(np.int32),
+        numbers[order][by_node].astype(np.int32),
+        ahead,
+    )

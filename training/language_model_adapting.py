@@ -17,7 +17,7 @@ import numpy as np
 from asr.errors import ConfigError, DataError
 from asr.pronunciation import read_lexicon
 from asr.text_files import read_sentences
-from training.kenlm_trie import read_kenlm_trie
+from training.kenlm_ngrams import read_kenlm_trie
 from training.language_model_building import check_programs, run_program
 from training.ngrams import NGrams, read_arpa, write_arpa
 

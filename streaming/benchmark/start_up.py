@@ -73,7 +73,7 @@ def _parts(recording: str, model: Path) -> dict[str, float]:
     with part("libraries"):
         import numpy as np
 
-        for library in ("flashlight.lib.text.decoder", "onnxruntime", "soundfile"):
+        for library in ("kenlm", "onnxruntime", "soundfile"):
             import_module(library)
         from asr.beam_search import BeamDecoder
         from asr.decoding import Clock

@@ -1,80 +1,75 @@
-"""A trie that was extended is the trie that would have been made of all words at once."""
+"""The trie in arrays has the words that were put in, and looks ahead to the likeliest of them."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from asr.beam_search import BeamDecoder
 from asr.custom_words import custom_words
 from asr.recognizer import Recognizer
-from asr.text import PHONES
-from asr.trie import ONGOING, extended_trie, make_trie
+from asr.trie import ONGOING, Trie, make_trie
 
-SOUNDS = st.lists(st.sampled_from(PHONES[:3]), min_size=1, max_size=4).map(tuple)
+SOUNDS = st.lists(st.integers(1, 3), min_size=1, max_size=4).map(bytes)
 ENTRIES = st.lists(st.tuples(SOUNDS, st.integers(0, 99)), max_size=30, unique=True)
 
 
-class LikelyByNumber:
-    """A language model of which a trie asks no more."""
-
-    def start(self, start_with_nothing: bool) -> None:
-        return None
-
-    def score(self, state: None, number: int) -> tuple[None, float]:
-        return None, float(np.float32(-((number * 37) % 101) / 10))
+def log10_of(number: int) -> float:
+    return -((number * 37) % 101) / 10
 
 
-def drawn(node: Any) -> Any:
-    """A node and all below it as plain values."""
-    below = {phone: drawn(child) for phone, child in sorted(node.children.items())}
-    return node.labels, node.scores, pytest.approx(node.max_score), below
+def trie_of(entries: list[tuple[bytes, int]]) -> Trie:
+    numbers = np.array([number for _, number in entries], int)
+    sounds = [sound for sound, _ in entries]
+    return make_trie(sounds, numbers, np.array([log10_of(n) for n in numbers], np.float32))
 
 
-@given(ENTRIES, ENTRIES, ENTRIES)
-def test_extended_is_made_at_once(lexicon: Any, some: Any, others: Any) -> None:
-    """And the trie that is extended stays as it is, however often."""
-    model = LikelyByNumber()
-    trie = make_trie(lexicon, model)
-    before = drawn(trie.search([]))
-    for added in (some, others):
-        extended = extended_trie(trie, added, model)
-        assert drawn(extended.search([])) == drawn(make_trie(added + lexicon, model).search([]))
-    assert drawn(trie.search([])) == before
+def walked(trie: Trie) -> list[tuple[bytes, int]]:
+    """All entries, by walking from the root; checks on the way that each node looks ahead right."""
+    found = []
+
+    def walk(node: int, sound: bytes) -> float:
+        here = trie.words[trie.first_word[node] : trie.first_word[node + 1]].tolist()
+        found.extend((sound, number) for number in here)
+        reach = [np.float32(log10_of(number)) - np.float32(ONGOING) for number in here]
+        phones = []
+        for child in range(trie.first_child[node], trie.first_child[node + 1]):
+            phones.append(trie.phone[child])
+            reach.append(walk(child, sound + bytes([phones[-1]])))
+        assert phones == sorted(set(phones)), "one child for a phone"
+        assert not reach or trie.ahead[node] == max(reach)
+        return trie.ahead[node]
+
+    walk(0, b"")
+    return found
 
 
-def test_what_is_shared_outlives_the_trie_it_came_from() -> None:
-    model = LikelyByNumber()
-    trie = make_trie([(("K", "AE", "T"), 1), (("K", "AE"), 2)], model)
-    extended = extended_trie(trie, [(("K", "IY"), 3)], model)
-    expected = drawn(extended.search([]))
-    del trie
-    assert drawn(extended.search([])) == expected
+@given(ENTRIES)
+def test_what_is_in_it_is_what_was_put_in(entries: list[tuple[bytes, int]]) -> None:
+    trie = trie_of(entries)
+    assert sorted(walked(trie)) == sorted(entries)
+    nodes = {sound[:length] for sound, _ in entries for length in range(len(sound) + 1)} | {b""}
+    assert len(trie.phone) == len(nodes) == len(trie.first_child) - 1
 
 
-def test_a_phrase_of_any_length(recognizer: Recognizer) -> None:
-    assert isinstance(recognizer.decoder, BeamDecoder)
-    phones = ("K", "AE", "T") * 2_000
-    model = LikelyByNumber()
-    extended = extended_trie(make_trie([(("K",), 1)], model), [(phones, 7)], model)
-    node = extended.search([])
-    for _ in range(3):
-        (node,) = node.children.values()
-    assert node.max_score == np.float32(model.score(None, 7)[1] - ONGOING)
+def test_a_phrase_of_any_length() -> None:
+    phrase = bytes([1, 2, 3]) * 2_000
+    trie = trie_of([(phrase, 7), (bytes([1]), 1)])
+    assert len(trie.phone) == 6_001
+    assert trie.ahead[-1] == np.float32(log10_of(7)) - np.float32(ONGOING)
 
 
 def test_a_set_of_words_leaves_the_decoder_it_came_from_alone(recognizer: Recognizer) -> None:
     """The lexicon's words and others of the same sounds, in three sets one after another."""
     decoder = recognizer.decoder
     assert isinstance(decoder, BeamDecoder)
-    before = drawn(decoder.words.trie.search([14, 3]))
+    before = decoder.words
     for lines in (["kubernetes", "rill :2"], ["kasle  K AE S AH L"], ["she :2", "hidden markov"]):
         custom = custom_words(lines, decoder.lexicon, recognizer.pronouncer)
         words = decoder.with_custom_words(custom).words
         assert list(words.phrases.values()) == custom
-        assert words.spellings[: words.unknown_word] == decoder.words.spellings[:-1]
-    assert drawn(decoder.words.trie.search([14, 3])) == before
+        assert words.lexicon is before.lexicon
+        assert words.spellings[: len(before.spellings)] == before.spellings
+        assert words.custom is not None and set(words.custom.words) == set(words.phrases)
+    assert decoder.words is before and before.custom is None

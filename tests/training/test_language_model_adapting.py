@@ -14,7 +14,7 @@ import pytest
 from asr.errors import ConfigError, DataError, ModelError
 from asr.model_config import BUNDLED_MODEL
 from asr.perplexity import measure_perplexity
-from training.kenlm_trie import read_kenlm_trie
+from training.kenlm_ngrams import read_kenlm_trie
 from training.language_model_adapting import adapt_language_model, mixture
 from training.language_model_building import PROGRAMS, build_language_model
 from training.ngrams import NGrams, read_arpa, write_arpa

@@ -1,0 +1,156 @@
+"""Where everything stands in a KenLM trie: KenLM itself only answers for single n-grams.
+
+The layout is that of KenLM's binary format 5 (lm/binary_format.cc, trie.cc, bhiksha.cc and
+quantize.hh; K. Heafield, "KenLM: faster and smaller language model queries", 2011). A trie goes
+backwards: below a word are those that stand before it. An entry is packed into bits: word, back-off
+weight and probability (numbers of a table, or floats), and where its own entries begin.
+
+asr/contexts.pyx looks n-grams up in it, training/ngrams.py reads all of them.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+SANITY_BYTES = 88  # the magic line, and numbers that tell the machine's byte order
+PARAMETERS = struct.Struct("<B3xfI?3xI")  # order, probing multiplier, type, words at the end
+PLAIN, QUANTISED, ARRAY, QUANTISED_ARRAY = 2, 3, 4, 5  # types of tries
+UNIGRAM = np.dtype([("probability", "<f4"), ("backoff", "<f4"), ("next", "<u8")])
+
+
+@dataclass(frozen=True)
+class Level:
+    """The n-grams of one length above 1: `count` entries and one more, whose pointer ends them."""
+
+    at: int  # byte of the file at which its entries begin
+    count: int
+    word_bits: int
+    value_bits: int
+    weight_bits: int  # 0 for the longest n-grams
+    inline_bits: int  # of a pointer
+    values: np.ndarray | None  # float32: what the numbers of probabilities mean, if quantised
+    weights: np.ndarray | None
+    high: np.ndarray  # int64: entries from which on the rest of a pointer is one more
+
+    @property
+    def bits(self) -> int:
+        """Of an entry."""
+        return self.word_bits + self.value_bits + self.weight_bits + self.inline_bits
+
+
+@dataclass(frozen=True)
+class KenlmTrie:
+    """A file, mapped into memory, and its parts."""
+
+    data: np.ndarray  # uint8
+    unigrams: np.ndarray  # of UNIGRAM, and one more
+    levels: list[Level]  # of n-grams of 2, 3, ... words
+    words: list[str] = field(repr=False)  # by KenLM's number: <unk> is 0
+
+    @property
+    def order(self) -> int:
+        """Words of the longest n-grams."""
+        return len(self.levels) + 1
+
+    @cached_property
+    def number_of(self) -> dict[str, int]:
+        """Of each word."""
+        return {word: number for number, word in enumerate(self.words)}
+
+
+def map_kenlm_trie(path: str | os.PathLike[str]) -> KenlmTrie:
+    """The parts of a KenLM trie.
+
+    Raises:
+        ValueError: damaged, a hash table instead of a trie, or without its words.
+    """
+    data = np.memmap(Path(path), np.uint8, "r")
+    try:
+        return _Walk(data).trie()
+    except (IndexError, struct.error) as error:
+        raise ValueError(str(error)) from None
+
+
+class _Walk:
+    """A walk through the file: each part begins where the one before ends."""
+
+    def __init__(self, data: np.ndarray) -> None:
+        self._data = data
+        order, _, kind, has_words, _ = PARAMETERS.unpack_from(data[:256].tobytes(), SANITY_BYTES)
+        if kind not in (PLAIN, QUANTISED, ARRAY, QUANTISED_ARRAY):
+            raise ValueError("it is a hash table; make a trie with build_binary trie")
+        if not has_words:
+            raise ValueError("it was made without its words")
+        begin = SANITY_BYTES + PARAMETERS.size
+        self.counts = self._numbers(begin, order, "<u8").tolist()
+        self._quantised = kind in (QUANTISED, QUANTISED_ARRAY)
+        self._array = kind in (ARRAY, QUANTISED_ARRAY)
+        header = -(-(begin + 8 * order) // 8) * 8
+        self._at = header + 8 + 8 * self.counts[0]  # behind the hashes of the words
+
+    def trie(self) -> KenlmTrie:
+        order, tables = len(self.counts), self._tables()
+        unigrams = self._numbers(self._at, self.counts[0] + 2, UNIGRAM)[:-1]
+        self._at += unigrams.nbytes + UNIGRAM.itemsize
+        levels = [self._level(length, *tables[length - 2]) for length in range(2, order + 1)]
+        words = self._data[self._at :].tobytes().decode().split("\0")[:-1]
+        if len(words) != self.counts[0]:
+            raise ValueError("it was made without its words")
+        return KenlmTrie(self._data, unigrams, levels, words)
+
+    def _tables(self) -> list[tuple[np.ndarray | None, np.ndarray | None]]:
+        """For each length from 2 on the probabilities and back-off weights, by their numbers."""
+        order = len(self.counts)
+        if not self._quantised:
+            return [(None, None)] * (order - 1)
+        bits, backoff_bits = self._data[self._at + 1 : self._at + 3].tolist()
+        self._at += 8
+        tables: list[tuple[np.ndarray | None, np.ndarray | None]] = []
+        for length in range(2, order + 1):
+            parts: list[np.ndarray | None] = [None, None]
+            for part, size in enumerate((2**bits, 2**backoff_bits)[: 2 if length < order else 1]):
+                parts[part] = self._numbers(self._at, size, "<f4")
+                self._at += 4 * size
+            tables.append((parts[0], parts[1]))
+        return tables
+
+    def _level(self, length: int, values: np.ndarray | None, weights: np.ndarray | None) -> Level:
+        count, longest = self.counts[length - 1], length == len(self.counts)
+        value_bits, weight_bits = 31, 32  # floats; a probability's sign is known
+        if values is not None:
+            value_bits = (len(values) - 1).bit_length()
+            weight_bits = 0 if weights is None else (len(weights) - 1).bit_length()
+        inline_bits, high = (0, np.zeros(1, np.int64)) if longest else self._pointers(length)
+        weight_bits = 0 if longest else weight_bits
+        word_bits = self.counts[0].bit_length()
+        level = Level(
+            self._at, count, word_bits, value_bits, weight_bits, inline_bits, values, weights, high
+        )
+        self._at += ((1 + count) * level.bits + 7) // 8 + 8
+        return level
+
+    def _pointers(self, length: int) -> tuple[int, np.ndarray]:
+        """Bits of a pointer in its entry; and for compressed ones the entries at which the rest of
+        it grows by one (B. Raj and E. Whittaker 2003)."""
+        next_count, entries = self.counts[length], self.counts[length - 1] + 1
+        required = next_count.bit_length()
+        if not self._array:
+            return required, np.zeros(1, np.int64)
+        begin = -(-self._at // 8) * 8
+        most = min(required, int(self._data[self._at + 1]))
+        costs = [
+            (next_count >> (required - chop)) * 64 - entries * chop for chop in range(most + 1)
+        ]
+        chopped = int(np.argmin(costs))
+        size = (next_count >> (required - chopped)) + 1
+        self._at += 8 * (1 + size) + 7
+        return required - chopped, self._numbers(begin + 8, size, "<u8").astype(np.int64)
+
+    def _numbers(self, begin: int, count: int, kind: str | np.dtype) -> np.ndarray:
+        return np.frombuffer(self._data, kind, count, begin)

@@ -1,0 +1,598 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
+# cython: initializedcheck=False, overflowcheck=False
+"""The inner loop of the beam search: tokens that move through a trie, one step of sound at a time.
+
+A token (S. Young, N. Russell and J. Thornton 1989, "Token passing") is a hypothesis: a node of the
+trie, what the language model remembers of the words before, and a score. Tokens that agree in both
+can only go on alike, so they become one: the words of the likelier one are its words, the other's
+are noted as a merge, and its score is that of both together.
+
+This is compiled (Cython) and everything else of the search is not: asr/search.py calls it.
+"""
+
+from libc.math cimport exp, log, log1p
+from libc.stdint cimport int8_t, int32_t, int64_t, uint16_t, uint64_t
+from libc.stdlib cimport free, realloc
+from libc.string cimport memmove, memset
+
+from asr.contexts cimport Answer, Contexts, mixed
+
+import numpy as np
+
+cdef int BLANK = 0
+cdef int NO_WORD = -1
+cdef int ROOT = 0
+cdef double NEVER = -1e30
+# Of a merged token's probability: what is less is not noted.
+cdef double LEAST_SHARE = 1e-4
+cdef int MOST_PHONES = 256
+MOST_BEAM = 65_535  # tokens of a step have numbers of 16 bits
+
+
+cdef struct Token:
+    double score
+    double best_score  # of the likeliest alignment: its arc is the one that is kept
+    uint64_t history  # a hash of all words so far
+    int32_t context  # of the language model
+    int32_t node
+    int32_t word  # that this step completes, or NO_WORD
+    int32_t alike  # among candidates: the next one that differs in its history alone, or -1
+    uint16_t origin  # the token of the step before
+    int8_t phone  # of this step
+    int8_t last  # phone that was said last
+    int8_t speaks  # whether this step says it
+
+
+cdef struct Arc:
+    int32_t word
+    uint16_t origin
+    int8_t phone
+
+
+cdef struct Merge:
+    float share
+    int32_t word
+    uint16_t place  # the token that two became
+    uint16_t origin
+    int8_t phone
+
+
+cdef class _Workbench:
+    """Memory that a step needs and that nothing is kept in."""
+
+    cdef Token* candidates
+    cdef int32_t* table
+    cdef int32_t* heads
+    cdef double* scores
+    cdef Py_ssize_t count, room, mask
+    cdef double floor  # of scores: what is below is not kept
+
+    def __cinit__(self):
+        self.candidates = NULL
+        self.table = NULL
+        self.heads = NULL
+        self.scores = NULL
+        self.count = self.room = 0
+        self.mask = -1
+
+    def __dealloc__(self):
+        free(self.candidates)
+        free(self.table)
+        free(self.heads)
+        free(self.scores)
+
+    cdef int make_room(self, Py_ssize_t room) except -1:
+        cdef Py_ssize_t slots
+        if room <= self.room:
+            return 0
+        room = max(room, 2 * self.room, 4096)
+        self.candidates = <Token*>_sized(self.candidates, room * sizeof(Token))
+        self.heads = <int32_t*>_sized(self.heads, room * sizeof(int32_t))
+        self.scores = <double*>_sized(self.scores, room * sizeof(double))
+        slots = 1
+        while slots < 2 * room:
+            slots *= 2
+        self.table = <int32_t*>_sized(self.table, slots * sizeof(int32_t))
+        self.room, self.mask = room, slots - 1
+        self.index()
+        return 0
+
+    cdef void index(self):
+        """Puts the candidates that are there into the table."""
+        cdef Py_ssize_t i, at
+        memset(self.table, 0xFF, (self.mask + 1) * sizeof(int32_t))
+        for i in range(self.count):
+            at = self.slot(&self.candidates[i])
+            if self.table[at] < 0:
+                self.table[at] = <int32_t>i
+
+    cdef inline Py_ssize_t slot(self, Token* token):
+        """Where the table has a candidate in the same state, or room for one."""
+        cdef uint64_t key = (<uint64_t>token.context << 32) ^ <uint64_t>token.node
+        cdef Py_ssize_t at
+        cdef Token* other
+        key = mixed(key ^ (<uint64_t>token.last << 24 << 32) ^ (<uint64_t>token.speaks << 62))
+        at = key & self.mask
+        while self.table[at] >= 0:
+            other = &self.candidates[self.table[at]]
+            if (
+                other.context == token.context and other.node == token.node
+                and other.last == token.last and other.speaks == token.speaks
+            ):
+                return at
+            at = (at + 1) & self.mask
+        return at
+
+    cdef int add(self, Token* token) except -1:
+        """One more candidate, or one more alignment of a candidate that is there."""
+        cdef Py_ssize_t at
+        cdef int32_t i, first
+        cdef Token* other
+        if token.score < self.floor:
+            return 0
+        if self.count == self.room:
+            self.make_room(self.room + 1)
+        at = self.slot(token)
+        first = i = self.table[at]
+        while i >= 0:
+            other = &self.candidates[i]
+            if other.history == token.history:
+                if token.best_score > other.best_score:
+                    other.best_score, other.origin = token.best_score, token.origin
+                    other.phone, other.word = token.phone, token.word
+                other.score = _together(other.score, token.score)
+                return 0
+            i = other.alike
+        self.candidates[self.count] = token[0]
+        if first < 0:
+            self.table[at] = <int32_t>self.count
+            self.candidates[self.count].alike = -1
+        else:
+            self.candidates[self.count].alike = self.candidates[first].alike
+            self.candidates[first].alike = <int32_t>self.count
+        self.count += 1
+        return 0
+
+
+cdef list _workbenches = []  # that no step is using; a step may be interrupted by another thread's
+
+
+cdef class Beam:
+    """The tokens of one utterance, and how they came to be."""
+
+    cdef Token* _tokens
+    cdef Py_ssize_t _count
+    cdef Arc* _arcs
+    cdef Merge* _merges
+    cdef Py_ssize_t _arc_room, _merge_room
+    cdef list _arc_ends, _merge_ends  # by step
+    cdef list _front  # histories of the tokens before the first step that is kept
+    cdef object _settled  # the one of them that was settled
+    cdef object _settings
+    cdef Contexts _contexts
+    cdef list _tries
+    cdef int32_t[::1] _first_child, _first_word, _words, _first_child_2, _first_word_2, _words_2
+    cdef int8_t[::1] _phone, _phone_2
+    cdef float[::1] _ahead, _ahead_2
+    cdef int32_t _offset
+    cdef bint _has_custom
+    cdef double _threshold, _lm_weight, _word_score, _margin
+    cdef int _beam, _beam_tokens
+
+    def __cinit__(self):
+        self._tokens = NULL
+        self._arcs = NULL
+        self._merges = NULL
+
+    def __init__(self, lexicon, custom, Contexts contexts, settings):
+        """
+        Args:
+            lexicon: an asr.trie.Trie.
+            custom: another one or None. Its nodes are numbered behind the lexicon's.
+            settings: asr.beam_search.BeamSettings.
+        """
+        self._first_child, self._phone = lexicon.first_child, lexicon.phone
+        self._first_word, self._words = lexicon.first_word, lexicon.words
+        self._ahead = lexicon.ahead
+        self._offset = <int32_t>len(lexicon.phone)
+        self._has_custom = custom is not None
+        if self._has_custom:
+            self._first_child_2, self._phone_2 = custom.first_child, custom.phone
+            self._first_word_2, self._words_2 = custom.first_word, custom.words
+            self._ahead_2 = custom.ahead
+        self._contexts = contexts
+        self._beam, self._beam_tokens = min(settings.beam, MOST_BEAM), settings.beam_tokens
+        self._threshold, self._lm_weight = settings.beam_threshold, settings.lm_weight
+        self._word_score, self._margin = settings.word_score, settings.token_margin
+        self._tokens = <Token*>_sized(NULL, self._beam * sizeof(Token))
+        memset(self._tokens, 0, sizeof(Token))
+        self._count = 1
+        self._arc_room = self._merge_room = 0
+        self._arc_ends, self._merge_ends, self._front, self._settled = [], [], [0], 0
+
+    def __dealloc__(self):
+        free(self._tokens)
+        free(self._arcs)
+        free(self._merges)
+
+    def __sizeof__(self):
+        return (
+            self._beam * sizeof(Token) + self._arc_room * sizeof(Arc)
+            + self._merge_room * sizeof(Merge) + 64 * len(self._arc_ends)
+        )
+
+    @property
+    def steps(self):
+        """That are kept."""
+        return len(self._arc_ends)
+
+    def push(self, const float[:, ::1] scores):
+        """More steps: log-probabilities [steps, phones], the blank first."""
+        cdef Py_ssize_t step
+        cdef _Workbench bench = _workbenches.pop() if _workbenches else _Workbench()
+        for step in range(scores.shape[0]):
+            self._step(&scores[step, 0], scores.shape[1], bench)
+        _workbenches.append(bench)
+
+    cdef int _step(self, const float* row, Py_ssize_t phones, _Workbench bench) except -1:
+        cdef Py_ssize_t i
+        cdef double least = _least(row, phones, self._beam_tokens, self._margin)
+        cdef double score
+        cdef Token moved
+        cdef Token* token
+        bench.count, bench.floor = 0, NEVER
+        bench.make_room(4096)
+        bench.index()
+        for i in range(self._count):
+            token = &self._tokens[i]
+            score = token.score + row[BLANK]
+            if token.speaks:
+                score = max(score, token.score + row[token.last])
+            bench.floor = max(bench.floor, score - self._threshold)
+        for i in range(self._count):
+            token = &self._tokens[i]
+            moved = token[0]
+            moved.origin, moved.word = <uint16_t>i, NO_WORD
+            moved.score = moved.best_score = token.score + row[BLANK]
+            moved.phone = BLANK
+            moved.speaks = 0
+            bench.add(&moved)
+            if token.speaks:
+                moved.score = moved.best_score = token.score + row[token.last]
+                moved.phone = token.last
+                moved.speaks = 1
+                bench.add(&moved)
+            if token.node < self._offset:
+                self._enter(
+                    token, i, row, least, bench, token.node, 0, self._first_child,
+                    self._phone, self._ahead, self._first_word, self._words,
+                )
+            if self._has_custom and (token.node == ROOT or token.node >= self._offset):
+                self._enter(
+                    token, i, row, least, bench, max(0, token.node - self._offset),
+                    self._offset, self._first_child_2, self._phone_2, self._ahead_2,
+                    self._first_word_2, self._words_2,
+                )
+        self._keep(bench)
+        return 0
+
+    cdef int _enter(
+        self, Token* token, Py_ssize_t i, const float* row, double least,
+        _Workbench bench, int32_t node, int32_t offset, int32_t[::1] first_child,
+        int8_t[::1] phone_of, float[::1] ahead, int32_t[::1] first_word, int32_t[::1] words,
+    ) except -1:
+        """The token goes on to the node's children, and completes words there."""
+        cdef int32_t child, w
+        cdef int phone
+        cdef double score, behind = 0.0 if node == ROOT else ahead[node]
+        cdef Token moved
+        cdef Answer* answer
+        for child in range(first_child[node], first_child[node + 1]):
+            phone = phone_of[child]
+            if row[phone] < least or (token.speaks and phone == token.last):
+                continue
+            moved = token[0]
+            moved.origin = <uint16_t>i
+            moved.phone = moved.last = phone
+            moved.speaks = 1
+            score = token.score + row[phone] - self._lm_weight * behind
+            if first_child[child] < first_child[child + 1]:
+                moved.node, moved.word = child + offset, NO_WORD
+                moved.score = moved.best_score = score + self._lm_weight * ahead[child]
+                bench.floor = max(bench.floor, moved.score - self._threshold)
+                bench.add(&moved)
+            if score + self._word_score < bench.floor:
+                continue  # no word's probability is above 1
+            for w in range(first_word[child], first_word[child + 1]):
+                answer = self._contexts.answer(token.context, words[w])
+                moved.score = score + self._lm_weight * answer.log10
+                moved.score += self._word_score
+                moved.best_score = moved.score
+                moved.node, moved.word = ROOT, words[w]
+                moved.context = answer.context
+                moved.history = mixed(token.history ^ (<uint64_t>words[w] + 1))
+                bench.floor = max(bench.floor, moved.score - self._threshold)
+                bench.add(&moved)
+        return 0
+
+    cdef int _keep(self, _Workbench bench) except -1:
+        """The best candidates are the next step's tokens."""
+        cdef Py_ssize_t i, heads = 0, kept = 0, room
+        cdef int32_t other, winner
+        cdef double floor = NEVER, total, share
+        cdef Token* token
+        cdef Py_ssize_t arcs = self._arcs_of(len(self._arc_ends))
+        cdef Py_ssize_t merges = self._merges_of(len(self._merge_ends))
+        for i in range(bench.count):
+            if bench.table[bench.slot(&bench.candidates[i])] != i:
+                continue
+            total, other = bench.candidates[i].score, bench.candidates[i].alike
+            while other >= 0:
+                total = _together(total, bench.candidates[other].score)
+                other = bench.candidates[other].alike
+            bench.heads[heads], bench.scores[heads] = <int32_t>i, total
+            heads += 1
+            floor = max(floor, total - self._threshold)
+        floor = max(floor, _nth_greatest(bench, heads, self._beam))
+        if arcs + self._beam > self._arc_room:
+            self._arc_room = arcs + self._beam + self._arc_room // 8
+            self._arcs = <Arc*>_sized(self._arcs, self._arc_room * sizeof(Arc))
+        for i in range(heads):
+            total = bench.scores[i]
+            if total < floor or kept == self._beam:
+                continue
+            winner = other = bench.heads[i]
+            while other >= 0:
+                if bench.candidates[other].score > bench.candidates[winner].score:
+                    winner = other
+                other = bench.candidates[other].alike
+            other = bench.heads[i]
+            while other >= 0:
+                token = &bench.candidates[other]
+                share = exp(token.score - total)
+                if other != winner and share >= LEAST_SHARE:
+                    if merges == self._merge_room:
+                        self._merge_room = merges + merges // 8 + 256
+                        self._merges = <Merge*>_sized(
+                            self._merges, self._merge_room * sizeof(Merge)
+                        )
+                    self._merges[merges].share = share
+                    self._merges[merges].word = token.word
+                    self._merges[merges].place = <uint16_t>kept
+                    self._merges[merges].origin = token.origin
+                    self._merges[merges].phone = token.phone
+                    merges += 1
+                other = token.alike
+            token = &bench.candidates[winner]
+            self._arcs[arcs].word, self._arcs[arcs].origin = token.word, token.origin
+            self._arcs[arcs].phone = token.phone
+            self._tokens[kept] = token[0]
+            self._tokens[kept].score = total
+            arcs += 1
+            kept += 1
+        self._count = kept
+        self._arc_ends.append(arcs)
+        self._merge_ends.append(merges)
+        return 0
+
+    def best(self):
+        """The number of the token that is likeliest now."""
+        cdef Py_ssize_t i, best = 0
+        for i in range(1, self._count):
+            if self._tokens[i].score > self._tokens[best].score:
+                best = i
+        return best
+
+    def scores(self, bint ending):
+        """Of all tokens. If no more steps come, a token that is within a word ends nothing, unless
+        all are; and the language model has its word about the end."""
+        cdef Py_ssize_t i
+        cdef bint any_ends = False
+        cdef double log10
+        cdef double[::1] scores = np.empty(self._count)
+        for i in range(self._count):
+            scores[i] = self._tokens[i].score
+            any_ends |= self._tokens[i].node == ROOT and scores[i] > NEVER / 2
+        if ending and any_ends:
+            for i in range(self._count):
+                if self._tokens[i].node != ROOT:
+                    scores[i] = NEVER
+                elif scores[i] > NEVER / 2:
+                    log10 = self._contexts.end(self._tokens[i].context)
+                    scores[i] += self._lm_weight * log10
+        return np.asarray(scores)
+
+    def walk(self, Py_ssize_t step, Py_ssize_t place, int32_t[:, ::1] path, bint until_merge):
+        """Backwards from a token behind so many steps: words and phones are written into `path`
+        [2, steps]. Gives (step, place) of where it came to: the front, or a token that is a merge.
+        """
+        cdef Py_ssize_t first
+        while step > 0:
+            if until_merge and self._merged(step, place):
+                break
+            step -= 1
+            first = self._arcs_of(step)
+            path[0, step] = self._arcs[first + place].word
+            path[1, step] = self._arcs[first + place].phone
+            place = self._arcs[first + place].origin
+        return step, place
+
+    def ways(self, Py_ssize_t step, Py_ssize_t place):
+        """The ways that lead to a token behind so many steps: (logarithm of its share, origin,
+        word, phone)."""
+        cdef Py_ssize_t first = self._arcs_of(step - 1)
+        cdef double share = 1.0
+        cdef Arc arc = self._arcs[first + place]
+        cdef Merge merge
+        cdef Py_ssize_t i
+        others = []
+        for i in range(self._merges_of(step - 1), self._merges_of(step)):
+            merge = self._merges[i]
+            if merge.place == place:
+                others.append((log(merge.share), merge.origin, merge.word, merge.phone))
+                share -= merge.share
+        return [(log(max(share, LEAST_SHARE)), arc.origin, arc.word, arc.phone), *others]
+
+    cdef bint _merged(self, Py_ssize_t step, Py_ssize_t place):
+        cdef Py_ssize_t i
+        for i in range(self._merges_of(step - 1), self._merges_of(step)):
+            if self._merges[i].place == place:
+                return True
+        return False
+
+    def odds(self):
+        """By step, from before the first on: how much of each token is its likeliest way, as a
+        logarithm."""
+        cdef Py_ssize_t step, i, first
+        cdef Merge* merge
+        cdef double[::1] before, now, own
+        found = [np.array([0.0 if self.agrees(i) else NEVER for i in range(len(self._front))])]
+        for step in range(len(self._arc_ends)):
+            first = self._arcs_of(step)
+            before, own = found[step], np.ones(self._arcs_of(step + 1) - first)
+            now = np.full(own.shape[0], NEVER)
+            for i in range(self._merges_of(step), self._merges_of(step + 1)):
+                merge = &self._merges[i]
+                own[merge.place] -= merge.share
+                now[merge.place] = max(
+                    now[merge.place], before[merge.origin] + log(merge.share)
+                )
+            for i in range(own.shape[0]):
+                now[i] = max(
+                    now[i],
+                    before[self._arcs[first + i].origin] + log(max(own[i], LEAST_SHARE)),
+                )
+            found.append(np.asarray(now))
+        return [odds.tolist() for odds in found]
+
+    def word_shares(self, double[::1] weights):
+        """How likely each word is at each step, if the tokens have these probabilities: arrays of
+        steps, words and shares (forward and backward over all that is kept)."""
+        cdef Py_ssize_t step, i, first, count
+        cdef double flow
+        cdef double[::1] now = weights, then, left
+        cdef Merge* merge
+        steps, words, shares = [], [], []
+        for step in range(len(self._arc_ends) - 1, -1, -1):
+            first = self._arcs_of(step)
+            count = self._arcs_of(step + 1) - first
+            then = np.zeros(first - self._arcs_of(step - 1) if step else len(self._front))
+            # Merges first: what is left of a token's flow is its own way's.
+            left = np.array(now)
+            for i in range(self._merges_of(step), self._merges_of(step + 1)):
+                merge = &self._merges[i]
+                flow = now[merge.place] * merge.share
+                left[merge.place] -= flow
+                then[merge.origin] += flow
+                if merge.word >= 0 and flow > 1e-6:
+                    steps.append(step)
+                    words.append(merge.word)
+                    shares.append(flow)
+            for i in range(count):
+                flow = left[i]
+                then[self._arcs[first + i].origin] += flow
+                if self._arcs[first + i].word >= 0 and flow > 1e-6:
+                    steps.append(step)
+                    words.append(self._arcs[first + i].word)
+                    shares.append(flow)
+            now = then
+        return np.array(steps, int), np.array(words, int), np.array(shares, float)
+
+    def agrees(self, Py_ssize_t place):
+        """Whether a token before the first step that is kept has the words that were settled."""
+        return self._front[place] == self._settled
+
+    def cut(self, Py_ssize_t steps):
+        """Forgets so many steps, as the best token has them. Tokens whose words were others there
+        are given up."""
+        cdef Py_ssize_t i, arcs = self._arcs_of(steps), merges = self._merges_of(steps)
+        cdef int32_t[:, ::1] path = np.empty((2, len(self._arc_ends)), np.int32)
+        cdef Py_ssize_t first = self._arcs_of(steps - 1)
+        cdef uint64_t history
+        cdef Py_ssize_t step
+        front = []
+        for i in range(arcs - first):
+            _, place = self.walk(steps, i, path, False)
+            history = self._front[place]
+            for step in range(steps):
+                if path[0, step] >= 0:
+                    history = mixed(history ^ (<uint64_t>path[0, step] + 1))
+            front.append(history)
+        self._settled = front[self._place_at(steps, self.best())]
+        for i in range(self._count):
+            if front[self._place_at(steps, i)] != self._settled:
+                self._tokens[i].score = NEVER
+        self._front = front
+        memmove(
+            self._arcs, self._arcs + arcs,
+            (self._arcs_of(len(self._arc_ends)) - arcs) * sizeof(Arc),
+        )
+        memmove(
+            self._merges, self._merges + merges,
+            (self._merges_of(len(self._merge_ends)) - merges) * sizeof(Merge),
+        )
+        self._arc_ends = [end - arcs for end in self._arc_ends[steps:]]
+        self._merge_ends = [end - merges for end in self._merge_ends[steps:]]
+
+    cdef Py_ssize_t _place_at(self, Py_ssize_t to_step, Py_ssize_t place) except -1:
+        """Which token behind so many steps this one came from."""
+        cdef Py_ssize_t step
+        for step in range(len(self._arc_ends) - 1, to_step - 1, -1):
+            place = self._arcs[self._arcs_of(step) + place].origin
+        return place
+
+    cdef Py_ssize_t _arcs_of(self, Py_ssize_t steps) except -1:
+        """How many arcs the first so many steps have."""
+        return self._arc_ends[steps - 1] if steps > 0 else 0
+
+    cdef Py_ssize_t _merges_of(self, Py_ssize_t steps) except -1:
+        return self._merge_ends[steps - 1] if steps > 0 else 0
+
+    def move_to(self, Contexts contexts):
+        """From now on ask these."""
+        cdef Py_ssize_t i
+        for i in range(self._count):
+            self._tokens[i].context = contexts.number(self._contexts.state(self._tokens[i].context))
+        self._contexts = contexts
+
+
+cdef double _nth_greatest(_Workbench bench, Py_ssize_t count, Py_ssize_t n):
+    """Of the scores: n of them are at least so much (quickselect: Hoare 1961)."""
+    if count <= n:
+        return NEVER
+    scores = np.asarray(<double[:count]>bench.scores)
+    return np.partition(scores, count - n)[count - n]
+
+
+cdef double _least(const float* row, Py_ssize_t phones, int most, double margin):
+    """What a phone must have to be tried: to be one of the likeliest, near the likeliest one."""
+    cdef float best[256]
+    cdef Py_ssize_t i, j, count = 0
+    cdef float value
+    for i in range(min(phones, MOST_PHONES)):
+        value = row[i]
+        if count == most and value <= best[count - 1]:
+            continue
+        j = count if count < most else most - 1
+        while j > 0 and best[j - 1] < value:
+            best[j] = best[j - 1]
+            j -= 1
+        best[j] = value
+        count = min(count + 1, most)
+    return max(<double>best[count - 1], <double>best[0] - margin)
+
+
+cdef inline double _together(double one, double other):
+    """log(exp(one) + exp(other))."""
+    if one < other:
+        one, other = other, one
+    if one - other > 36.0:
+        return one
+    return one + log1p(exp(other - one))
+
+
+cdef void* _sized(void* memory, size_t size) except NULL:
+    memory = realloc(memory, size)
+    if memory == NULL:
+        raise MemoryError
+    return memory
