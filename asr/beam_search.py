@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import chain
 from typing import NamedTuple
@@ -16,25 +16,33 @@ from typing import NamedTuple
 import numpy as np
 
 from asr.calibration import UNCHANGED, Calibration
-from asr.contexts import Contexts
 from asr.custom_words import CustomWord
 from asr.decoding import BLANK_ID, Clock
 from asr.engine import Emitted
-from asr.language_model import LanguageModel, SteadyWords, WordModel
-from asr.pronunciation import Lexicon, Pronunciation
+from asr.errors import ConfigError
+from asr.language_model import LanguageModel, WordModel
+from asr.pronunciation import Lexicon
 from asr.rescoring import Rescorer
 from asr.search import Hypothesis, Search
 from asr.text import phone_ids
+from asr.token_passing import MOST_BEAM
 from asr.transcript import Alternative, Word
 from asr.trie import Trie, make_trie
 
 DECIMALS = 6
 LEAST_LOG = math.log(1e-4)  # of a phone's probability
-# Of a custom word, to which its boost is added: it behaves like a word of the lexicon that has
-# about so much wherever it stands. Many share what they have together, or they would be put in
-# where none was said.
+# Of a custom word, wherever it stands, to which its boost is added. Many share what they have
+# together, or they would be put in where none was said.
 CUSTOM_WORD_LOG10 = -3.5
 CUSTOM_WORDS_TOGETHER_LOG10 = -1.75
+BOUNDS = {
+    "beam": (1, MOST_BEAM),
+    "beam_tokens": (1, math.inf),
+    "token_margin": (0, math.inf),
+    "beam_threshold": (0, math.inf),
+    "rescore_share": (0, 1),
+}
+WHOLE = ("beam", "beam_tokens")
 
 
 @dataclass(frozen=True)
@@ -54,67 +62,66 @@ class BeamSettings:
     blank_penalty: float = 0.0
     rescore_share: float = 0.4  # of an LSTM's word in the last judgement, where there is one
 
+    def __post_init__(self) -> None:
+        """Raises ConfigError for a setting with which nothing can be searched."""
+        for name, (least, most) in BOUNDS.items():
+            value = getattr(self, name)
+            if not least <= value <= most or (name in WHOLE and value != int(value)):
+                kind = "a whole number, " if name in WHOLE else ""
+                bounds = f"{least} or more" if math.isinf(most) else f"{least} to {most:,}"
+                raise ConfigError(f"{name} {value}: expected {kind}{bounds}")
+
 
 @dataclass(frozen=True)
 class SearchWords:
     """The words that a search may find: shared by all decodings."""
 
-    language_model: WordModel
-    spellings: Sequence[tuple[str, ...]]  # by number
-    lexicon: Trie
-    custom: Trie | None  # of the custom words, which may share sounds with the lexicon's
-    phrases: Mapping[int, CustomWord]  # custom words by number
+    language_model: WordModel  # of the vocabulary
+    vocabulary: Sequence[str]  # by number
+    lexicon: Trie  # of the vocabulary
+    # Custom words, whose numbers follow the vocabulary's. They may share sounds with it.
+    phrases: Mapping[int, CustomWord] = field(default_factory=dict)
+    custom: Trie | None = None
 
-    def contexts(self) -> Contexts:
-        """What the language model has said so far; a new one when that has become too much."""
-        if not self._contexts or self._contexts[-1].full:
-            self._contexts[:] = [self.language_model.contexts()]
-        return self._contexts[-1]
-
-    @cached_property
-    def _contexts(self) -> list[Contexts]:
-        return []
-
-
-class _KnownWords:
-    """The words of a lexicon, as all sets of custom words share them."""
-
-    def __init__(self, lexicon: Lexicon, language_model: LanguageModel) -> None:
-        self._vocabulary, self._language_model = list(lexicon), language_model
-        self._model = language_model.for_words(self._vocabulary)
-        entries = [(phones, n) for n, sounds in enumerate(lexicon.values()) for phones in sounds]
-        self._trie = trie_of(entries, self._model)
+    def spelled(self, number: int) -> tuple[str, ...]:
+        """The words that a number stands for: one, or those of a phrase."""
+        if number < len(self.vocabulary):
+            return (self.vocabulary[number],)
+        return self.phrases[number].words
 
     def and_custom(self, custom: Sequence[CustomWord]) -> SearchWords:
-        """They and custom words. The numbers of words: the lexicon's, then the custom words'."""
-        spellings: list[tuple[str, ...]] = [(word,) for word in self._vocabulary]
+        """The same with these custom words in place of any others."""
         if not custom:
-            return SearchWords(self._model, spellings, self._trie, None, {})
+            return replace(self, phrases={}, custom=None)
         usual = min(CUSTOM_WORD_LOG10, CUSTOM_WORDS_TOGETHER_LOG10 - math.log10(len(custom)))
-        alike = self._steady.likely([usual + word.boost for word in custom])
-        model = self._language_model.for_words(self._vocabulary, alike)
-        entries: list[tuple[Pronunciation, int]] = []
-        phrases = {}
-        for number, word in enumerate(custom, start=len(spellings)):
-            spellings.append(word.words)
-            phrases[number] = word
-            entries += [(tuple(chain(*phones)), number) for phones in word.pronunciations]
-        return SearchWords(model, spellings, self._trie, trie_of(entries, model), phrases)
-
-    @cached_property
-    def _steady(self) -> SteadyWords:
-        return SteadyWords(self._model, self._vocabulary)
+        phrases = dict(enumerate(custom, start=len(self.vocabulary)))
+        trie = phrase_trie(phrases, [usual + word.boost for word in custom])
+        return replace(self, phrases=phrases, custom=trie)
 
 
-def trie_of(entries: Sequence[tuple[Pronunciation, int]], model: WordModel) -> Trie:
-    """The trie of (phones, number of a word); the model says how likely each word is."""
-    begin = getattr(model, "nothing", model.begin)()
-    log10 = {number: model.score(begin, number)[1] for _, number in entries}
-    return make_trie(
-        [bytes(phone_ids(phones)) for phones, _ in entries],
-        np.array([number for _, number in entries]),
-        np.array([log10[number] for _, number in entries]),
-    )
+def search_words(lexicon: Lexicon, language_model: LanguageModel) -> SearchWords:
+    """The words of a lexicon (a quarter of a second for 116,000 words)."""
+    vocabulary = list(lexicon)
+    model = language_model.for_words(vocabulary)
+    entries = [
+        (bytes(phone_ids(phones)), number)
+        for number, sounds in enumerate(lexicon.values())
+        for phones in sounds
+    ]
+    sounds, numbers = zip(*entries)
+    places = np.array(numbers)
+    return SearchWords(model, vocabulary, make_trie(sounds, places, model.alone()[places]))
+
+
+def phrase_trie(phrases: Mapping[int, CustomWord], log10: Sequence[float]) -> Trie:
+    """The trie of custom words by number, each as likely whatever was said before."""
+    entries = [
+        (bytes(phone_ids(chain(*phones))), number, likely)
+        for (number, word), likely in zip(phrases.items(), log10)
+        for phones in word.pronunciations
+    ]
+    sounds, numbers, of_each = zip(*entries)
+    return make_trie(sounds, np.array(numbers), np.array(of_each, np.float32), steady=True)
 
 
 class _Told(NamedTuple):
@@ -137,8 +144,7 @@ class BeamDecoder:
         calibration: Calibration = UNCHANGED,
         rescorer: Rescorer | None = None,
     ) -> None:
-        """Builds the trie of the lexicon (half a second for 70,000 words).
-
+        """
         Args:
             clock: of the acoustic model's steps.
             custom: words besides the lexicon's, or likelier than the language model has them.
@@ -147,14 +153,13 @@ class BeamDecoder:
         """
         self.lexicon, self.clock, self.settings = lexicon, clock, settings
         self.calibration, self.rescorer = calibration, rescorer
-        self._known = _KnownWords(lexicon, language_model)
-        self.words = self._known.and_custom(custom)
+        self.words = search_words(lexicon, language_model).and_custom(custom)
 
     def with_custom_words(self, custom: Sequence[CustomWord]) -> BeamDecoder:
         """The same decoder with these custom words in place of its own; what they do not touch is
         shared."""
         changed = copy.copy(self)
-        changed.words = self._known.and_custom(custom)
+        changed.words = self.words.and_custom(custom)
         return changed
 
     def with_settings(self, settings: BeamSettings) -> BeamDecoder:
@@ -239,7 +244,7 @@ class BeamDecoding:
             return ()
         best_of: dict[tuple[str, ...], float] = {}  # words may sound in several ways
         for reading in self._readings:
-            texts = tuple(chain.from_iterable(self._words.spellings[n] for n in reading.numbers))
+            texts = tuple(chain.from_iterable(self._words.spelled(n) for n in reading.numbers))
             best_of.setdefault(texts, round(reading.score, DECIMALS))
             if len(best_of) == count:
                 break
@@ -253,8 +258,7 @@ class BeamDecoding:
             return readings
         gains = self._rescorer.gains(
             [one.numbers for one in readings],
-            self._words.spellings,
-            self._words.language_model,
+            self._words,
             self._settings.rescore_share,
         )
         weight = self._settings.lm_weight
@@ -265,7 +269,7 @@ class BeamDecoding:
 
     def _spelled(self, number: int, path: np.ndarray) -> list[tuple[str, int, int]]:
         """The words that a number stands for: text, first step and end step of each in its path."""
-        words = self._words.spellings[number]
+        words = self._words.spelled(number)
         if len(words) == 1:
             return [(words[0], 0, len(path))]
         # Steps at which a phone begins, and with which of them each word begins.

@@ -47,6 +47,10 @@ cdef class Contexts:
         """What stands for a context whichever `Contexts` it is of."""
         return self._states[context]
 
+    def nothing(self):
+        """What stands for the context of which nothing is known."""
+        return self.model.nothing()
+
     def number(self, state):
         """Of a context; 0 is an utterance's begin."""
         number = self._numbers.setdefault(state, len(self._states))
@@ -153,6 +157,7 @@ cdef class TrieContexts(Contexts):
         cdef const int64_t[::1] high
         cdef Level* level
         cdef Context first
+        cdef Py_ssize_t i
         self._mapped, self._number_of, self._order = (trie,), number_of, trie.order
         if self._order > MOST_ORDER:
             raise ValueError(f"n-grams of {trie.order} words; {MOST_ORDER} are the most")
@@ -183,6 +188,9 @@ cdef class TrieContexts(Contexts):
 
     def state(self, int32_t context):
         return PyBytes_FromStringAndSize(<const char*>&self._contexts[context], sizeof(Context))
+
+    def nothing(self):
+        return bytes(sizeof(Context))
 
     def number(self, state):
         cdef Context context

@@ -21,13 +21,13 @@ from dataclasses import replace
 from itertools import chain, groupby
 from pathlib import Path
 
-from asr.beam_search import BeamDecoding, BeamSettings, SearchWords, trie_of
+from asr.beam_search import BeamDecoding, BeamSettings, SearchWords, phrase_trie
 from asr.contexts import Contexts
 from asr.custom_words import CustomWord, custom_words
 from asr.decoding import Clock, Decoding
 from asr.engine import Emitted
 from asr.errors import ConfigError
-from asr.pronunciation import Lexicon, Pronunciation
+from asr.pronunciation import Lexicon
 from asr.text import PHONES
 from asr.transcript import Alternative, Word
 
@@ -37,7 +37,6 @@ UNKNOWN = "[unknown]"
 OUTLET_COST = 2.0
 BEAM_THRESHOLD = 20.0  # wider than the lexicon's: a badly heard phrase must last to its end
 SHORTEST_UNKNOWN = 2  # phones: a single one is rather a noise
-_OUTLET = 0  # number of the outlet; the phrases' follow
 
 
 def read_grammar(
@@ -79,15 +78,10 @@ class GrammarDecoder:
             beam_threshold=BEAM_THRESHOLD,
             token_margin=math.inf,
         )
-        model = _AllAsLikely()
-        entries: list[tuple[Pronunciation, int]] = [((phone,), _OUTLET) for phone in PHONES]
-        spellings: list[tuple[str, ...]] = [(UNKNOWN,)]
-        numbered = {}
-        for number, phrase in enumerate(phrases, start=1):
-            spellings.append(phrase.words)
-            numbered[number] = phrase
-            entries += [(tuple(chain(*phones)), number) for phones in phrase.pronunciations]
-        self.words = SearchWords(model, spellings, trie_of(entries, model), None, numbered)
+        outlet = CustomWord((UNKNOWN,), tuple(((phone,),) for phone in PHONES))
+        numbered = dict(enumerate([outlet, *phrases]))
+        trie = phrase_trie(numbered, [0.0] * len(numbered))
+        self.words = SearchWords(_NoLanguageModel(), [], trie, numbered)
 
     def begin(self) -> Decoding:
         """A decoding of a new utterance; trie and scores are shared."""
@@ -133,10 +127,13 @@ class GrammarDecoding:
         return tuple(Alternative(texts, score) for texts, score in best)
 
 
-class _AllAsLikely:
-    """In place of a language model: nothing before a phrase tells anything of it."""
+class _NoLanguageModel:
+    """Nothing before a phrase tells anything of it."""
 
     def begin(self) -> int:
+        return 0
+
+    def nothing(self) -> int:
         return 0
 
     def score(self, state: int, number: int) -> tuple[int, float]:

@@ -18,7 +18,6 @@ from asr.kenlm_trie import KenlmTrie, map_kenlm_trie
 BEGIN, END = "<s>", "</s>"  # KenLM's words for the begin and the end of an utterance
 UNKNOWN = 0  # KenLM's number of the word that stands for all it does not know
 LOOKED_UP = 1_000  # of the lexicon's words, to see whether the language model knows any
-HISTORIES, CANDIDATES = 32, 10_000  # words that `SteadyWords` looks at
 _KENLM_MAGIC = b"mmap lm http://kheafield.com/code format version 5"
 
 
@@ -40,12 +39,8 @@ class LanguageModel:
                 f"{path}: not a KenLM binary (version 5); make one with KenLM's build_binary"
             )
 
-    def for_words(self, vocabulary: Sequence[str], alike: Sequence[str] = ()) -> NumberedWords:
+    def for_words(self, vocabulary: Sequence[str]) -> NumberedWords:
         """The language model of words by numbers, which are their places in the vocabulary.
-
-        Args:
-            alike: for each further number the word of the language model that it behaves like: a
-                class of words with one member's probabilities (Brown et al. 1992).
 
         Raises:
             ModelError: the file is truncated, KenLM cannot use it, or it knows none of the words.
@@ -56,7 +51,7 @@ class LanguageModel:
                 f"{self.path}: knows none of the lexicon's words ({vocabulary[0]} is the first); a "
                 "language model is made of lower-case words, a to z and apostrophe"
             )
-        return NumberedWords(model, self.trie, [*vocabulary, *alike])
+        return NumberedWords(model, self.trie, vocabulary)
 
     @cached_property
     def trie(self) -> KenlmTrie | None:
@@ -85,6 +80,9 @@ class WordModel(Protocol):
     def begin(self) -> Any:
         """The state at the begin of an utterance."""
 
+    def nothing(self) -> Any:
+        """The state in which nothing is known of what was said before."""
+
     def score(self, state: Any, number: int) -> tuple[Any, float]:
         """The state after a word, and log10 of the word's probability."""
 
@@ -92,27 +90,16 @@ class WordModel(Protocol):
         """log10 of the probability that the utterance ends there."""
 
     def contexts(self) -> Contexts:
-        """New ones, for searches."""
+        """What it has said so far; new ones when that has become too much."""
 
 
 class NumberedWords:
     """An n-gram model of words by numbers. Its states are what it remembers of the words before."""
 
     def __init__(self, model: kenlm.Model, trie: KenlmTrie | None, words: Sequence[str]) -> None:
-        self._model, self._trie, self._words = model, trie, words
-
-    def contexts(self) -> Contexts:
-        """New ones, for searches."""
-        if self._trie is None:
-            return Contexts(self)
-        number_of = self._trie.number_of
-        return TrieContexts(self._trie, self._numbers_in_trie, number_of[BEGIN], number_of[END])
-
-    @cached_property
-    def _numbers_in_trie(self) -> np.ndarray:
-        assert self._trie
-        number_of = self._trie.number_of
-        return np.array([number_of.get(word, UNKNOWN) for word in self._words], np.int32)
+        self._model, self._words = model, words
+        self._trie = trie
+        self._contexts: Contexts | None = None
 
     def begin(self) -> kenlm.State:
         """At the begin of an utterance."""
@@ -135,31 +122,25 @@ class NumberedWords:
         """log10 of the probability that the utterance ends there."""
         return self._model.BaseScore(state, END, kenlm.State())
 
+    def alone(self) -> np.ndarray:
+        """log10 of each word's probability when nothing is known of what was said before."""
+        nothing, after, score = self.nothing(), kenlm.State(), self._model.BaseScore
+        return np.array([score(nothing, word, after) for word in self._words], np.float32)
 
-class SteadyWords:
-    """Words that are about as likely whatever was said before."""
+    def contexts(self) -> Contexts:
+        """What it has said so far, for all searches; new ones when that has become too much."""
+        if self._contexts is None or self._contexts.full:
+            self._contexts = self._new_contexts()
+        return self._contexts
 
-    def __init__(self, model: NumberedWords, words: Sequence[str]) -> None:
-        """Looks at the words (takes a few tenths of a second).
+    def _new_contexts(self) -> Contexts:
+        if self._trie is None:
+            return Contexts(self)
+        number_of = self._trie.number_of
+        return TrieContexts(self._trie, self._numbers_in_trie, number_of[BEGIN], number_of[END])
 
-        Args:
-            model: as `LanguageModel.for_words` gives it for a vocabulary.
-            words: the vocabulary, most frequent first.
-        """
-        candidates = range(min(CANDIDATES, len(words)))
-        scores = []
-        for number in range(min(HISTORIES, len(words))):
-            history = model.score(model.nothing(), number)[0]
-            scores.append([model.score(history, candidate)[1] for candidate in candidates])
-        begin = model.nothing()
-        ends = np.array([model.end(model.score(begin, number)[0]) for number in candidates])
-        self._words, self._log10 = words, np.mean(scores, 0)
-        # A word that is likely here and unlikely there is as bad as one that is off the mark, and
-        # so is one that never stands at an end, as "the".
-        self._unsteady = np.std(scores, 0) / 2 + (np.median(ends) - ends).clip(min=0)
-
-    def likely(self, log10: Sequence[float]) -> list[str]:
-        """For each log10 probability a word that has about that much."""
-        wanted, which = np.unique(np.array(log10), return_inverse=True)
-        distances = np.abs(self._log10[:, None] - wanted) + self._unsteady[:, None]
-        return [self._words[number] for number in distances.argmin(0)[which].tolist()]
+    @cached_property
+    def _numbers_in_trie(self) -> np.ndarray:
+        assert self._trie
+        number_of = self._trie.number_of
+        return np.array([number_of.get(word, UNKNOWN) for word in self._words], np.int32)

@@ -135,8 +135,7 @@ class Recognizer:
         known = {field.name for field in fields(BeamSettings)}
         if unknown := sorted(set(settings) - known):
             raise ConfigError(f"unknown decoding settings {unknown}; there are {sorted(known)}")
-        if not 0 <= settings.get("rescore_share", 0) <= 1:
-            raise ConfigError(f"rescore_share {settings['rescore_share']}: expected 0 to 1")
+        beam_settings = BeamSettings(**settings)
         if decoder not in ("beam", "greedy"):
             raise ConfigError(f"unknown decoder '{decoder}'; there are beam and greedy")
         if grammar is not None and words:
@@ -160,13 +159,13 @@ class Recognizer:
         beam: Decoder
         if grammar is not None:
             phrases = read_grammar(grammar, known_words, pronouncer)
-            beam = GrammarDecoder(phrases, clock, BeamSettings(**settings))
+            beam = GrammarDecoder(phrases, clock, beam_settings)
         else:
             beam = BeamDecoder(
                 known_words,
                 LanguageModel(language_model or folder / "language_model.bin"),
                 clock,
-                BeamSettings(**settings),
+                beam_settings,
                 custom_words(words, known_words, pronouncer),
                 read_calibration(config),
                 Rescorer(LstmLanguageModel(rescore), known_words) if rescore else None,

@@ -3,20 +3,22 @@
 After whatever was said, a word has a share of the probability that the LSTM gives it and the rest
 of what the n-gram model does (linear interpolation, as of the first neural language models: Bengio
 et al. 2003). A word that the LSTM does not know keeps what the n-gram model gives it, and so do
-phrases.
+custom words.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from asr.errors import ModelError
-from asr.language_model import WordModel
 from asr.lstm_language_model import LstmLanguageModel
+
+if TYPE_CHECKING:
+    from asr.beam_search import SearchWords
 
 LOG_10 = math.log(10)
 
@@ -35,8 +37,7 @@ class Rescorer:
     def gains(
         self,
         readings: Sequence[Numbers],
-        spellings: Sequence[tuple[str, ...]],
-        ngram_model: WordModel,
+        words: SearchWords,
         share: float,
     ) -> list[float]:
         """How much likelier each reading is by both than by the n-gram model alone, as a logarithm
@@ -44,21 +45,20 @@ class Rescorer:
 
         Args:
             readings: numbers of words, as the beam found them.
-            spellings: the words that each number stands for.
-            ngram_model: of those numbers.
+            words: what the numbers stand for, and the n-gram model.
             share: of the LSTM, 0 to 1.
         """
         different = sorted(set(readings))  # so that the batch does not depend on their order
-        texts = [tuple(w for number in one for w in spellings[number]) for one in different]
+        texts = [tuple(w for number in one for w in words.spelled(number)) for one in different]
         by_lstm = self.network.log_probabilities(texts)
-        by_ngrams = _ngram_log10(different, ngram_model)
+        by_ngrams = _ngram_log10(different, words)
         found = {}
         for reading, lstm, ngrams in zip(different, by_lstm, by_ngrams):
-            ends = np.cumsum([len(spellings[number]) for number in reading], dtype=int) - 1
+            ends = np.cumsum([len(words.spelled(number)) for number in reading], dtype=int) - 1
             both = np.array(ngrams)
-            # Phrases are custom words: the n-gram model knows them as one.
+            # Custom words keep what they have wherever they stand.
             known = [
-                len(spellings[number]) == 1 and self.network.knows(spellings[number][0])
+                number not in words.phrases and self.network.knows(words.vocabulary[number])
                 for number in reading
             ]
             places = np.flatnonzero([*known, True])
@@ -74,9 +74,10 @@ def mixed_log10(of_lstm: np.ndarray, of_ngrams: np.ndarray, share: float) -> np.
     return mixed
 
 
-def _ngram_log10(readings: Sequence[Numbers], model: WordModel) -> list[list[float]]:
+def _ngram_log10(readings: Sequence[Numbers], words: SearchWords) -> list[list[float]]:
     """Of each reading: each word's log10 probability, and the end's; what they begin with in common
-    is looked up once."""
+    is looked up once. Custom words, which the model does not know, have 0."""
+    model = words.language_model
     heard: dict[Numbers, tuple[Any, float]] = {(): (model.begin(), 0.0)}
     found = []
     for reading in readings:
@@ -85,7 +86,8 @@ def _ngram_log10(readings: Sequence[Numbers], model: WordModel) -> list[list[flo
         for length, number in enumerate(reading, start=1):
             so_far = reading[:length]
             if so_far not in heard:
-                heard[so_far] = model.score(state, number)
+                is_custom = number in words.phrases
+                heard[so_far] = (model.nothing(), 0.0) if is_custom else model.score(state, number)
             state, log10 = heard[so_far]
             logs.append(log10)
         found.append([*logs, model.end(state)])

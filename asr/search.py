@@ -47,7 +47,7 @@ class Search:
     def __init__(self, words: SearchWords, settings: BeamSettings) -> None:
         self.steps = 0
         self._words, self._settings = words, settings
-        self._beam = Beam(words.lexicon, words.custom, words.contexts(), settings)
+        self._beam = Beam(words.lexicon, words.custom, words.language_model.contexts(), settings)
         # What is settled: the path [2, steps], and shares of its words by step.
         self._settled = np.zeros((2, 0), np.int32)
         self._settled_shares: dict[int, float] = {}
@@ -134,7 +134,7 @@ class Search:
 
     def _settle(self) -> None:
         """The best hypothesis' old steps become everybody's, up to the end of one of its words."""
-        self._beam.move_to(self._words.contexts())
+        self._beam.move_to(self._words.language_model.contexts())
         settled = self._settled.shape[1]
         path = self.best()
         ends = np.flatnonzero(path[0, settled : self.steps - OPEN_STEPS] >= 0)

@@ -11,7 +11,7 @@ This is compiled (Cython) and everything else of the search is not: asr/search.p
 """
 
 from libc.math cimport exp, log, log1p
-from libc.stdint cimport int8_t, int32_t, int64_t, uint16_t, uint64_t
+from libc.stdint cimport int8_t, int32_t, uint16_t, uint64_t
 from libc.stdlib cimport free, realloc
 from libc.string cimport memmove, memset
 
@@ -25,7 +25,8 @@ cdef int ROOT = 0
 cdef double NEVER = -1e30
 # Of a merged token's probability: what is less is not noted.
 cdef double LEAST_SHARE = 1e-4
-cdef int MOST_PHONES = 256
+cdef enum:
+    MOST_PHONES = 256
 MOST_BEAM = 65_535  # tokens of a step have numbers of 16 bits
 
 
@@ -154,6 +155,22 @@ cdef class _Workbench:
         return 0
 
 
+cdef class _Nodes:
+    """The nodes of a trie, numbered from `begin` on (but the root, which is 0 in all of them)."""
+
+    cdef const int32_t[::1] first_child, first_word, words
+    cdef const int8_t[::1] phone
+    cdef const float[::1] ahead, log10
+    cdef bint steady  # words are as likely as `log10` has it, whatever was said before
+    cdef int32_t begin, end
+
+    def __init__(self, trie, int32_t begin):
+        self.first_child, self.phone, self.ahead = trie.first_child, trie.phone, trie.ahead
+        self.first_word, self.words, self.log10 = trie.first_word, trie.words, trie.log10
+        self.steady, self.begin = trie.steady, begin
+        self.end = begin + <int32_t>len(trie.phone)
+
+
 cdef list _workbenches = []  # that no step is using; a step may be interrupted by another thread's
 
 
@@ -168,14 +185,9 @@ cdef class Beam:
     cdef list _arc_ends, _merge_ends  # by step
     cdef list _front  # histories of the tokens before the first step that is kept
     cdef object _settled  # the one of them that was settled
-    cdef object _settings
     cdef Contexts _contexts
-    cdef list _tries
-    cdef int32_t[::1] _first_child, _first_word, _words, _first_child_2, _first_word_2, _words_2
-    cdef int8_t[::1] _phone, _phone_2
-    cdef float[::1] _ahead, _ahead_2
-    cdef int32_t _offset
-    cdef bint _has_custom
+    cdef int32_t _nothing  # the context of which nothing is known
+    cdef _Nodes _lexicon, _custom
     cdef double _threshold, _lm_weight, _word_score, _margin
     cdef int _beam, _beam_tokens
 
@@ -188,20 +200,14 @@ cdef class Beam:
         """
         Args:
             lexicon: an asr.trie.Trie.
-            custom: another one or None. Its nodes are numbered behind the lexicon's.
+            custom: another one, or None.
             settings: asr.beam_search.BeamSettings.
         """
-        self._first_child, self._phone = lexicon.first_child, lexicon.phone
-        self._first_word, self._words = lexicon.first_word, lexicon.words
-        self._ahead = lexicon.ahead
-        self._offset = <int32_t>len(lexicon.phone)
-        self._has_custom = custom is not None
-        if self._has_custom:
-            self._first_child_2, self._phone_2 = custom.first_child, custom.phone
-            self._first_word_2, self._words_2 = custom.first_word, custom.words
-            self._ahead_2 = custom.ahead
+        self._lexicon = _Nodes(lexicon, 0)
+        self._custom = None if custom is None else _Nodes(custom, self._lexicon.end)
+        self._nothing = contexts.number(contexts.nothing())
         self._contexts = contexts
-        self._beam, self._beam_tokens = min(settings.beam, MOST_BEAM), settings.beam_tokens
+        self._beam, self._beam_tokens = int(settings.beam), int(settings.beam_tokens)
         self._threshold, self._lm_weight = settings.beam_threshold, settings.lm_weight
         self._word_score, self._margin = settings.word_score, settings.token_margin
         self._tokens = <Token*>_sized(NULL, self._beam * sizeof(Token))
@@ -243,6 +249,7 @@ cdef class Beam:
         bench.count, bench.floor = 0, NEVER
         bench.make_room(4096)
         bench.index()
+        # What some token has that stays where it is, the best will have at least.
         for i in range(self._count):
             token = &self._tokens[i]
             score = token.score + row[BLANK]
@@ -262,33 +269,26 @@ cdef class Beam:
                 moved.phone = token.last
                 moved.speaks = 1
                 bench.add(&moved)
-            if token.node < self._offset:
-                self._enter(
-                    token, i, row, least, bench, token.node, 0, self._first_child,
-                    self._phone, self._ahead, self._first_word, self._words,
-                )
-            if self._has_custom and (token.node == ROOT or token.node >= self._offset):
-                self._enter(
-                    token, i, row, least, bench, max(0, token.node - self._offset),
-                    self._offset, self._first_child_2, self._phone_2, self._ahead_2,
-                    self._first_word_2, self._words_2,
-                )
+            if token.node < self._lexicon.end:
+                self._enter(token, i, row, least, bench, self._lexicon)
+            if self._custom is not None and (token.node == ROOT or token.node >= self._lexicon.end):
+                self._enter(token, i, row, least, bench, self._custom)
         self._keep(bench)
         return 0
 
     cdef int _enter(
-        self, Token* token, Py_ssize_t i, const float* row, double least,
-        _Workbench bench, int32_t node, int32_t offset, int32_t[::1] first_child,
-        int8_t[::1] phone_of, float[::1] ahead, int32_t[::1] first_word, int32_t[::1] words,
+        self, Token* token, Py_ssize_t i, const float* row, double least, _Workbench bench,
+        _Nodes nodes,
     ) except -1:
-        """The token goes on to the node's children, and completes words there."""
+        """The token goes on to the children of its node, and completes words there."""
+        cdef int32_t node = ROOT if token.node == ROOT else token.node - nodes.begin
         cdef int32_t child, w
         cdef int phone
-        cdef double score, behind = 0.0 if node == ROOT else ahead[node]
+        cdef double score, behind = 0.0 if node == ROOT else nodes.ahead[node]
         cdef Token moved
         cdef Answer* answer
-        for child in range(first_child[node], first_child[node + 1]):
-            phone = phone_of[child]
+        for child in range(nodes.first_child[node], nodes.first_child[node + 1]):
+            phone = nodes.phone[child]
             if row[phone] < least or (token.speaks and phone == token.last):
                 continue
             moved = token[0]
@@ -296,28 +296,34 @@ cdef class Beam:
             moved.phone = moved.last = phone
             moved.speaks = 1
             score = token.score + row[phone] - self._lm_weight * behind
-            if first_child[child] < first_child[child + 1]:
-                moved.node, moved.word = child + offset, NO_WORD
-                moved.score = moved.best_score = score + self._lm_weight * ahead[child]
+            if nodes.first_child[child] < nodes.first_child[child + 1]:
+                moved.node, moved.word = child + nodes.begin, NO_WORD
+                moved.score = moved.best_score = score + self._lm_weight * nodes.ahead[child]
                 bench.floor = max(bench.floor, moved.score - self._threshold)
                 bench.add(&moved)
-            if score + self._word_score < bench.floor:
+            score += self._word_score
+            if score < bench.floor:
                 continue  # no word's probability is above 1
-            for w in range(first_word[child], first_word[child + 1]):
-                answer = self._contexts.answer(token.context, words[w])
-                moved.score = score + self._lm_weight * answer.log10
-                moved.score += self._word_score
+            moved.node = ROOT
+            for w in range(nodes.first_word[child], nodes.first_word[child + 1]):
+                moved.word = nodes.words[w]
+                if nodes.steady:
+                    moved.score = score + self._lm_weight * nodes.log10[w]
+                    moved.context = self._nothing
+                else:
+                    answer = self._contexts.answer(token.context, moved.word)
+                    moved.score = score + self._lm_weight * answer.log10
+                    moved.context = answer.context
                 moved.best_score = moved.score
-                moved.node, moved.word = ROOT, words[w]
-                moved.context = answer.context
-                moved.history = mixed(token.history ^ (<uint64_t>words[w] + 1))
+                moved.history = mixed(token.history ^ (<uint64_t>moved.word + 1))
                 bench.floor = max(bench.floor, moved.score - self._threshold)
                 bench.add(&moved)
         return 0
 
     cdef int _keep(self, _Workbench bench) except -1:
-        """The best candidates are the next step's tokens."""
-        cdef Py_ssize_t i, heads = 0, kept = 0, room
+        """The best candidates are the next step's tokens. Of those that differ in their history
+        alone the likeliest has the words, and the others become its merges."""
+        cdef Py_ssize_t i, heads = 0, kept = 0
         cdef int32_t other, winner
         cdef double floor = NEVER, total, share
         cdef Token* token
@@ -554,6 +560,7 @@ cdef class Beam:
         for i in range(self._count):
             self._tokens[i].context = contexts.number(self._contexts.state(self._tokens[i].context))
         self._contexts = contexts
+        self._nothing = contexts.number(contexts.nothing())
 
 
 cdef double _nth_greatest(_Workbench bench, Py_ssize_t count, Py_ssize_t n):
@@ -566,7 +573,7 @@ cdef double _nth_greatest(_Workbench bench, Py_ssize_t count, Py_ssize_t n):
 
 cdef double _least(const float* row, Py_ssize_t phones, int most, double margin):
     """What a phone must have to be tried: to be one of the likeliest, near the likeliest one."""
-    cdef float best[256]
+    cdef float best[MOST_PHONES]
     cdef Py_ssize_t i, j, count = 0
     cdef float value
     for i in range(min(phones, MOST_PHONES)):

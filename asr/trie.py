@@ -27,21 +27,26 @@ class Trie:
     first_word: np.ndarray  # int32 [nodes + 1]
     words: np.ndarray  # int32: numbers of words
     ahead: np.ndarray  # float32 [nodes]: log10 of the likeliest word that a node may become
+    log10: np.ndarray  # float32: of the probabilities of `words`
+    steady: bool  # they are so whatever was said before, and tell nothing of what is said after
 
 
-def make_trie(sounds: Sequence[bytes], numbers: np.ndarray, log10: np.ndarray) -> Trie:
+def make_trie(
+    sounds: Sequence[bytes], numbers: np.ndarray, log10: np.ndarray, steady: bool = False
+) -> Trie:
     """A trie of pronunciations.
 
     Args:
         sounds: of each entry its phones, a byte each; none is empty.
         numbers: of each entry's word; words may sound alike, and a word in several ways.
-        log10: of each entry's probability, whatever was said before.
+        log10: of each entry's probability, when nothing is known of what was said before.
+        steady: if something is, all the same.
     """
     order = sorted(range(len(sounds)), key=sounds.__getitem__)
     lengths = np.array([len(sounds[i]) for i in order], np.int32)
     phones = np.frombuffer(b"".join([sounds[i] for i in order]), np.int8)
     begins = np.cumsum(lengths) - lengths
-    log10 = log10[order].astype(np.float32) - np.float32(ONGOING)
+    log10 = log10[order].astype(np.float32)
     parents, of_phone = [np.zeros(0, np.int64)], [np.zeros(1, np.int8)]
     node = np.zeros(len(order), np.int64)  # of each entry at this level, while it lasts
     count, level = 1, 0
@@ -61,7 +66,7 @@ def make_trie(sounds: Sequence[bytes], numbers: np.ndarray, log10: np.ndarray) -
     by_node = np.argsort(node, kind="stable")
     first_word = np.searchsorted(node[by_node], np.arange(count + 1))
     ahead = np.full(count, NEVER_LOG10, np.float32)
-    np.maximum.at(ahead, node, log10)
+    np.maximum.at(ahead, node, log10 - np.float32(ONGOING))
     end = count
     for nodes in map(len, reversed(of_phone[1:])):  # a level after those below it
         here = slice(end - nodes, end)
@@ -73,4 +78,6 @@ def make_trie(sounds: Sequence[bytes], numbers: np.ndarray, log10: np.ndarray) -
         first_word.astype(np.int32),
         numbers[order][by_node].astype(np.int32),
         ahead,
+        log10[by_node],
+        steady,
     )

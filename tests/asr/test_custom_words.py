@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from asr.audio import Samples
 from asr.beam_search import BeamDecoder
 from asr.custom_words import CustomWord, custom_words, read_custom_words
+from asr.decoding import Decoder
 from asr.errors import ConfigError
 from asr.language_model import LanguageModel
 from asr.model_config import BUNDLED_MODEL
@@ -136,27 +138,23 @@ def test_a_boost_decides_between_words_that_sound_alike(recognizer: Recognizer) 
         assert [word.word for word in decode(decoder, [emission])] == ["my", heard, "is"]
 
 
-def test_a_boost_is_powers_of_ten_after_any_word(recognizer: Recognizer) -> None:
-    decoder = recognizer.with_words(["rill :-1", "rillet", "rills :0.5"]).decoder
-    model = decoder.words.language_model
-    begin = model.nothing()
-    after = [model.score(begin, number)[0] for number in range(20)]
-    first = len(decoder.lexicon)
-    means = [
-        sum(model.score(state, number)[1] for state in after) / len(after)
-        for number in range(first, first + 3)
-    ]
-    assert means == pytest.approx([-4.5, -3.5, -3.0], abs=0.4)
+def test_a_boost_is_powers_of_ten(recognizer: Recognizer) -> None:
+    decoder = recognizer.with_words(["rill :-1", "rillet", "rills :2"]).decoder
+    assert log10_of(decoder) == pytest.approx([-4.5, -3.5, -1.5])
 
 
 def test_many_words_share_what_they_have_together(recognizer: Recognizer) -> None:
     names = ["rill", *(f"{one}{two}{end}" for one in "abdfg" for two in "aeiou" for end in LETTERS)]
-    decoder = recognizer.with_words(names).decoder
-    model = decoder.words.language_model
-    after = [model.score(model.nothing(), number)[0] for number in range(20)]
-    rill = len(decoder.lexicon)
-    mean = sum(model.score(state, rill)[1] for state in after) / len(after)
-    assert mean == pytest.approx(-4.55, abs=0.4)
+    found = log10_of(recognizer.with_words(names).decoder)
+    assert found == pytest.approx([-1.75 - math.log10(len(names))] * len(names))
+
+
+def log10_of(decoder: Decoder) -> list[float]:
+    """Of each custom word, as the search has it after any words."""
+    assert isinstance(decoder, BeamDecoder)
+    trie = decoder.words.custom
+    assert trie is not None and trie.steady
+    return [float(trie.log10[trie.words == number][0]) for number in decoder.words.phrases]
 
 
 @given(places=st.lists(st.integers(0, PIECES), max_size=8).map(sorted))

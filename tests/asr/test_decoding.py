@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from asr.beam_search import BeamDecoder, BeamSettings
 from asr.decoding import Clock, Decoder, GreedyDecoder
 from asr.engine import Emission
-from asr.errors import ModelError
+from asr.errors import ConfigError, ModelError
 from asr.language_model import LanguageModel
 from asr.model_config import BUNDLED_MODEL
 from asr.pronunciation import Lexicon
+from asr.recognizer import Recognizer
 from asr.text import LETTER_TOKENS, PHONE_TOKENS
 from asr.transcript import Word
 
@@ -204,6 +205,35 @@ def test_a_long_utterance_is_settled_as_it_goes_on(beam: BeamDecoder) -> None:
     assert decoding.words(finished=True) == words
     (best, *_) = decoding.alternatives(1)
     assert list(best.words) == ["the", "cat", "sat"] * 60
+
+
+@pytest.mark.parametrize(
+    ("setting", "reason"),
+    [
+        ({"beam": 0}, "beam 0: expected a whole number, 1 to 65,535"),
+        ({"beam": 70_000}, "beam 70000: expected a whole number, 1 to 65,535"),
+        ({"beam": 2.5}, "beam 2.5: expected a whole number"),
+        ({"beam_tokens": 0}, "beam_tokens 0: expected a whole number, 1 or more"),
+        ({"beam_threshold": -1.0}, "beam_threshold -1.0: expected 0 or more"),
+        ({"token_margin": float("nan")}, "token_margin nan: expected 0 or more"),
+    ],
+)
+def test_settings_that_cannot_be_searched_with_are_told(
+    setting: dict[str, float], reason: str
+) -> None:
+    with pytest.raises(ConfigError, match=reason):
+        Recognizer.load(**setting)
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_the_narrowest_beam_still_hears_something(beam: BeamDecoder, seed: int) -> None:
+    scores = 3 * np.random.default_rng(seed).standard_normal(
+        (1, 150, len(PHONE_TOKENS)), np.float32
+    )
+    emission = Emission(log_softmax(scores), np.zeros((1, 150, len(LETTER_TOKENS)), np.float32))
+    for setting in (BeamSettings(beam=1), BeamSettings(beam_threshold=0.0, beam_tokens=1)):
+        words = decode(beam.with_settings(setting), [emission])
+        assert [word.end for word in words] == sorted(word.end for word in words)
 
 
 def test_phones_that_are_too_unlikely_are_not_tried(language_model: LanguageModel) -> None:

@@ -30,7 +30,9 @@ def walked(trie: Trie) -> list[tuple[bytes, int]]:
     found = []
 
     def walk(node: int, sound: bytes) -> float:
-        here = trie.words[trie.first_word[node] : trie.first_word[node + 1]].tolist()
+        of_node = slice(trie.first_word[node], trie.first_word[node + 1])
+        here = trie.words[of_node].tolist()
+        assert trie.log10[of_node].tolist() == [np.float32(log10_of(n)) for n in here]
         found.extend((sound, number) for number in here)
         reach = [np.float32(log10_of(number)) - np.float32(ONGOING) for number in here]
         phones = []
@@ -68,8 +70,8 @@ def test_a_set_of_words_leaves_the_decoder_it_came_from_alone(recognizer: Recogn
     for lines in (["kubernetes", "rill :2"], ["kasle  K AE S AH L"], ["she :2", "hidden markov"]):
         custom = custom_words(lines, decoder.lexicon, recognizer.pronouncer)
         words = decoder.with_custom_words(custom).words
-        assert list(words.phrases.values()) == custom
+        assert [words.spelled(number) for number in words.phrases] == [w.words for w in custom]
         assert words.lexicon is before.lexicon
-        assert words.spellings[: len(before.spellings)] == before.spellings
+        assert words.vocabulary is before.vocabulary
         assert words.custom is not None and set(words.custom.words) == set(words.phrases)
     assert decoder.words is before and before.custom is None
