@@ -33,8 +33,8 @@ DECIMALS = 6
 LEAST_LOG = math.log(1e-4)  # of a phone's probability
 # Of a custom word, wherever it stands, to which its boost is added. Many share what they have
 # together, or they would be put in where none was said.
-CUSTOM_WORD_LOG10 = -3.5
-CUSTOM_WORDS_TOGETHER_LOG10 = -1.75
+CUSTOM_WORD_LOG10 = -3.0
+CUSTOM_WORDS_TOGETHER_LOG10 = -1.25
 BOUNDS = {
     "beam": (1, MOST_BEAM),
     "beam_tokens": (1, math.inf),
