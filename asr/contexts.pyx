@@ -13,7 +13,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memcmp, memcpy, memset
 
-MOST_ANSWERS = 1 << 17  # kept, 16 bytes each and about as much again for their contexts
+MOST_ANSWERS = 1 << 16  # kept, 16 bytes each and about as much again for their contexts
 cdef int FIRST_SLOTS = 1 << 12
 cdef int MOST_ORDER = 6  # KenLM's own limit
 

@@ -124,6 +124,9 @@ class NumberedWords:
 
     def alone(self) -> np.ndarray:
         """log10 of each word's probability when nothing is known of what was said before."""
+        if self._trie is not None:
+            of_trie: np.ndarray = self._trie.unigrams["probability"][self._numbers_in_trie]
+            return of_trie
         nothing, after, score = self.nothing(), kenlm.State(), self._model.BaseScore
         return np.array([score(nothing, word, after) for word in self._words], np.float32)
 

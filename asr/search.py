@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 NEVER = -1e29  # scores that are less are of tokens that were given up
 NEAR_STEPS = 3  # by which the same word may stand elsewhere in another hypothesis
-# The search keeps every step, until there are so many (4.8 s). Then those older than the last so
-# many (2.4 s) are taken as the best hypothesis has them, which costs no words (docs/experiments.md)
+# The search keeps every step, until there are so many (3.2 s). Then those older than the last so
+# many (1.6 s) are taken as the best hypothesis has them, which costs no words (docs/experiments.md)
 # and holds memory and time.
-MOST_STEPS, OPEN_STEPS = 120, 60
+MOST_STEPS, OPEN_STEPS = 80, 40
 MOST_WAYS = 100  # that readings are made of
 
 

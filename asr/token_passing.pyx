@@ -24,7 +24,7 @@ cdef int NO_WORD = -1
 cdef int ROOT = 0
 cdef double NEVER = -1e30
 # Of a merged token's probability: what is less is not noted.
-cdef double LEAST_SHARE = 1e-4
+cdef double LEAST_SHARE = 1e-3
 cdef enum:
     MOST_PHONES = 256
 MOST_BEAM = 65_535  # tokens of a step have numbers of 16 bits
