@@ -295,9 +295,10 @@ cdef int64_t _find(
     """The entry of a word among these, or -1. Their words are about evenly spread, so it is looked
     for where it would then be (interpolation search: Peterson 1957)."""
     cdef int64_t least = -1, most = words, middle, there
+    first, end = max(first, 0), min(end, level.count)  # whatever a damaged file says
     while first < end:
         middle = first + <int64_t>((end - first) * <double>(word - least) / (most - least))
-        middle = min(middle, end - 1)
+        middle = max(first, min(middle, end - 1))
         there = <int64_t>_bits(level, middle * level.bits, level.word_bits)
         if there == word:
             return middle
