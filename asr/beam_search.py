@@ -100,7 +100,7 @@ class SearchWords:
 
 
 def search_words(lexicon: Lexicon, language_model: LanguageModel) -> SearchWords:
-    """The words of a lexicon (a quarter of a second for 116,000 words)."""
+    """The words of a lexicon (half a second for 116,000 words)."""
     vocabulary = list(lexicon)
     model = language_model.for_words(vocabulary)
     entries = [

@@ -133,13 +133,12 @@ class Search:
                 heapq.heappush(heap, further)
 
     def _settle(self) -> None:
-        """The best hypothesis' old steps become everybody's, up to the end of one of its words."""
+        """The best hypothesis' old steps become everybody's: up to the last word that they tell,
+        or all of them where they tell none."""
         self._beam.move_to(self._words.language_model.contexts())
         settled = self._settled.shape[1]
         path = self.best()
         ends = np.flatnonzero(path[0, settled : self.steps - OPEN_STEPS] >= 0)
-        if not len(ends) and settled + MOST_STEPS > self.steps:
-            return
         taken = int(ends[-1]) + 1 if len(ends) else self.steps - OPEN_STEPS - settled
         shares = self._shares(self._beam.scores(False), path[0, settled:], ends.tolist())
         self._settled_shares |= {settled + place: share for place, share in shares.items()}
