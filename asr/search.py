@@ -41,6 +41,16 @@ class Hypothesis(NamedTuple):
         return tuple(self.path[0][self.path[0] >= 0].tolist())
 
 
+class _Bend(NamedTuple):
+    """Where one way to a token was chosen of several: from here it goes back."""
+
+    step: int  # behind so many steps
+    place: int  # the token there that it came from
+    word: int = -1  # of the step after
+    phone: int = BLANK_ID
+    later: _Bend | None = None  # the bend before, which is nearer to the end
+
+
 class Search:
     """The hypotheses of one utterance."""
 
@@ -84,9 +94,9 @@ class Search:
         says of the end."""
         return self._beam.scores(True)
 
-    def _path(self, token: int) -> np.ndarray:
+    def _path(self, place: int) -> np.ndarray:
         path = np.empty((2, self._beam.steps), np.int32)
-        self._beam.walk(self._beam.steps, token, path, False)
+        self._beam.walk(self._beam.steps, place, path, False)
         return np.concatenate([self._settled, path], axis=1)
 
     def readings(self) -> list[Hypothesis]:
@@ -105,32 +115,38 @@ class Search:
     def _ways(self) -> Iterator[tuple[float, np.ndarray]]:
         """All ways from the last step back to the first that is kept, the likeliest first.
 
-        They part where tokens were merged. How much of a token is its likeliest way is known, so
-        none is walked in vain (A*: Hart, Nilsson and Raphael 1968).
+        They part where a token came to be by several ways. How much of a token is its likeliest one
+        is known, so none is walked in vain (A*: Hart, Nilsson and Raphael 1968).
         """
         steps, beam, order, odds = self._beam.steps, self._beam, count(), self._beam.odds()
-        scores = self.scores().tolist()
+        path = np.empty((2, steps), np.int32)
 
-        def waiting(score: float, step: int, token: int, path: np.ndarray) -> Any:
-            return -(score + odds[step][token]), next(order), score, step, token, path
+        def waiting(score: float, bend: _Bend) -> Any:
+            return -(score + odds[bend.step][bend.place]), next(order), score, bend
 
-        empty = np.empty((2, steps), np.int32)
-        tokens = [token for token, score in enumerate(scores) if score > NEVER]
-        heap = [waiting(scores[token], steps, token, empty) for token in tokens]
+        ends = enumerate(self.scores().tolist())
+        heap = [waiting(score, _Bend(steps, place)) for place, score in ends if score > NEVER]
         heapq.heapify(heap)
         while heap:
-            _, _, score, step, token, path = heapq.heappop(heap)
-            path = path.copy()
-            step, token = beam.walk(step, token, path, True)
-            if not step:
-                if beam.agrees(token):
-                    yield score, path
-                continue
-            for share, origin, word, phone in beam.ways(step, token):
-                way = path.copy()
-                way[0, step - 1], way[1, step - 1] = word, phone
-                further = waiting(score + share, step - 1, origin, way)
-                heapq.heappush(heap, further)
+            _, _, score, bend = heapq.heappop(heap)
+            step, place = beam.walk(bend.step, bend.place, path, True)
+            if step:
+                for share, origin, word, phone in beam.ways(step, place):
+                    further = _Bend(step - 1, origin, word, phone, bend)
+                    heapq.heappush(heap, waiting(score + share, further))
+            elif beam.agrees(place):
+                yield score, self._along(bend)
+
+    def _along(self, last: _Bend) -> np.ndarray:
+        """The path of a way, [2, steps]."""
+        path = np.empty((2, self._beam.steps), np.int32)
+        bend: _Bend | None = last
+        while bend:
+            self._beam.walk(bend.step, bend.place, path, True)
+            if bend.later:
+                path[:, bend.step] = bend.word, bend.phone
+            bend = bend.later
+        return path
 
     def _settle(self) -> None:
         """The best hypothesis' old steps become everybody's: up to the last word that they tell,

@@ -4,8 +4,8 @@
 
 A token (S. Young, N. Russell and J. Thornton 1989, "Token passing") is a hypothesis: a node of the
 trie, what the language model remembers of the words before, and a score. Tokens that agree in both
-can only go on alike, so they become one: the words of the likelier one are its words, the other's
-are noted as a merge, and its score is that of both together.
+can only go on alike, so they become one, whose score is that of all together. By which ways it came
+to be is noted, the likeliest first: that one's words are its words.
 
 This is compiled (Cython) and everything else of the search is not: asr/search.py calls it.
 """
@@ -23,39 +23,35 @@ cdef int BLANK = 0
 cdef int NO_WORD = -1
 cdef int ROOT = 0
 cdef double NEVER = -1e30
-# Of a merged token's probability: what is less is not noted.
+# Of a merged token's probability: a way that has less is not noted, and what it has is the first's.
 cdef double LEAST_SHARE = 1e-3
 cdef enum:
     MOST_PHONES = 256
-MOST_BEAM = 65_535  # tokens of a step have numbers of 16 bits
+    MOST_WAYS = 65_535  # of a step: they have numbers of 16 bits
+MOST_BEAM = MOST_WAYS
 
 
 cdef struct Token:
     double score
-    double best_score  # of the likeliest alignment: its arc is the one that is kept
+    double best_score  # of the likeliest alignment: its way is the one that is kept
     uint64_t history  # a hash of all words so far
     int32_t context  # of the language model
     int32_t node
     int32_t word  # that this step completes, or NO_WORD
     int32_t alike  # among candidates: the next one that differs in its history alone, or -1
-    uint16_t origin  # the token of the step before
+    uint16_t origin  # the place of the token of the step before
+    uint16_t place  # of the first of its ways among those of the step
     int8_t phone  # of this step
     int8_t last  # phone that was said last
     int8_t speaks  # whether this step says it
 
 
-cdef struct Arc:
-    int32_t word
-    uint16_t origin
-    int8_t phone
-
-
-cdef struct Merge:
-    float share
-    int32_t word
-    uint16_t place  # the token that two became
-    uint16_t origin
-    int8_t phone
+cdef struct Way:
+    float share  # of the token's probability
+    int32_t word  # that this step completes, or NO_WORD
+    uint16_t origin  # the place of the token of the step before
+    int8_t phone  # of this step
+    int8_t more  # whether the next one is of the same token
 
 
 cdef class _Workbench:
@@ -179,11 +175,10 @@ cdef class Beam:
 
     cdef Token* _tokens
     cdef Py_ssize_t _count
-    cdef Arc* _arcs
-    cdef Merge* _merges
-    cdef Py_ssize_t _arc_room, _merge_room
-    cdef list _arc_ends, _merge_ends  # by step
-    cdef list _front  # histories of the tokens before the first step that is kept
+    cdef Way* _ways
+    cdef Py_ssize_t _room
+    cdef list _ends  # of each step's ways
+    cdef list _front  # by place, the histories of tokens before the first step that is kept
     cdef object _settled  # the one of them that was settled
     cdef Contexts _contexts
     cdef int32_t _nothing  # the context of which nothing is known
@@ -193,8 +188,7 @@ cdef class Beam:
 
     def __cinit__(self):
         self._tokens = NULL
-        self._arcs = NULL
-        self._merges = NULL
+        self._ways = NULL
 
     def __init__(self, lexicon, custom, Contexts contexts, settings):
         """
@@ -213,24 +207,19 @@ cdef class Beam:
         self._tokens = <Token*>_sized(NULL, self._beam * sizeof(Token))
         memset(self._tokens, 0, sizeof(Token))
         self._count = 1
-        self._arc_room = self._merge_room = 0
-        self._arc_ends, self._merge_ends, self._front, self._settled = [], [], [0], 0
+        self._room, self._ends, self._front, self._settled = 0, [], [0], 0
 
     def __dealloc__(self):
         free(self._tokens)
-        free(self._arcs)
-        free(self._merges)
+        free(self._ways)
 
     def __sizeof__(self):
-        return (
-            self._beam * sizeof(Token) + self._arc_room * sizeof(Arc)
-            + self._merge_room * sizeof(Merge) + 64 * len(self._arc_ends)
-        )
+        return self._beam * sizeof(Token) + self._room * sizeof(Way) + 40 * len(self._ends)
 
     @property
     def steps(self):
         """That are kept."""
-        return len(self._arc_ends)
+        return len(self._ends)
 
     def push(self, const float[:, ::1] scores):
         """More steps: log-probabilities [steps, phones], the blank first."""
@@ -259,7 +248,7 @@ cdef class Beam:
         for i in range(self._count):
             token = &self._tokens[i]
             moved = token[0]
-            moved.origin, moved.word = <uint16_t>i, NO_WORD
+            moved.origin, moved.word = token.place, NO_WORD
             moved.score = moved.best_score = token.score + row[BLANK]
             moved.phone = BLANK
             moved.speaks = 0
@@ -270,15 +259,14 @@ cdef class Beam:
                 moved.speaks = 1
                 bench.add(&moved)
             if token.node < self._lexicon.end:
-                self._enter(token, i, row, least, bench, self._lexicon)
+                self._enter(token, row, least, bench, self._lexicon)
             if self._custom is not None and (token.node == ROOT or token.node >= self._lexicon.end):
-                self._enter(token, i, row, least, bench, self._custom)
+                self._enter(token, row, least, bench, self._custom)
         self._keep(bench)
         return 0
 
     cdef int _enter(
-        self, Token* token, Py_ssize_t i, const float* row, double least, _Workbench bench,
-        _Nodes nodes,
+        self, Token* token, const float* row, double least, _Workbench bench, _Nodes nodes
     ) except -1:
         """The token goes on to the children of its node, and completes words there."""
         cdef int32_t node = ROOT if token.node == ROOT else token.node - nodes.begin
@@ -292,7 +280,7 @@ cdef class Beam:
             if row[phone] < least or (token.speaks and phone == token.last):
                 continue
             moved = token[0]
-            moved.origin = <uint16_t>i
+            moved.origin = token.place
             moved.phone = moved.last = phone
             moved.speaks = 1
             score = token.score + row[phone] - self._lm_weight * behind
@@ -321,14 +309,12 @@ cdef class Beam:
         return 0
 
     cdef int _keep(self, _Workbench bench) except -1:
-        """The best candidates are the next step's tokens. Of those that differ in their history
-        alone the likeliest has the words, and the others become its merges."""
+        """The best candidates are the next step's tokens. Those that differ in their history alone
+        become one."""
         cdef Py_ssize_t i, heads = 0, kept = 0
-        cdef int32_t other, winner
-        cdef double floor = NEVER, total, share
-        cdef Token* token
-        cdef Py_ssize_t arcs = self._arcs_of(len(self._arc_ends))
-        cdef Py_ssize_t merges = self._merges_of(len(self._merge_ends))
+        cdef int32_t other
+        cdef double floor = NEVER, total
+        cdef Py_ssize_t begin = self._end(len(self._ends)), end = begin
         for i in range(bench.count):
             if bench.table[bench.slot(&bench.candidates[i])] != i:
                 continue
@@ -340,166 +326,144 @@ cdef class Beam:
             heads += 1
             floor = max(floor, total - self._threshold)
         floor = max(floor, _nth_greatest(bench, heads, self._beam))
-        if arcs + self._beam > self._arc_room:
-            self._arc_room = arcs + self._beam + self._arc_room // 8
-            self._arcs = <Arc*>_sized(self._arcs, self._arc_room * sizeof(Arc))
         for i in range(heads):
-            total = bench.scores[i]
-            if total < floor or kept == self._beam:
-                continue
-            winner = other = bench.heads[i]
-            while other >= 0:
-                if bench.candidates[other].score > bench.candidates[winner].score:
-                    winner = other
-                other = bench.candidates[other].alike
-            other = bench.heads[i]
-            while other >= 0:
-                token = &bench.candidates[other]
-                share = exp(token.score - total)
-                if other != winner and share >= LEAST_SHARE:
-                    if merges == self._merge_room:
-                        self._merge_room = merges + merges // 8 + 256
-                        self._merges = <Merge*>_sized(
-                            self._merges, self._merge_room * sizeof(Merge)
-                        )
-                    self._merges[merges].share = share
-                    self._merges[merges].word = token.word
-                    self._merges[merges].place = <uint16_t>kept
-                    self._merges[merges].origin = token.origin
-                    self._merges[merges].phone = token.phone
-                    merges += 1
-                other = token.alike
-            token = &bench.candidates[winner]
-            self._arcs[arcs].word, self._arcs[arcs].origin = token.word, token.origin
-            self._arcs[arcs].phone = token.phone
-            self._tokens[kept] = token[0]
-            self._tokens[kept].score = total
-            arcs += 1
-            kept += 1
+            if bench.scores[i] >= floor and kept < self._beam:
+                end = self._note(bench, bench.heads[i], bench.scores[i], kept, begin, end)
+                kept += 1
         self._count = kept
-        self._arc_ends.append(arcs)
-        self._merge_ends.append(merges)
+        self._ends.append(end)
         return 0
 
+    cdef Py_ssize_t _note(
+        self, _Workbench bench, int32_t head, double total, Py_ssize_t kept, Py_ssize_t begin,
+        Py_ssize_t end,
+    ) except -1:
+        """Makes a token of candidates that are alike, and notes its ways among those of the step,
+        which begin at `begin`; gives where they end now."""
+        cdef int32_t winner = head, other = head
+        cdef Py_ssize_t first = end
+        # The tokens that may yet come want one each.
+        cdef Py_ssize_t last = begin + MOST_WAYS - (self._beam - kept - 1)
+        cdef double share, rest = 1.0
+        while other >= 0:
+            if bench.candidates[other].score > bench.candidates[winner].score:
+                winner = other
+            other = bench.candidates[other].alike
+        end = self._add(end, &bench.candidates[winner], 0.0)
+        other = head
+        while other >= 0 and end < last:
+            share = exp(bench.candidates[other].score - total)
+            if other != winner and share >= LEAST_SHARE:
+                self._ways[end - 1].more = 1
+                end = self._add(end, &bench.candidates[other], share)
+                rest -= share
+            other = bench.candidates[other].alike
+        self._ways[first].share = rest
+        self._tokens[kept] = bench.candidates[winner]
+        self._tokens[kept].score, self._tokens[kept].place = total, <uint16_t>(first - begin)
+        return end
+
+    cdef Py_ssize_t _add(self, Py_ssize_t end, Token* token, double share) except -1:
+        cdef Way* way
+        if end == self._room:
+            self._room += self._room // 8 + 1024
+            self._ways = <Way*>_sized(self._ways, self._room * sizeof(Way))
+        way = &self._ways[end]
+        way.share, way.more = share, 0
+        way.word, way.origin, way.phone = token.word, token.origin, token.phone
+        return end + 1
+
     def best(self):
-        """The number of the token that is likeliest now."""
+        """The place of the token that is likeliest now."""
         cdef Py_ssize_t i, best = 0
         for i in range(1, self._count):
             if self._tokens[i].score > self._tokens[best].score:
                 best = i
-        return best
+        return self._tokens[best].place
 
     def scores(self, bint ending):
-        """Of all tokens. If no more steps come, a token that is within a word ends nothing, unless
-        all are; and the language model has its word about the end."""
-        cdef Py_ssize_t i
+        """Of all tokens, by place. If no more steps come, a token that is within a word ends
+        nothing, unless all are; and the language model has its word about the end."""
+        cdef Py_ssize_t i, steps = len(self._ends)
         cdef bint any_ends = False
-        cdef double log10
-        cdef double[::1] scores = np.empty(self._count)
+        cdef Token* token
+        cdef double score
+        cdef double[::1] scores = np.full(self._places(steps), NEVER)
         for i in range(self._count):
-            scores[i] = self._tokens[i].score
-            any_ends |= self._tokens[i].node == ROOT and scores[i] > NEVER / 2
-        if ending and any_ends:
-            for i in range(self._count):
-                if self._tokens[i].node != ROOT:
-                    scores[i] = NEVER
-                elif scores[i] > NEVER / 2:
-                    log10 = self._contexts.end(self._tokens[i].context)
-                    scores[i] += self._lm_weight * log10
+            token = &self._tokens[i]
+            any_ends |= token.node == ROOT and token.score > NEVER / 2
+        for i in range(self._count):
+            token = &self._tokens[i]
+            score = token.score
+            if ending and any_ends and token.node != ROOT:
+                score = NEVER
+            elif ending and any_ends and score > NEVER / 2:
+                score += self._lm_weight * self._contexts.end(token.context)
+            scores[token.place] = score
         return np.asarray(scores)
 
     def walk(self, Py_ssize_t step, Py_ssize_t place, int32_t[:, ::1] path, bint until_merge):
         """Backwards from a token behind so many steps: words and phones are written into `path`
-        [2, steps]. Gives (step, place) of where it came to: the front, or a token that is a merge.
+        [2, steps]. Gives (step, place) of where it came to: the front, or a token with several
+        ways.
         """
-        cdef Py_ssize_t first
+        cdef Way* way
         while step > 0:
-            if until_merge and self._merged(step, place):
+            way = &self._ways[self._end(step - 1) + place]
+            if until_merge and way.more:
                 break
             step -= 1
-            first = self._arcs_of(step)
-            path[0, step] = self._arcs[first + place].word
-            path[1, step] = self._arcs[first + place].phone
-            place = self._arcs[first + place].origin
+            path[0, step], path[1, step] = way.word, way.phone
+            place = way.origin
         return step, place
 
     def ways(self, Py_ssize_t step, Py_ssize_t place):
         """The ways that lead to a token behind so many steps: (logarithm of its share, origin,
         word, phone)."""
-        cdef Py_ssize_t first = self._arcs_of(step - 1)
-        cdef double share = 1.0
-        cdef Arc arc = self._arcs[first + place]
-        cdef Merge merge
-        cdef Py_ssize_t i
-        others = []
-        for i in range(self._merges_of(step - 1), self._merges_of(step)):
-            merge = self._merges[i]
-            if merge.place == place:
-                others.append((log(merge.share), merge.origin, merge.word, merge.phone))
-                share -= merge.share
-        return [(log(max(share, LEAST_SHARE)), arc.origin, arc.word, arc.phone), *others]
-
-    cdef bint _merged(self, Py_ssize_t step, Py_ssize_t place):
-        cdef Py_ssize_t i
-        for i in range(self._merges_of(step - 1), self._merges_of(step)):
-            if self._merges[i].place == place:
-                return True
-        return False
+        cdef Way* way = &self._ways[self._end(step - 1) + place]
+        found = [(log(way.share), way.origin, way.word, way.phone)]
+        while way.more:
+            way += 1
+            found.append((log(way.share), way.origin, way.word, way.phone))
+        return found
 
     def odds(self):
-        """By step, from before the first on: how much of each token is its likeliest way, as a
-        logarithm."""
-        cdef Py_ssize_t step, i, first
-        cdef Merge* merge
-        cdef double[::1] before, now, own
+        """By step, from before the first on: how much of each token, by place, is its likeliest
+        way, as a logarithm."""
+        cdef Py_ssize_t step, i, begin, first = 0
+        cdef Way* way
+        cdef double[::1] before, now
         found = [np.array([0.0 if self.agrees(i) else NEVER for i in range(len(self._front))])]
-        for step in range(len(self._arc_ends)):
-            first = self._arcs_of(step)
-            before, own = found[step], np.ones(self._arcs_of(step + 1) - first)
-            now = np.full(own.shape[0], NEVER)
-            for i in range(self._merges_of(step), self._merges_of(step + 1)):
-                merge = &self._merges[i]
-                own[merge.place] -= merge.share
-                now[merge.place] = max(
-                    now[merge.place], before[merge.origin] + log(merge.share)
-                )
-            for i in range(own.shape[0]):
-                now[i] = max(
-                    now[i],
-                    before[self._arcs[first + i].origin] + log(max(own[i], LEAST_SHARE)),
-                )
+        for step in range(len(self._ends)):
+            before, now = found[step], np.full(self._places(step + 1), NEVER)
+            begin = self._end(step)
+            for i in range(now.shape[0]):
+                way = &self._ways[begin + i]
+                if i == 0 or not (way - 1).more:
+                    first = i
+                now[first] = max(now[first], before[way.origin] + log(way.share))
             found.append(np.asarray(now))
         return [odds.tolist() for odds in found]
 
     def word_shares(self, double[::1] weights):
-        """How likely each word is at each step, if the tokens have these probabilities: arrays of
-        steps, words and shares (forward and backward over all that is kept)."""
-        cdef Py_ssize_t step, i, first, count
+        """How likely each word is at each step, if the tokens, by place, have these probabilities:
+        arrays of steps, words and shares (forward and backward over all that is kept)."""
+        cdef Py_ssize_t step, i, begin, first = 0
         cdef double flow
-        cdef double[::1] now = weights, then, left
-        cdef Merge* merge
+        cdef double[::1] now = weights, then
+        cdef Way* way
         steps, words, shares = [], [], []
-        for step in range(len(self._arc_ends) - 1, -1, -1):
-            first = self._arcs_of(step)
-            count = self._arcs_of(step + 1) - first
-            then = np.zeros(first - self._arcs_of(step - 1) if step else len(self._front))
-            # Merges first: what is left of a token's flow is its own way's.
-            left = np.array(now)
-            for i in range(self._merges_of(step), self._merges_of(step + 1)):
-                merge = &self._merges[i]
-                flow = now[merge.place] * merge.share
-                left[merge.place] -= flow
-                then[merge.origin] += flow
-                if merge.word >= 0 and flow > 1e-6:
+        for step in range(len(self._ends) - 1, -1, -1):
+            then, begin = np.zeros(self._places(step)), self._end(step)
+            for i in range(now.shape[0]):
+                way = &self._ways[begin + i]
+                if i == 0 or not (way - 1).more:
+                    first = i
+                flow = now[first] * way.share
+                then[way.origin] += flow
+                if way.word >= 0 and flow > 1e-6:
                     steps.append(step)
-                    words.append(merge.word)
-                    shares.append(flow)
-            for i in range(count):
-                flow = left[i]
-                then[self._arcs[first + i].origin] += flow
-                if self._arcs[first + i].word >= 0 and flow > 1e-6:
-                    steps.append(step)
-                    words.append(self._arcs[first + i].word)
+                    words.append(way.word)
                     shares.append(flow)
             now = then
         return np.array(steps, int), np.array(words, int), np.array(shares, float)
@@ -511,48 +475,42 @@ cdef class Beam:
     def cut(self, Py_ssize_t steps):
         """Forgets so many steps, as the best token has them. Tokens whose words were others there
         are given up."""
-        cdef Py_ssize_t i, arcs = self._arcs_of(steps), merges = self._merges_of(steps)
-        cdef int32_t[:, ::1] path = np.empty((2, len(self._arc_ends)), np.int32)
-        cdef Py_ssize_t first = self._arcs_of(steps - 1)
+        cdef Py_ssize_t i, begin = self._end(steps - 1), end = self._end(steps)
+        cdef int32_t[:, ::1] path = np.empty((2, steps), np.int32)
         cdef uint64_t history
         cdef Py_ssize_t step
-        front = []
-        for i in range(arcs - first):
+        front = [None] * (end - begin)
+        for i in range(end - begin):
+            if i and self._ways[begin + i - 1].more:
+                continue  # no token's first way
             _, place = self.walk(steps, i, path, False)
             history = self._front[place]
             for step in range(steps):
                 if path[0, step] >= 0:
                     history = mixed(history ^ (<uint64_t>path[0, step] + 1))
-            front.append(history)
-        self._settled = front[self._place_at(steps, self.best())]
+            front[i] = history
+        self._settled = front[self._origin(steps, self.best())]
         for i in range(self._count):
-            if front[self._place_at(steps, i)] != self._settled:
+            if front[self._origin(steps, self._tokens[i].place)] != self._settled:
                 self._tokens[i].score = NEVER
         self._front = front
-        memmove(
-            self._arcs, self._arcs + arcs,
-            (self._arcs_of(len(self._arc_ends)) - arcs) * sizeof(Arc),
-        )
-        memmove(
-            self._merges, self._merges + merges,
-            (self._merges_of(len(self._merge_ends)) - merges) * sizeof(Merge),
-        )
-        self._arc_ends = [end - arcs for end in self._arc_ends[steps:]]
-        self._merge_ends = [end - merges for end in self._merge_ends[steps:]]
+        memmove(self._ways, self._ways + end, (self._end(len(self._ends)) - end) * sizeof(Way))
+        self._ends = [later - end for later in self._ends[steps:]]
 
-    cdef Py_ssize_t _place_at(self, Py_ssize_t to_step, Py_ssize_t place) except -1:
+    cdef Py_ssize_t _origin(self, Py_ssize_t to_step, Py_ssize_t place) except -1:
         """Which token behind so many steps this one came from."""
         cdef Py_ssize_t step
-        for step in range(len(self._arc_ends) - 1, to_step - 1, -1):
-            place = self._arcs[self._arcs_of(step) + place].origin
+        for step in range(len(self._ends) - 1, to_step - 1, -1):
+            place = self._ways[self._end(step) + place].origin
         return place
 
-    cdef Py_ssize_t _arcs_of(self, Py_ssize_t steps) except -1:
-        """How many arcs the first so many steps have."""
-        return self._arc_ends[steps - 1] if steps > 0 else 0
+    cdef Py_ssize_t _end(self, Py_ssize_t steps) except -1:
+        """Where the ways of the first so many steps end."""
+        return self._ends[steps - 1] if steps > 0 else 0
 
-    cdef Py_ssize_t _merges_of(self, Py_ssize_t steps) except -1:
-        return self._merge_ends[steps - 1] if steps > 0 else 0
+    cdef Py_ssize_t _places(self, Py_ssize_t steps) except -1:
+        """How many places there are behind so many steps."""
+        return self._end(steps) - self._end(steps - 1) if steps > 0 else len(self._front)
 
     def move_to(self, Contexts contexts):
         """From now on ask these."""

@@ -108,7 +108,9 @@ class Stream:
 
     def next_chunk(self) -> tuple[RecognizerState, Samples]:
         """What `Recognizer.step` is to be given; `hear` wants what it returns."""
-        chunk, self._waiting = np.split(self._waiting, [self.recognizer.chunk_samples])
+        chunk, rest = np.split(self._waiting, [self.recognizer.chunk_samples])
+        # A view would keep all that was pushed at once in memory until the next push.
+        self._waiting = rest if len(rest) >= self.recognizer.chunk_samples else rest.copy()
         return self._state, chunk
 
     def hear(self, state: RecognizerState, heard: Heard) -> list[Partial]:
