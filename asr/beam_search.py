@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import chain
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -20,8 +21,9 @@ from asr.custom_words import CustomWord
 from asr.decoding import BLANK_ID, Clock
 from asr.engine import Emitted
 from asr.errors import ConfigError
+from asr.known_words import know_words
 from asr.language_model import LanguageModel, WordModel
-from asr.pronunciation import Lexicon
+from asr.pronunciation import Lexicon, read_lexicon
 from asr.rescoring import Rescorer
 from asr.search import Hypothesis, Search
 from asr.text import phone_ids
@@ -99,20 +101,6 @@ class SearchWords:
         return replace(self, phrases=phrases, custom=trie)
 
 
-def search_words(lexicon: Lexicon, language_model: LanguageModel) -> SearchWords:
-    """The words of a lexicon (half a second for 116,000 words)."""
-    vocabulary = list(lexicon)
-    model = language_model.for_words(vocabulary)
-    entries = [
-        (bytes(phone_ids(phones)), number)
-        for number, sounds in enumerate(lexicon.values())
-        for phones in sounds
-    ]
-    sounds, numbers = zip(*entries)
-    places = np.array(numbers)
-    return SearchWords(model, vocabulary, make_trie(sounds, places, model.alone()[places]))
-
-
 def phrase_trie(phrases: Mapping[int, CustomWord], log10: Sequence[float]) -> Trie:
     """The trie of custom words by number, each as likely whatever was said before."""
     entries = [
@@ -136,7 +124,7 @@ class BeamDecoder:
 
     def __init__(
         self,
-        lexicon: Lexicon,
+        lexicon: Lexicon | Path,
         language_model: LanguageModel,
         clock: Clock,
         settings: BeamSettings = BeamSettings(),
@@ -146,14 +134,23 @@ class BeamDecoder:
     ) -> None:
         """
         Args:
+            lexicon: or its file, which is read when somebody asks how words sound.
             clock: of the acoustic model's steps.
             custom: words besides the lexicon's, or likelier than the language model has them.
             calibration: of the words' confidences.
             rescorer: judges the readings of an utterance that has ended once more.
         """
-        self.lexicon, self.clock, self.settings = lexicon, clock, settings
+        self._lexicon, self.clock, self.settings = lexicon, clock, settings
         self.calibration, self.rescorer = calibration, rescorer
-        self.words = search_words(lexicon, language_model).and_custom(custom)
+        known = know_words(lexicon, language_model)
+        self.words = SearchWords(known.model, known.vocabulary, known.trie).and_custom(custom)
+
+    @cached_property
+    def lexicon(self) -> Lexicon:
+        """How the words sound."""
+        if isinstance(self._lexicon, Path):
+            return read_lexicon(self._lexicon)
+        return self._lexicon
 
     def with_custom_words(self, custom: Sequence[CustomWord]) -> BeamDecoder:
         """The same decoder with these custom words in place of its own; what they do not touch is

@@ -39,8 +39,13 @@ class LanguageModel:
                 f"{path}: not a KenLM binary (version 5); make one with KenLM's build_binary"
             )
 
-    def for_words(self, vocabulary: Sequence[str]) -> NumberedWords:
+    def for_words(
+        self, vocabulary: Sequence[str], in_trie: np.ndarray | None = None
+    ) -> NumberedWords:
         """The language model of words by numbers, which are their places in the vocabulary.
+
+        Args:
+            in_trie: the words' numbers in the file, when they are known (`NumberedWords.in_trie`).
 
         Raises:
             ModelError: the file is truncated, KenLM cannot use it, or it knows none of the words.
@@ -51,7 +56,7 @@ class LanguageModel:
                 f"{self.path}: knows none of the lexicon's words ({vocabulary[0]} is the first); a "
                 "language model is made of lower-case words, a to z and apostrophe"
             )
-        return NumberedWords(model, self.trie, vocabulary)
+        return NumberedWords(model, self.trie, vocabulary, in_trie)
 
     @cached_property
     def trie(self) -> KenlmTrie | None:
@@ -96,9 +101,15 @@ class WordModel(Protocol):
 class NumberedWords:
     """An n-gram model of words by numbers. Its states are what it remembers of the words before."""
 
-    def __init__(self, model: kenlm.Model, trie: KenlmTrie | None, words: Sequence[str]) -> None:
+    def __init__(
+        self,
+        model: kenlm.Model,
+        trie: KenlmTrie | None,
+        words: Sequence[str],
+        in_trie: np.ndarray | None = None,
+    ) -> None:
         self._model, self._words = model, words
-        self._trie = trie
+        self._trie, self._in_trie = trie, in_trie
         self._contexts: Contexts | None = None
 
     def begin(self) -> kenlm.State:
@@ -125,7 +136,7 @@ class NumberedWords:
     def alone(self) -> np.ndarray:
         """log10 of each word's probability when nothing is known of what was said before."""
         if self._trie is not None:
-            of_trie: np.ndarray = self._trie.unigrams["probability"][self._numbers_in_trie]
+            of_trie: np.ndarray = self._trie.unigrams["probability"][self.in_trie]
             return of_trie
         nothing, after, score = self.nothing(), kenlm.State(), self._model.BaseScore
         return np.array([score(nothing, word, after) for word in self._words], np.float32)
@@ -139,11 +150,14 @@ class NumberedWords:
     def _new_contexts(self) -> Contexts:
         if self._trie is None:
             return Contexts(self)
-        number_of = self._trie.number_of
-        return TrieContexts(self._trie, self._numbers_in_trie, number_of[BEGIN], number_of[END])
+        begin, end = map(self._trie.words.index, (BEGIN, END))
+        return TrieContexts(self._trie, self.in_trie, begin, end)
 
     @cached_property
-    def _numbers_in_trie(self) -> np.ndarray:
+    def in_trie(self) -> np.ndarray:
+        """int32 [words]: the number that the file's trie has for each; it must have one."""
         assert self._trie
+        if self._in_trie is not None:
+            return self._in_trie
         number_of = self._trie.number_of
         return np.array([number_of.get(word, UNKNOWN) for word in self._words], np.int32)

@@ -67,6 +67,16 @@ def read_lexicon(path: str | os.PathLike[str], words: int | None = None) -> Lexi
     return lexicon
 
 
+def lexicon_bytes(path: str | os.PathLike[str]) -> bytes:
+    """A lexicon's file as it is; raises ModelError when it cannot be read."""
+    try:
+        return Path(path).read_bytes()
+    except FileNotFoundError:
+        raise ModelError(f"{path}: no such file") from None
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read as text ({error})") from None
+
+
 def write_lexicon(lexicon: Lexicon, path: str | os.PathLike[str]) -> None:
     """Write a lexicon file, compressed when its name ends in .xz."""
     text = "".join(

@@ -155,22 +155,22 @@ class Recognizer:
         if decoder == "greedy":
             return cls(network, GreedyDecoder(clock), folder.name)
         pronouncer = folder / "pronouncer.onnx"
-        known_words = read_lexicon(lexicon or folder / "lexicon.txt.xz")
-        beam: Decoder
+        lexicon = Path(lexicon or folder / "lexicon.txt.xz")
         if grammar is not None:
-            phrases = read_grammar(grammar, known_words, pronouncer)
-            beam = GrammarDecoder(phrases, clock, beam_settings)
-        else:
-            beam = BeamDecoder(
-                known_words,
-                LanguageModel(language_model or folder / "language_model.bin"),
-                clock,
-                beam_settings,
-                custom_words(words, known_words, pronouncer),
-                read_calibration(config),
-                Rescorer(LstmLanguageModel(rescore), known_words) if rescore else None,
-            )
-        return cls(network, beam, folder.name, pronouncer, alternatives)
+            phrases = read_grammar(grammar, read_lexicon(lexicon), pronouncer)
+            closed = GrammarDecoder(phrases, clock, beam_settings)
+            return cls(network, closed, folder.name, pronouncer, alternatives)
+        beam = BeamDecoder(
+            lexicon,
+            LanguageModel(language_model or folder / "language_model.bin"),
+            clock,
+            beam_settings,
+            calibration=read_calibration(config),
+        )
+        if rescore:
+            beam.rescorer = Rescorer(LstmLanguageModel(rescore), beam.words.vocabulary)
+        recognizer = cls(network, beam, folder.name, pronouncer, alternatives)
+        return recognizer.with_words(words) if words else recognizer
 
     def with_words(self, words: Iterable[str] | os.PathLike[str]) -> Recognizer:
         """A recogniser that also knows these custom words, in place of any that this one knows. It

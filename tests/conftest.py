@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +20,10 @@ from training.lstm_language_model import train_language_model
 
 DEMO = BUNDLED_MODEL / "demo.flac"
 SHARED = Path(__file__).parents[2] / "shared"
+
+# What tests keep is not for the user's own folder; commands that they start find it too.
+_CACHE = tempfile.TemporaryDirectory(prefix="rill-tests-")
+os.environ["XDG_CACHE_HOME"] = _CACHE.name
 
 settings.register_profile("rill", deadline=None, max_examples=25, derandomize=True)
 settings.load_profile("rill")
