@@ -21,7 +21,8 @@ from asr.model_config import BUNDLED_MODEL
 from asr.trie import Trie
 from tests.conftest import DEMO, SHARED
 
-LINES = lzma.open(BUNDLED_MODEL / "lexicon.txt.xz", "rt").read().splitlines()[:300]
+LEXICON = (BUNDLED_MODEL / "lexicon.txt.xz").read_bytes()
+LINES = lzma.decompress(LEXICON).decode().splitlines()[:300]
 
 
 @pytest.fixture
