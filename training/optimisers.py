@@ -7,14 +7,13 @@ from torch import nn
 from torch.optim import Optimizer
 
 from training.config import TrainConfig
+from training.muon import Muon
 
 
 def optimisers(student: nn.Module, config: TrainConfig) -> list[Optimizer]:
     """The optimisers of a run; each weight belongs to one of them.
 
-    Muon (Jordan et al. 2024; torch.optim.Muon) makes the singular values of a matrix' momentum
-    alike before it is added. Its step is scaled to the length that AdamW's would have
-    ("match_rms_adamw": Liu et al. 2025, arXiv 2502.16982), so that one learning rate serves both.
+    Both have the same learning rate.
     """
     matrices: list[nn.Parameter] = []
     others: list[nn.Parameter] = []
@@ -27,12 +26,5 @@ def optimisers(student: nn.Module, config: TrainConfig) -> list[Optimizer]:
         )
     ]
     if matrices:
-        made.append(
-            torch.optim.Muon(
-                matrices,
-                config.learning_rate,
-                weight_decay=config.weight_decay,
-                adjust_lr_fn="match_rms_adamw",
-            )
-        )
+        made.append(Muon(matrices, config.learning_rate, config.weight_decay))
     return made
