@@ -77,7 +77,7 @@ SurenessOption = Annotated[
     typer.Option(
         min=0,
         max=1,
-        help="Streaming: how sure the network must be of its phones around a word, 0.38 if not "
+        help="Streaming: how sure the network must be of its phones around a word, 0.35 if not "
         "given; 0 lets noise say words.",
     ),
 ]

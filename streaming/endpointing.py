@@ -26,7 +26,7 @@ class EndpointRules:
     longest_utterance: float = 20.0  # from here on any short pause ends it
     short_pause: float = 0.2
     longest_without_pause: float = 30.0  # from here on it is cut where it stands
-    least_sureness: float = 0.38
+    least_sureness: float = 0.35
 
 
 def endpoint_rules(**wanted: float | None) -> EndpointRules:
