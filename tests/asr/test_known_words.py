@@ -94,6 +94,7 @@ def test_a_damaged_file_is_made_anew(cache: Path, lexicon: Path) -> None:
     path.unlink()
     path.mkdir()
     assert same(made, know_words(lexicon, model()))
+    assert list(cache.iterdir()) == [path], "what could not be put in its place is left behind"
 
 
 def test_where_nothing_can_be_written_nothing_is_kept(cache: Path, lexicon: Path) -> None:
