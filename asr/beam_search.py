@@ -42,6 +42,7 @@ BOUNDS = {
     "beam_tokens": (1, math.inf),
     "token_margin": (0, math.inf),
     "beam_threshold": (0, math.inf),
+    "lm_weight": (0, math.inf),
     "rescore_share": (0, 1),
 }
 WHOLE = ("beam", "beam_tokens")

@@ -5,7 +5,7 @@ quantize.hh; K. Heafield, "KenLM: faster and smaller language model queries", 20
 backwards: below a word are those that stand before it. An entry is packed into bits: word, back-off
 weight and probability (numbers of a table, or floats), and where its own entries begin.
 
-asr/contexts.pyx looks n-grams up in it, training/ngrams.py reads all of them.
+asr/kenlm_contexts.pyx looks n-grams up in it, training/ngrams.py reads all of them.
 """
 
 from __future__ import annotations

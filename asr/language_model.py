@@ -11,8 +11,9 @@ from typing import Any, Protocol
 import kenlm
 import numpy as np
 
-from asr.contexts import Contexts, TrieContexts
+from asr.contexts import Contexts
 from asr.errors import ModelError
+from asr.kenlm_contexts import Bounds, TrieContexts
 from asr.kenlm_trie import KenlmTrie, map_kenlm_trie
 
 BEGIN, END = "<s>", "</s>"  # KenLM's words for the begin and the end of an utterance
@@ -151,7 +152,11 @@ class NumberedWords:
         if self._trie is None:
             return Contexts(self)
         begin, end = map(self._trie.words.index, (BEGIN, END))
-        return TrieContexts(self._trie, self.in_trie, begin, end)
+        return TrieContexts(self._trie, self.in_trie, self._bounds, begin, end)
+
+    @cached_property
+    def _bounds(self) -> Bounds:
+        return Bounds(len(self._words))
 
     @cached_property
     def in_trie(self) -> np.ndarray:

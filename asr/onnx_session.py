@@ -20,7 +20,7 @@ def open_session(path: Path, threads: int, remedy: str) -> Any:
         ModelError: onnxruntime or the file is missing, or the file is damaged.
     """
     try:
-        import onnxruntime
+        onnxruntime = import_onnxruntime()
     except ImportError as error:
         raise ModelError(f"{path} needs onnxruntime ({error}): pip install onnxruntime") from None
     if not path.is_file():
@@ -36,6 +36,15 @@ def open_session(path: Path, threads: int, remedy: str) -> Any:
     except Exception as error:  # onnxruntime's own exceptions share no base but this
         reason = str(error).splitlines()[0]
         raise ModelError(f"{path}: damaged ({reason}). {remedy}") from None
+
+
+def import_onnxruntime() -> Any:
+    """The library. Left to itself it numbers the machine, in the user's cache folder, and tells its
+    makers what it runs; whoever wants that can set the variable to 0."""
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # it looks only when it is imported
+    import onnxruntime
+
+    return onnxruntime
 
 
 def default_threads() -> int:

@@ -272,7 +272,7 @@ cdef class Beam:
         cdef int32_t node = ROOT if token.node == ROOT else token.node - nodes.begin
         cdef int32_t child, w
         cdef int phone
-        cdef double score, behind = 0.0 if node == ROOT else nodes.ahead[node]
+        cdef double log10, score, behind = 0.0 if node == ROOT else nodes.ahead[node]
         cdef Token moved
         cdef Answer* answer
         for child in range(nodes.first_child[node], nodes.first_child[node + 1]):
@@ -299,6 +299,9 @@ cdef class Beam:
                     moved.score = score + self._lm_weight * nodes.log10[w]
                     moved.context = self._nothing
                 else:
+                    log10 = self._contexts.most(token.context, moved.word)
+                    if score + self._lm_weight * log10 < bench.floor:
+                        continue  # nineteen of twenty are not worth asking
                     answer = self._contexts.answer(token.context, moved.word)
                     moved.score = score + self._lm_weight * answer.log10
                     moved.context = answer.context

@@ -24,7 +24,8 @@ def sureness(emission: Emitted) -> np.ndarray:
     """Of each step the probability of its likeliest phone, 0 where it is no speech: [steps]."""
     probability = np.exp(emission.phones[0])
     speech = probability[:, BLANK_ID] < SPEECH_PROBABILITY
-    return np.where(speech, np.delete(probability, BLANK_ID, axis=1).max(axis=1, initial=0), 0.0)
+    probability[:, BLANK_ID] = 0
+    return np.where(speech, probability.max(axis=1, initial=0), 0.0)
 
 
 def believed(
@@ -36,8 +37,8 @@ def believed(
         words: with times since the first step.
         sure: [steps], as of `sureness`.
     """
-    sums = np.append(0.0, np.cumsum(sure))
-    counts = np.append(0, np.cumsum(sure > 0))
+    sums, counts = np.cumsum([sure, sure > 0], axis=1).tolist()
+    sums, counts = [0.0, *sums], [0.0, *counts]
     kept = []
     for word in words:
         begin = max(0, round((word.start - AROUND_SECONDS) / step_seconds))

@@ -94,7 +94,7 @@ class Utterance:
     def news(self) -> list[Partial]:
         """The words so far, if they are others than before; sets `ends`, and `reading` when the
         second pass is due."""
-        words = self._in_recording(self._believed(self._decoding.words(), self._sure))
+        words = self._believed(self._decoding.words(), self._sure)
         silence_seconds = self.silent_steps * self._step_seconds
         ahead_seconds = self._recognizer.ahead_steps * self._step_seconds
         self.ends = endpoint(
@@ -109,8 +109,8 @@ class Utterance:
             self.read(len(self.frames), self._decoding.steps)
         if self.ends != "none" or [w.word for w in words] == [w.word for w in self.shown]:
             return []
-        self.shown = words
-        return [Partial(words)]
+        self.shown = self._in_recording(words)
+        return [Partial(self.shown)]
 
     def read(self, frames: int, steps: int) -> None:
         """Let the second pass read so much of it; `reading.work` does it."""

@@ -270,6 +270,20 @@ def test_help_is_quick_and_imports_no_torch() -> None:
     assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
 
 
+def test_hearing_a_recording_leaves_nothing_of_others_in_the_users_folders(tmp_path: Path) -> None:
+    folders = {"HOME": tmp_path, "XDG_CACHE_HOME": tmp_path / "cache"}
+    # Where tests run by themselves, ONNX Runtime may keep still of its own accord.
+    ours = {name: value for name, value in os.environ.items() if name not in ("CI", "TF_BUILD")}
+    result = subprocess.run(
+        [sys.executable, "-m", "asr.cli", "transcribe", str(DEMO)],
+        env=ours | {name: str(folder) for name, folder in folders.items()},
+        capture_output=True,
+    )
+    assert result.returncode == 0
+    left = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert [path.parent for path in left] == [tmp_path / "cache" / "rill"]
+
+
 def test_hearing_a_recording_needs_no_torch() -> None:
     code = (
         "import sys\n"

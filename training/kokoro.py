@@ -15,6 +15,7 @@ import numpy as np
 
 from asr.audio import SAMPLE_RATE, Samples
 from asr.errors import DataError
+from asr.onnx_session import import_onnxruntime
 from training import vocoder
 
 STYLE_WIDTH = 256  # of a voice; the second half's is the first 128 of it
@@ -35,8 +36,8 @@ class Kokoro:
     def __init__(self, weights: str | Path) -> None:
         """Raises DataError when the file is not Kokoro's or a library is missing."""
         try:
+            onnxruntime = import_onnxruntime()
             import onnx
-            import onnxruntime
             from kokoro_onnx.tokenizer import Tokenizer
         except ImportError as error:
             raise DataError(

@@ -7,16 +7,20 @@ import lzma
 import math
 import sys
 from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
-from unittest.mock import patch
+from unittest.mock import Mock, patch
 
 import numpy as np
 import pytest
-from asr.contexts import Contexts, TrieContexts
+from asr.contexts import Contexts
+from asr.kenlm_contexts import TrieContexts
 from asr.token_passing import Beam
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from asr import Recognizer
+from asr.audio import read_audio
 from asr.beam_search import BeamSettings, SearchWords
 from asr.language_model import LanguageModel
 from asr.model_config import BUNDLED_MODEL
@@ -172,16 +176,36 @@ def test_a_trie_says_what_kenlm_says(name: str) -> None:
     assert isinstance(fast, TrieContexts)
     number_of = {word: number for number, word in enumerate(trie_words)}
     random, unknown = np.random.default_rng(1), len(trie_words)
+    most: list[float] = []
     for line in _sentences():
         at_fast = at_slow = 0
         for word in line.split():
             number = number_of.get(word, unknown)
             if random.random() < 0.2:
                 number = int(random.integers(unknown))
-            at_fast, by_trie = fast.score(at_fast, number)
+            before = at_fast
+            at_fast, by_trie = fast.score(before, number)
             at_slow, by_kenlm = slow.score(at_slow, number)
             assert by_trie == by_kenlm, (line, word)
+            most.append(fast.most(before, number))
+            assert most[-1] > by_trie - 1e-5, (line, word)
         assert fast.end(at_fast) == slow.end(at_slow)
+    assert np.mean(np.array(most) < -2) > 0.3, "what is known of the most says little"
+
+
+def test_words_that_are_not_worth_asking_are_no_loss() -> None:
+    recognizer = Recognizer.load(threads=1)
+    heard = recognizer.emission(read_audio(BUNDLED_MODEL / "demo.flac"), "streaming")
+    words = recognizer.decoder.words
+    found = []
+    for contexts in (words.language_model.contexts(), Contexts(words.language_model)):
+        model = Mock(contexts=lambda contexts=contexts: contexts)
+        search = Search(replace(words, language_model=model), recognizer.decoder.settings)
+        search.push(heard.phones[0])
+        found.append(search.readings())
+    ours, others = found
+    assert [one.numbers for one in ours] == [one.numbers for one in others]
+    assert [one.score for one in ours] == pytest.approx([one.score for one in others], abs=1e-4)
 
 
 def _sentences() -> list[str]:
