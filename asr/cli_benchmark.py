@@ -81,6 +81,9 @@ def load(
         str | None, typer.Option(envvar="RILL_TOKEN", help="That the server wants.")
     ] = None,
     chunk_ms: ChunkOption = None,
+    second_pass: Annotated[
+        bool, typer.Option(help="Read each utterance again, in both directions, when it has ended.")
+    ] = True,
     model: Model = None,
     json_file: JsonFile = None,
 ) -> None:
@@ -97,10 +100,10 @@ def load(
     recognizer = in_chunks(load_recognizer(model, threads=1), chunk_ms)
     if server:
         figures = measure_socket_load(
-            place, recognizer, server, token, streams, seconds, cores, say
+            place, recognizer, server, token, streams, seconds, cores, second_pass, say
         )
     else:
-        figures = measure_load(place, recognizer, streams, seconds, cores, say)
+        figures = measure_load(place, recognizer, streams, seconds, cores, second_pass, say)
     _write(figures, json_file)
 
 

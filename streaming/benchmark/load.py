@@ -76,6 +76,7 @@ def measure_load(
     streams: str,
     seconds: float,
     cores: int,
+    second_pass: bool,
     report: Callable[[str], None],
 ) -> dict[str, Any]:
     """Report voices in step, and each number of voices in real time; all of it as JSON.
@@ -85,6 +86,7 @@ def measure_load(
         streams: numbers of voices, as "1,10,50".
         seconds: of real time for each of them.
         cores: that this process keeps to, with a thread on each.
+        second_pass: of every voice.
 
     Raises:
         ConfigError, AudioError: what cannot be honoured.
@@ -96,18 +98,22 @@ def measure_load(
     report(
         f"{len(recordings)} recordings, {sum(map(len, recordings)) / SAMPLE_RATE:.0f} s; "
         f"{cores} core{'s' * (cores > 1)}; chunks of "
-        f"{1000 * recognizer.chunk_samples / SAMPLE_RATE:.0f} ms; {recognizer.engine.description}"
+        f"{1000 * recognizer.chunk_samples / SAMPLE_RATE:.0f} ms; "
+        f"{'two passes' if second_pass else 'one pass'}; {recognizer.engine.description}"
     )
     in_step = []
     for count in IN_STEP:
-        in_step.append(voices_in_step(recognizer, recordings, count, seconds))
+        in_step.append(voices_in_step(recognizer, recordings, count, seconds, second_pass))
         report(in_step[-1].line())
     curve = []
     for count in counts:
-        curve.append(voices_in_real_time(recognizer, recordings, count, seconds, cores))
+        curve.append(
+            voices_in_real_time(recognizer, recordings, count, seconds, cores, second_pass)
+        )
         report(curve[-1].line())
     return {
         "cores": cores,
+        "second_pass": second_pass,
         "in_step": [asdict(one) for one in in_step],
         "real_time": [asdict(one) for one in curve],
     }
@@ -119,11 +125,16 @@ def voices_in_real_time(
     streams: int,
     seconds: float,
     workers: int,
+    second_pass: bool,
 ) -> Load:
     """Delays and CPU time while so many voices speak."""
     turns = Turns(workers)
     voices = [
-        _Voice(turns, Stream(recognizer), spoken_pieces(recordings, first))
+        _Voice(
+            turns,
+            Stream(recognizer, second_pass=second_pass),
+            spoken_pieces(recordings, first),
+        )
         for first in range(streams)
     ]
     began = time.monotonic()
@@ -156,7 +167,11 @@ def voices_in_real_time(
 
 
 def voices_in_step(
-    recognizer: Recognizer, recordings: Sequence[Samples], streams: int, seconds: float
+    recognizer: Recognizer,
+    recordings: Sequence[Samples],
+    streams: int,
+    seconds: float,
+    second_pass: bool,
 ) -> InStep:
     """CPU time of so many streams that hear `seconds` of sound each, chunk by chunk."""
     chunk_seconds = recognizer.chunk_samples / SAMPLE_RATE
@@ -164,7 +179,7 @@ def voices_in_step(
     voices = [
         list(islice(spoken_pieces(recordings, k, chunk_seconds), chunks)) for k in range(streams)
     ]
-    heard_by = [Stream(recognizer) for _ in voices]
+    heard_by = [Stream(recognizer, second_pass=second_pass) for _ in voices]
     began = time.process_time()
     for pieces in zip(*voices):
         push_in_step(heard_by, pieces)

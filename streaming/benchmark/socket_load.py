@@ -70,6 +70,7 @@ def measure_socket_load(
     streams: str,
     seconds: float,
     cores: int,
+    second_pass: bool,
     report: Callable[[str], None],
 ) -> dict[str, Any]:
     """Report each number of clients; all of it as JSON.
@@ -81,6 +82,7 @@ def measure_socket_load(
         streams: numbers of clients, as "1,10,50".
         seconds: that each speaks.
         cores: that this process, with all clients, keeps to.
+        second_pass: that the clients ask for.
 
     Raises:
         ConfigError, AudioError: what cannot be honoured; no such server, or it refuses.
@@ -89,7 +91,7 @@ def measure_socket_load(
     address = socket_address(server)
     keep_to(cores)
     recordings = said_in(source)
-    voices = [_Voice(recognizer, recordings, k, seconds) for k in range(max(counts))]
+    voices = [_Voice(recognizer, recordings, k, seconds, second_pass) for k in range(max(counts))]
     curve = []
     for count in counts:
         curve.append(asyncio.run(_speak_at_once(address, token, voices[:count])))
@@ -110,14 +112,20 @@ class _Voice:
     """What it says, and what a stream tells of it alone."""
 
     def __init__(
-        self, recognizer: Recognizer, recordings: Sequence[Samples], number: int, seconds: float
+        self,
+        recognizer: Recognizer,
+        recordings: Sequence[Samples],
+        number: int,
+        seconds: float,
+        second_pass: bool,
     ) -> None:
         said = islice(spoken_pieces(recordings, number), max(1, round(seconds / PIECE_SECONDS)))
         self.pieces = [(piece * 32767).astype("<i2") for piece in said]
+        self.start = START | {"second_pass": second_pass}
         self.chunk_ms = 1000 * recognizer.chunk_samples / SAMPLE_RATE
         self.alone: list[Message] = []
         self.answers: list[int] = []  # for each of these, with which piece it came
-        stream = Stream(recognizer, name=f"voice {number}")
+        stream = Stream(recognizer, name=f"voice {number}", second_pass=second_pass)
         for place, piece in enumerate(self.pieces):
             for event in stream.push(piece):
                 self.alone.append(event_record(event))
@@ -141,7 +149,7 @@ class _Client:
         from websockets.exceptions import ConnectionClosed
 
         with suppress(ConnectionClosed):  # by a server that refuses: it has said why
-            await self.socket.send(json.dumps(START))
+            await self.socket.send(json.dumps(self.voice.start))
         ready = _message(await self.socket.recv())
         if ready["chunk_ms"] != self.voice.chunk_ms:
             raise ConfigError(

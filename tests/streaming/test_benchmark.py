@@ -110,13 +110,16 @@ def test_the_command(tmp_path: Path) -> None:
     assert "cold start" in result.stdout and "rill full" in result.stdout
 
 
-def test_it_reports_what_a_core_carries(tmp_path: Path) -> None:
-    options = ["--streams", "1,3", "--seconds", 1, "--chunk-ms", 320]
+@pytest.mark.parametrize("passes", ["--second-pass", "--no-second-pass"])
+def test_it_reports_what_a_core_carries(tmp_path: Path, passes: str) -> None:
+    options = ["--streams", "1,3", "--seconds", 1, "--chunk-ms", 320, passes]
     result = rill("load", *options, "--json", tmp_path / "load.json")
     assert result.returncode == 0, result.stderr
     figures = json.loads((tmp_path / "load.json").read_text())
     assert [one["streams"] for one in figures["real_time"]] == [1, 3]
-    assert "chunks of 320 ms" in result.stdout
+    assert figures["second_pass"] is (passes == "--second-pass")
+    said = "two passes" if figures["second_pass"] else "one pass"
+    assert f"chunks of 320 ms; {said}" in result.stdout
     for one in figures["real_time"]:
         assert 0 < one["delay_ms_median"] <= one["delay_ms_p95"] <= one["delay_ms_worst"]
         assert one["cores_used"] == pytest.approx(one["streams"] * one["real_time_factor"])

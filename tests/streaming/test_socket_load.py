@@ -31,9 +31,12 @@ def load(server: str, *options: str, token: str = TOKEN) -> tuple[int, str]:
     return result.exit_code, result.output + str(result.exception or "")
 
 
-def test_every_client_is_told_what_a_stream_alone_tells(server: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("passes", ["--second-pass", "--no-second-pass"])
+def test_every_client_is_told_what_a_stream_alone_tells(
+    server: str, tmp_path: Path, passes: str
+) -> None:
     file = tmp_path / "figures.json"
-    code, said = load(f"http://{server}/", "--streams", "1,3", "--json", str(file))
+    code, said = load(f"http://{server}/", "--streams", "1,3", passes, "--json", str(file))
     assert code == 0, said
     assert "1 client: delay median" in said and "3 of 3 told as a stream alone" in said
     figures = json.loads(file.read_text())
