@@ -29,7 +29,7 @@ from asr.search import Hypothesis, Search
 from asr.text import phone_ids
 from asr.token_passing import MOST_BEAM
 from asr.transcript import Alternative, Word
-from asr.trie import Trie, make_trie
+from asr.trie import Trie, word_trie
 
 DECIMALS = 6
 LEAST_LOG = math.log(1e-4)  # of a phone's probability
@@ -104,13 +104,11 @@ class SearchWords:
 
 def phrase_trie(phrases: Mapping[int, CustomWord], log10: Sequence[float]) -> Trie:
     """The trie of custom words by number, each as likely whatever was said before."""
-    entries = [
-        (bytes(phone_ids(chain(*phones))), number, likely)
-        for (number, word), likely in zip(phrases.items(), log10)
-        for phones in word.pronunciations
-    ]
-    sounds, numbers, of_each = zip(*entries)
-    return make_trie(sounds, np.array(numbers), np.array(of_each, np.float32), steady=True)
+    sounds = {
+        number: [chain(*phones) for phones in word.pronunciations]
+        for number, word in phrases.items()
+    }
+    return word_trie(sounds, log10, steady=True)
 
 
 class _Told(NamedTuple):

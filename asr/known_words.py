@@ -23,8 +23,8 @@ import asr.trie
 from asr.kenlm_trie import KenlmTrie
 from asr.language_model import LanguageModel, NumberedWords
 from asr.pronunciation import Lexicon, lexicon_bytes, read_lexicon
-from asr.text import PHONE_TOKENS, phone_ids
-from asr.trie import Trie, make_trie
+from asr.text import PHONE_TOKENS
+from asr.trie import Trie, word_trie
 
 FORMAT = "1"  # of the files; another one when what is in them changes
 MOST_KEPT = 8  # files, about 6 MB each
@@ -62,14 +62,8 @@ def know_words(lexicon: Lexicon | Path, language_model: LanguageModel) -> KnownW
 def _made(lexicon: Lexicon, language_model: LanguageModel) -> KnownWords:
     vocabulary = list(lexicon)
     model = language_model.for_words(vocabulary)
-    entries = [
-        (bytes(phone_ids(phones)), number)
-        for number, sounds in enumerate(lexicon.values())
-        for phones in sounds
-    ]
-    sounds, numbers = zip(*entries)
-    places = np.array(numbers)
-    return KnownWords(vocabulary, model, make_trie(sounds, places, model.alone()[places]))
+    sounds = dict(enumerate(lexicon.values()))
+    return KnownWords(vocabulary, model, word_trie(sounds, model.alone().tolist()))
 
 
 def _key(lexicon: Path, trie: KenlmTrie) -> str:

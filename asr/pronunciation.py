@@ -15,7 +15,8 @@ from __future__ import annotations
 import lzma
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from asr.errors import ModelError
@@ -69,12 +70,8 @@ def read_lexicon(path: str | os.PathLike[str], words: int | None = None) -> Lexi
 
 def lexicon_bytes(path: str | os.PathLike[str]) -> bytes:
     """A lexicon's file as it is; raises ModelError when it cannot be read."""
-    try:
+    with _told(path):
         return Path(path).read_bytes()
-    except FileNotFoundError:
-        raise ModelError(f"{path}: no such file") from None
-    except OSError as error:
-        raise ModelError(f"{path}: cannot be read as text ({error})") from None
 
 
 def write_lexicon(lexicon: Lexicon, path: str | os.PathLike[str]) -> None:
@@ -130,9 +127,15 @@ def _possessive_ending(phones: Pronunciation) -> Pronunciation:
 
 def _lines(path: str | os.PathLike[str]) -> Iterable[str]:
     opener = lzma.open if str(path).endswith(".xz") else open
+    with _told(path), opener(path, "rt", encoding="utf-8") as file:
+        yield from file
+
+
+@contextmanager
+def _told(path: str | os.PathLike[str]) -> Iterator[None]:
+    """What is wrong with a file, as a ModelError."""
     try:
-        with opener(path, "rt", encoding="utf-8") as file:
-            yield from file
+        yield
     except FileNotFoundError:
         raise ModelError(f"{path}: no such file") from None
     except (OSError, UnicodeDecodeError, lzma.LZMAError, EOFError) as error:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+
+from asr.text import phone_ids
 
 # By so much a word that goes on is less likely than the best that it may become (log10). Or both
 # would have the same score where one has just been said, and chance would say which of them a full
@@ -29,6 +31,23 @@ class Trie:
     ahead: np.ndarray  # float32 [nodes]: log10 of the likeliest word that a node may become
     log10: np.ndarray  # float32: of the probabilities of `words`
     steady: bool  # they are so whatever was said before, and tell nothing of what is said after
+
+
+def word_trie(
+    sounds: Mapping[int, Iterable[Iterable[str]]], log10: Iterable[float], steady: bool = False
+) -> Trie:
+    """A trie of words by number, each with its pronunciations in phones.
+
+    Args:
+        log10: of each word's probability, in the same order; the rest as in `make_trie`.
+    """
+    entries = [
+        (bytes(phone_ids(phones)), number, likely)
+        for (number, variants), likely in zip(sounds.items(), log10)
+        for phones in variants
+    ]
+    said, numbers, of_each = zip(*entries)
+    return make_trie(said, np.array(numbers), np.array(of_each, np.float32), steady)
 
 
 def make_trie(
