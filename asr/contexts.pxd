@@ -14,6 +14,7 @@ cdef class Contexts:
     cdef Answer* _answers
     cdef Py_ssize_t _slots, _filled
     cdef Answer* answer(self, int32_t context, int32_t word) except NULL
+    cdef void expect(self, int32_t word) noexcept
     cpdef double most(self, int32_t context, int32_t word) noexcept
     cdef int look_up(self, int32_t context, int32_t word, Answer* answer) except -1
     cdef Answer* _place(self, int64_t key) noexcept

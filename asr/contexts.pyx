@@ -64,6 +64,9 @@ cdef class Contexts:
         cdef Answer* answer = self.answer(context, word)
         return answer.context, answer.log10
 
+    cdef void expect(self, int32_t word) noexcept:
+        """A word that `most` will soon be asked for."""
+
     cpdef double most(self, int32_t context, int32_t word) noexcept:
         """What log10 of the word's probability is at most."""
         return 0.0

@@ -15,6 +15,9 @@ from libc.string cimport memcmp, memcpy, memset
 
 from asr.contexts cimport Answer, Contexts, mixed
 
+cdef extern from *:
+    void __builtin_prefetch(const void*)
+
 cdef int MOST_ORDER = 6  # KenLM's own limit
 # Of n-grams of two words that end with the same one. A word that has more may be likely anywhere.
 cdef int64_t MOST_LOOKED_AT = 1 << 10
@@ -148,6 +151,10 @@ cdef class TrieContexts(Contexts):
         answer.log10 = self._log10(&self._contexts[context], self._number_of[word], &after)
         answer.context = self._context(&after)
         return 0
+
+    cdef void expect(self, int32_t word) noexcept:
+        """A word that `most` will soon be asked for: its bound is on the way from memory then."""
+        __builtin_prefetch(&self._bounds.of_word[word])
 
     cpdef double most(self, int32_t context, int32_t word) noexcept:
         """What log10 of the word's probability is at most."""

@@ -19,6 +19,10 @@ from asr.contexts cimport Answer, Contexts, mixed
 
 import numpy as np
 
+cdef extern from *:
+    int __builtin_ctzll(uint64_t)
+    int __builtin_popcountll(uint64_t)
+
 cdef int BLANK = 0
 cdef int NO_WORD = -1
 cdef int ROOT = 0
@@ -26,7 +30,7 @@ cdef double NEVER = -1e30
 # Of a merged token's probability: a way that has less is not noted, and what it has is the first's.
 cdef double LEAST_SHARE = 1e-3
 cdef enum:
-    MOST_PHONES = 256
+    MOST_PHONES = 64
     MOST_WAYS = 65_535  # of a step: they have numbers of 16 bits
 MOST_BEAM = MOST_WAYS
 
@@ -54,6 +58,14 @@ cdef struct Way:
     int8_t more  # whether the next one is of the same token
 
 
+cdef struct Completion:
+    double score  # without what the language model says
+    Py_ssize_t token
+    int32_t child  # of the token's node, at which words end
+    int8_t phone
+    int8_t custom  # the node is of the custom words' trie
+
+
 cdef class _Workbench:
     """Memory that a step needs and that nothing is kept in."""
 
@@ -62,6 +74,8 @@ cdef class _Workbench:
     cdef int32_t* heads
     cdef double* scores
     cdef Py_ssize_t count, room, mask
+    cdef Completion* completions
+    cdef Py_ssize_t completed, completions_room
     cdef double floor  # of scores: what is below is not kept
 
     def __cinit__(self):
@@ -69,7 +83,8 @@ cdef class _Workbench:
         self.table = NULL
         self.heads = NULL
         self.scores = NULL
-        self.count = self.room = 0
+        self.completions = NULL
+        self.count = self.room = self.completed = self.completions_room = 0
         self.mask = -1
 
     def __dealloc__(self):
@@ -77,6 +92,17 @@ cdef class _Workbench:
         free(self.table)
         free(self.heads)
         free(self.scores)
+        free(self.completions)
+
+    cdef int complete(self, Completion completion) except -1:
+        if self.completed == self.completions_room:
+            self.completions_room = 2 * self.completions_room + 1024
+            self.completions = <Completion*>_sized(
+                self.completions, self.completions_room * sizeof(Completion)
+            )
+        self.completions[self.completed] = completion
+        self.completed += 1
+        return 0
 
     cdef int make_room(self, Py_ssize_t room) except -1:
         cdef Py_ssize_t slots
@@ -155,13 +181,14 @@ cdef class _Nodes:
     """The nodes of a trie, numbered from `begin` on (but the root, which is 0 in all of them)."""
 
     cdef const int32_t[::1] first_child, first_word, words
-    cdef const int8_t[::1] phone
+    cdef const uint64_t[::1] next_phones
     cdef const float[::1] ahead, log10
     cdef bint steady  # words are as likely as `log10` has it, whatever was said before
     cdef int32_t begin, end
 
     def __init__(self, trie, int32_t begin):
-        self.first_child, self.phone, self.ahead = trie.first_child, trie.phone, trie.ahead
+        self.first_child, self.next_phones = trie.first_child, trie.next_phones
+        self.ahead = trie.ahead
         self.first_word, self.words, self.log10 = trie.first_word, trie.words, trie.log10
         self.steady, self.begin = trie.steady, begin
         self.end = begin + <int32_t>len(trie.phone)
@@ -231,11 +258,11 @@ cdef class Beam:
 
     cdef int _step(self, const float* row, Py_ssize_t phones, _Workbench bench) except -1:
         cdef Py_ssize_t i
-        cdef double least = _least(row, phones, self._beam_tokens, self._margin)
+        cdef uint64_t tried = _likely(row, phones, self._beam_tokens, self._margin)
         cdef double score
         cdef Token moved
         cdef Token* token
-        bench.count, bench.floor = 0, NEVER
+        bench.count, bench.completed, bench.floor = 0, 0, NEVER
         bench.make_room(4096)
         bench.index()
         # What some token has that stays where it is, the best will have at least.
@@ -259,56 +286,80 @@ cdef class Beam:
                 moved.speaks = 1
                 bench.add(&moved)
             if token.node < self._lexicon.end:
-                self._enter(token, row, least, bench, self._lexicon)
+                self._enter(i, row, tried, bench, self._lexicon)
             if self._custom is not None and (token.node == ROOT or token.node >= self._lexicon.end):
-                self._enter(token, row, least, bench, self._custom)
+                self._enter(i, row, tried, bench, self._custom)
+        for i in range(bench.completed):
+            self._complete(&bench.completions[i], bench)
         self._keep(bench)
         return 0
 
     cdef int _enter(
-        self, Token* token, const float* row, double least, _Workbench bench, _Nodes nodes
+        self, Py_ssize_t place, const float* row, uint64_t tried, _Workbench bench, _Nodes nodes
     ) except -1:
-        """The token goes on to the children of its node, and completes words there."""
+        """The token goes on to the children of its node; what words it completes there is noted."""
+        cdef Token* token = &self._tokens[place]
         cdef int32_t node = ROOT if token.node == ROOT else token.node - nodes.begin
         cdef int32_t child, w
+        cdef uint64_t here = nodes.next_phones[node]
         cdef int phone
-        cdef double log10, score, behind = 0.0 if node == ROOT else nodes.ahead[node]
-        cdef Token moved
-        cdef Answer* answer
-        for child in range(nodes.first_child[node], nodes.first_child[node + 1]):
-            phone = nodes.phone[child]
-            if row[phone] < least or (token.speaks and phone == token.last):
-                continue
-            moved = token[0]
-            moved.origin = token.place
-            moved.phone = moved.last = phone
-            moved.speaks = 1
+        cdef double score, behind = 0.0 if node == ROOT else nodes.ahead[node]
+        cdef Token moved = token[0]
+        tried &= here
+        if token.speaks:
+            tried &= ~(<uint64_t>1 << token.last)
+        moved.origin = token.place
+        moved.word = NO_WORD
+        moved.speaks = 1
+        while tried:
+            phone = __builtin_ctzll(tried)
+            tried &= tried - 1
+            child = nodes.first_child[node]
+            child += __builtin_popcountll(here & ((<uint64_t>1 << phone) - 1))
             score = token.score + row[phone] - self._lm_weight * behind
-            if nodes.first_child[child] < nodes.first_child[child + 1]:
-                moved.node, moved.word = child + nodes.begin, NO_WORD
+            if nodes.next_phones[child]:
+                moved.phone = moved.last = phone
+                moved.node = child + nodes.begin
                 moved.score = moved.best_score = score + self._lm_weight * nodes.ahead[child]
                 bench.floor = max(bench.floor, moved.score - self._threshold)
                 bench.add(&moved)
             score += self._word_score
-            if score < bench.floor:
-                continue  # no word's probability is above 1
-            moved.node = ROOT
-            for w in range(nodes.first_word[child], nodes.first_word[child + 1]):
-                moved.word = nodes.words[w]
-                if nodes.steady:
-                    moved.score = score + self._lm_weight * nodes.log10[w]
-                    moved.context = self._nothing
-                else:
-                    log10 = self._contexts.most(token.context, moved.word)
-                    if score + self._lm_weight * log10 < bench.floor:
-                        continue  # nineteen of twenty are not worth asking
-                    answer = self._contexts.answer(token.context, moved.word)
-                    moved.score = score + self._lm_weight * answer.log10
-                    moved.context = answer.context
-                moved.best_score = moved.score
-                moved.history = mixed(token.history ^ (<uint64_t>moved.word + 1))
-                bench.floor = max(bench.floor, moved.score - self._threshold)
-                bench.add(&moved)
+            if score >= bench.floor and nodes.first_word[child] < nodes.first_word[child + 1]:
+                bench.complete(Completion(score, place, child, phone, nodes is self._custom))
+                for w in range(nodes.first_word[child], nodes.first_word[child + 1]):
+                    self._contexts.expect(nodes.words[w])
+        return 0
+
+    cdef int _complete(self, Completion* completion, _Workbench bench) except -1:
+        """The token's words end, each with what the language model says of it."""
+        cdef _Nodes nodes = self._custom if completion.custom else self._lexicon
+        cdef Token* token = &self._tokens[completion.token]
+        cdef int32_t w
+        cdef double log10
+        cdef Token moved = token[0]
+        cdef Answer* answer
+        if completion.score < bench.floor:
+            return 0  # no word's probability is above 1
+        moved.origin = token.place
+        moved.phone = moved.last = completion.phone
+        moved.speaks = 1
+        moved.node = ROOT
+        for w in range(nodes.first_word[completion.child], nodes.first_word[completion.child + 1]):
+            moved.word = nodes.words[w]
+            if nodes.steady:
+                moved.score = completion.score + self._lm_weight * nodes.log10[w]
+                moved.context = self._nothing
+            else:
+                log10 = self._contexts.most(token.context, moved.word)
+                if completion.score + self._lm_weight * log10 < bench.floor:
+                    continue  # nineteen of twenty are not worth asking
+                answer = self._contexts.answer(token.context, moved.word)
+                moved.score = completion.score + self._lm_weight * answer.log10
+                moved.context = answer.context
+            moved.best_score = moved.score
+            moved.history = mixed(token.history ^ (<uint64_t>moved.word + 1))
+            bench.floor = max(bench.floor, moved.score - self._threshold)
+            bench.add(&moved)
         return 0
 
     cdef int _keep(self, _Workbench bench) except -1:
@@ -532,12 +583,15 @@ cdef double _nth_greatest(_Workbench bench, Py_ssize_t count, Py_ssize_t n):
     return np.partition(scores, count - n)[count - n]
 
 
-cdef double _least(const float* row, Py_ssize_t phones, int most, double margin):
-    """What a phone must have to be tried: to be one of the likeliest, near the likeliest one."""
+cdef uint64_t _likely(const float* row, Py_ssize_t phones, int most, double margin):
+    """A bit for each phone that is tried: one of the likeliest, and near the likeliest one."""
     cdef float best[MOST_PHONES]
     cdef Py_ssize_t i, j, count = 0
     cdef float value
-    for i in range(min(phones, MOST_PHONES)):
+    cdef double least
+    cdef uint64_t tried = 0
+    phones, most = min(phones, MOST_PHONES), min(most, MOST_PHONES)
+    for i in range(phones):
         value = row[i]
         if count == most and value <= best[count - 1]:
             continue
@@ -547,7 +601,10 @@ cdef double _least(const float* row, Py_ssize_t phones, int most, double margin)
             j -= 1
         best[j] = value
         count = min(count + 1, most)
-    return max(<double>best[count - 1], <double>best[0] - margin)
+    least = max(<double>best[count - 1], <double>best[0] - margin)
+    for i in range(phones):
+        tried |= <uint64_t>(row[i] >= least) << i
+    return tried
 
 
 cdef inline double _together(double one, double other):

@@ -20,12 +20,13 @@ NEVER_LOG10 = -99.0
 class Trie:
     """Nodes are numbered level by level, so that a node's children are neighbours; 0 is the root.
 
-    Children of node n are `first_child[n]` to `first_child[n + 1]`, the words that it completes
-    `words[first_word[n]]` to `words[first_word[n + 1]]`.
+    Children of node n are `first_child[n]` to `first_child[n + 1]`, in the order of their phones,
+    the words that it completes `words[first_word[n]]` to `words[first_word[n + 1]]`.
     """
 
     first_child: np.ndarray  # int32 [nodes + 1]
     phone: np.ndarray  # int8 [nodes]: that leads to the node
+    next_phones: np.ndarray  # uint64 [nodes]: a bit for each phone that leads on to a child
     first_word: np.ndarray  # int32 [nodes + 1]
     words: np.ndarray  # int32: numbers of words
     ahead: np.ndarray  # float32 [nodes]: log10 of the likeliest word that a node may become
@@ -56,7 +57,7 @@ def make_trie(
     """A trie of pronunciations.
 
     Args:
-        sounds: of each entry its phones, a byte each; none is empty.
+        sounds: of each entry its phones, a byte below 64 each; none is empty.
         numbers: of each entry's word; words may sound alike, and a word in several ways.
         log10: of each entry's probability, when nothing is known of what was said before.
         steady: if something is, all the same.
@@ -91,9 +92,13 @@ def make_trie(
         here = slice(end - nodes, end)
         np.maximum.at(ahead, parent[end - nodes - 1 : end - 1], ahead[here])
         end -= nodes
+    phone = np.concatenate(of_phone)
+    next_phones = np.zeros(count, np.uint64)
+    np.bitwise_or.at(next_phones, parent, np.uint64(1) << phone[1:].astype(np.uint64))
     return Trie(
         first_child.astype(np.int32),
-        np.concatenate(of_phone),
+        phone,
+        next_phones,
         first_word.astype(np.int32),
         numbers[order][by_node].astype(np.int32),
         ahead,

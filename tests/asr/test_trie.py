@@ -40,6 +40,7 @@ def walked(trie: Trie) -> list[tuple[bytes, int]]:
             phones.append(trie.phone[child])
             reach.append(walk(child, sound + bytes([phones[-1]])))
         assert phones == sorted(set(phones)), "one child for a phone"
+        assert int(trie.next_phones[node]) == sum(1 << int(phone) for phone in phones)
         assert not reach or trie.ahead[node] == max(reach)
         return trie.ahead[node]
 
