@@ -1,6 +1,6 @@
 """Beam search over the words of a lexicon, with a language model and custom words.
 
-The search itself is in asr/search.py and asr/token_passing.pyx.
+The search itself is in asr/search.py, and what of it is compiled in asr/token_passing.pyx.
 """
 
 from __future__ import annotations

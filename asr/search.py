@@ -73,7 +73,7 @@ class Search:
             self.steps += len(piece)
             if self.steps == self._settles_at:
                 self._settle()
-                self._settles_at += max(OPEN_STEPS, MOST_STEPS - self._beam.steps)
+                self._settles_at += max(OPEN_STEPS, MOST_STEPS - self._beam.ways.steps)
 
     def best(self) -> np.ndarray:
         """Before the end: the best hypothesis' path, [2, steps], word numbers and phones."""
@@ -95,8 +95,8 @@ class Search:
         return self._beam.scores(True)
 
     def _path(self, place: int) -> np.ndarray:
-        path = np.empty((2, self._beam.steps), np.int32)
-        self._beam.walk(self._beam.steps, place, path, False)
+        path = np.empty((2, self._beam.ways.steps), np.int32)
+        self._beam.ways.walk(self._beam.ways.steps, place, path, False)
         return np.concatenate([self._settled, path], axis=1)
 
     def readings(self) -> list[Hypothesis]:
@@ -118,7 +118,8 @@ class Search:
         They part where a token came to be by several ways. How much of a token is its likeliest one
         is known, so none is walked in vain (A*: Hart, Nilsson and Raphael 1968).
         """
-        steps, beam, order, odds = self._beam.steps, self._beam, count(), self._beam.odds()
+        ways, order = self._beam.ways, count()
+        steps, odds = ways.steps, ways.odds()
         path = np.empty((2, steps), np.int32)
 
         def waiting(score: float, bend: _Bend) -> Any:
@@ -129,20 +130,20 @@ class Search:
         heapq.heapify(heap)
         while heap:
             _, _, score, bend = heapq.heappop(heap)
-            step, place = beam.walk(bend.step, bend.place, path, True)
+            step, place = ways.walk(bend.step, bend.place, path, True)
             if step:
-                for share, origin, word, phone in beam.ways(step, place):
+                for share, origin, word, phone in ways.of(step, place):
                     further = _Bend(step - 1, origin, word, phone, bend)
                     heapq.heappush(heap, waiting(score + share, further))
-            elif beam.agrees(place):
+            elif ways.agrees(place):
                 yield score, self._along(bend)
 
     def _along(self, last: _Bend) -> np.ndarray:
         """The path of a way, [2, steps]."""
-        path = np.empty((2, self._beam.steps), np.int32)
+        path = np.empty((2, self._beam.ways.steps), np.int32)
         bend: _Bend | None = last
         while bend:
-            self._beam.walk(bend.step, bend.place, path, True)
+            self._beam.ways.walk(bend.step, bend.place, path, True)
             if bend.later:
                 path[:, bend.step] = bend.word, bend.phone
             bend = bend.later
@@ -159,13 +160,13 @@ class Search:
         shares = self._shares(self._beam.scores(False), path[0, settled:], ends.tolist())
         self._settled_shares |= {settled + place: share for place, share in shares.items()}
         self._settled = path[:, : settled + taken]
-        self._beam.cut(taken)
+        self._beam.settle(taken)
 
     def _shares(
         self, scores: np.ndarray, labels: np.ndarray, places: Sequence[int]
     ) -> dict[int, float]:
         weights = np.exp(scores - scores.max())
-        steps, words, shares = self._beam.word_shares(weights / weights.sum())
+        steps, words, shares = self._beam.ways.word_shares(weights / weights.sum())
         found = {}
         for place in places:
             near = (abs(steps - place) <= NEAR_STEPS) & (words == labels[place])
