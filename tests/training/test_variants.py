@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from training.batches import Batches
 from training.config import AugmentationConfig, BatchConfig, VariantConfig, changes
 from training.corpora import find_corpus
 from training.feature_cache import FeatureCache, write_feature_cache
-from training.variants import vary, write_variants
+from training.variants import _invented_rooms, vary, write_variants
 
 NOTHING = {
     f"{name}_share": 0.0 for name in ("room", "noise", "clip", "resample", "telephone", "codec")
@@ -66,6 +67,14 @@ def test_a_change_delays_nothing_and_keeps_the_length(
 def test_without_any_share_nothing_changes(speech: Samples) -> None:
     unchanged = vary(speech, VariantConfig(**NOTHING), np.random.default_rng(0))
     np.testing.assert_array_equal(unchanged, speech)
+
+
+def test_the_same_rooms_are_invented_every_time() -> None:
+    with patch("training.variants.ROOMS", 3):
+        first, again = (_invented_rooms.__wrapped__(0.4) for _ in range(2))
+    assert len(first) == 3
+    for one, other in zip(first, again, strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_a_rooms_impulse_response_can_be_given(tmp_path: Path, speech: Samples) -> None:
