@@ -25,11 +25,18 @@ class Reading:
     """The words of an utterance, told by both directions of the network."""
 
     def __init__(
-        self, recognizer: Recognizer, frames: np.ndarray, steps: int, least_sureness: float
+        self,
+        recognizer: Recognizer,
+        before: np.ndarray,
+        frames: np.ndarray,
+        steps: int,
+        least_sureness: float,
     ) -> None:
         """A reading that has not begun.
 
         Args:
+            before: [frames, mels], whole steps that came before the utterance. It may begin with a
+                word, and the network hears words better that do not begin at once.
             frames: [frames, mels] of the utterance, and some that come after: the look-ahead.
             steps: of the network that belong to the utterance.
             least_sureness: of words that are told (streaming/evidence.py).
@@ -37,7 +44,8 @@ class Reading:
         self.frames, self.steps = frames, steps
         self.words: list[Word] = []  # with times since the first step, when it is done
         self.done = False
-        self._recognizer, self._least_sureness = recognizer, least_sureness
+        self._recognizer, self._before = recognizer, before
+        self._least_sureness = least_sureness
         self._decoding = recognizer.decoder.begin()
         self._pieces = self._read()
 
@@ -51,7 +59,9 @@ class Reading:
 
     def _read(self) -> Iterator[None]:
         engine = self._recognizer.engine
-        emission = engine.read(self.frames)
+        heard = engine.read(np.concatenate([self._before, self.frames]))
+        steps_before = len(self._before) // engine.config.frames_per_step
+        emission = Emission(*(part[:, steps_before:] for part in heard))
         yield
         for begin in range(0, self.steps, STEPS_AT_ONCE):
             steps = slice(begin, min(begin + STEPS_AT_ONCE, self.steps))

@@ -15,7 +15,7 @@ from asr.errors import ModelError
 from asr.recognizer import Recognizer, RecognizerState
 from streaming.endpointing import EndpointRules
 
-STATE_VERSION = 5
+STATE_VERSION = 6
 PLAIN = (
     "first_step",
     "silent_steps",
@@ -37,6 +37,7 @@ def pack_state(state: dict[str, Any], recognizer: Recognizer) -> bytes:
         "waiting": state["waiting"],
         "samples": carried.samples,
         "utterance": state["frames"],
+        "before": state["before"],
         "frames": carried.acoustic.frames,
     }
     for number, block in enumerate(carried.acoustic.blocks):
@@ -80,6 +81,7 @@ def unpack_state(data: bytes, recognizer: Recognizer) -> dict[str, Any]:
             "reading": _reading(plain["reading"]),
             "waiting": arrays["waiting"],
             "frames": arrays["utterance"],
+            "before": arrays["before"],
             "carried": RecognizerState(arrays["samples"], AcousticState(arrays["frames"], blocks)),
             "emissions": [
                 Emission(*(arrays[f"emission.{number}.{name}"] for name in Emission._fields))

@@ -164,6 +164,7 @@ class Stream:
                 "waiting": self._waiting,
                 "carried": self._state,
                 "frames": self._utterance.frames,
+                "before": self._utterance.before,
                 "emissions": self._utterance.emissions,
                 "first_step": self._utterance.first_step,
                 "silent_steps": self._utterance.silent_steps,
@@ -196,7 +197,9 @@ class Stream:
         stream._resampler = Resampler.from_state(state["resampler"], stream.name)
         stream._waiting = state["waiting"]
         stream._state = state["carried"]
-        utterance = Utterance(recognizer, rules, second_pass, state["first_step"], state["frames"])
+        utterance = Utterance(
+            recognizer, rules, second_pass, state["first_step"], state["frames"], state["before"]
+        )
         for emission in state["emissions"]:
             utterance.hear(Heard(state["frames"][:0], emission))
         utterance.silent_steps = state["silent_steps"]

@@ -15,6 +15,8 @@ from streaming.endpointing import Endpoint, EndpointRules, endpoint, reading_is_
 from streaming.evidence import believed, sureness
 from streaming.reading import Reading
 
+STEPS_BEFORE = 12  # an utterance, 480 ms, that the second pass hears too
+
 
 @dataclass(frozen=True)
 class Partial:
@@ -46,6 +48,7 @@ class Utterance:
         second_pass: bool,
         first_step: int = 0,
         frames: np.ndarray | None = None,
+        before: np.ndarray | None = None,
     ) -> None:
         """An utterance of which nothing was heard.
 
@@ -53,12 +56,15 @@ class Utterance:
             second_pass: read it again when it has ended, in both directions.
             first_step: of the network, counted from the begin of the stream.
             frames: [frames, mels] of it that came before its first step did.
+            before: [frames, mels] of whole steps that came before it, for the second pass.
         """
         self._recognizer, self._rules, self._second_pass = recognizer, rules, second_pass
         self._step_seconds = recognizer.engine.config.step_ms / 1000
         self.first_step = first_step
         # Of this utterance, and some that come after.
-        self._frames = [np.zeros((0, MEL_BANDS), np.float32) if frames is None else frames]
+        nothing = np.zeros((0, MEL_BANDS), np.float32)
+        self._frames = [nothing if frames is None else frames]
+        self.before = nothing if before is None else before
         self.emissions: list[Emitted] = []  # from which the decoding can be made again
         self._decoding = recognizer.decoder.begin()
         self._sure: list[np.ndarray] = []  # of its steps, streaming/evidence.py
@@ -115,7 +121,7 @@ class Utterance:
     def read(self, frames: int, steps: int) -> None:
         """Let the second pass read so much of it; `reading.work` does it."""
         least = self._rules.least_sureness
-        self.reading = Reading(self._recognizer, self.frames[:frames], steps, least)
+        self.reading = Reading(self._recognizer, self.before, self.frames[:frames], steps, least)
 
     @property
     def begun(self) -> tuple[int, int] | None:
@@ -144,10 +150,16 @@ class Utterance:
 
     def next(self) -> Utterance:
         """The one that begins where this ends, with the frames heard that belong to it."""
-        steps = self._decoding.steps
-        frames = self.frames[steps * self._recognizer.engine.config.frames_per_step :]
+        steps, per_step = self._decoding.steps, self._recognizer.engine.config.frames_per_step
+        mine, frames = np.split(self.frames, [steps * per_step])
+        before = np.concatenate([self.before, mine])[-STEPS_BEFORE * per_step :]
         return Utterance(
-            self._recognizer, self._rules, self._second_pass, self.first_step + steps, frames
+            self._recognizer,
+            self._rules,
+            self._second_pass,
+            self.first_step + steps,
+            frames.copy(),
+            before.copy(),
         )
 
     def _alternatives(self) -> tuple[Alternative, ...]:
