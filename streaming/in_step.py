@@ -77,8 +77,12 @@ class Turns:
         self._changed = threading.Condition()
         self._closed = False
         self._worked = worked
-        for number in range(workers):
-            threading.Thread(target=self._work, name=f"turns-{number}", daemon=True).start()
+        self._threads = [
+            threading.Thread(target=self._work, name=f"turns-{number}", daemon=True)
+            for number in range(workers)
+        ]
+        for thread in self._threads:
+            thread.start()
 
     def push(self, stream: Stream, samples: np.ndarray) -> Future[list[Partial]]:
         """`Stream.push`; the next call for this stream only when this one is answered. Samples that
@@ -99,13 +103,17 @@ class Turns:
         return self._ask(_Job(stream, pieces=([f] if f else [] for f in stream.finishing())))
 
     def close(self) -> None:
-        """No more work is begun; who waits gets a CancelledError."""
+        """No more work is begun; who waits gets a CancelledError. A turn that has begun is waited
+        for: a process that ends within one, in the network's own code, would be aborted."""
         with self._changed:
             self._closed = True
             waiting, self._waiting = self._waiting, deque()
             self._changed.notify_all()
         for job in waiting:
             job.answer.set_exception(CancelledError())
+        for thread in self._threads:
+            if thread is not threading.current_thread():
+                thread.join()
 
     def _ask(self, job: _Job) -> Future[list[Partial]]:
         job.answer.set_running_or_notify_cancel()  # whoever asks cannot take it back
@@ -167,5 +175,8 @@ class Turns:
             job.answer.set_result(job.told)
             return
         with self._changed:
-            self._waiting.append(job)
-            self._changed.notify()
+            if not self._closed:
+                self._waiting.append(job)
+                self._changed.notify()
+                return
+        job.answer.set_exception(CancelledError())

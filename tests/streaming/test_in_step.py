@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from concurrent.futures import CancelledError, wait
 
 import numpy as np
@@ -157,3 +158,15 @@ def test_who_waits_when_it_closes_is_told(recognizer: Recognizer) -> None:
     for answer in (waiting, turns.finish(Stream(recognizer))):
         with pytest.raises(CancelledError):
             answer.result(timeout=5)
+
+
+def test_closed_turns_leave_no_thread_that_a_process_could_end_within(
+    recognizer: Recognizer, speech: Samples
+) -> None:
+    before = set(threading.enumerate())
+    turns = Turns(2)
+    waiting = [turns.push(Stream(recognizer), speech) for _ in range(3)]
+    turns.close()
+    assert set(threading.enumerate()) <= before
+    for answer in waiting:  # heard, or told that nobody hears any more
+        assert answer.done()
