@@ -3,8 +3,8 @@
 """What a KenLM trie says of words after what was said before: to the last bit what KenLM says.
 
 Most words that a search comes upon are far too unlikely where it does. So for each word that was
-asked for once it is known what its probability can be at most: 95 of 100 need not be looked up,
-and the searches say the same (docs/architecture.md, "The beam search").
+asked for once it is known what its probability can be at most: five of six need not be looked
+up, and the searches say the same (docs/architecture.md, "The beam search").
 """
 
 from cpython.bytes cimport PyBytes_FromStringAndSize

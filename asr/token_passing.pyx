@@ -193,7 +193,7 @@ cdef class Beam:
             else:
                 log10 = self._contexts.most(token.context, moved.word)
                 if completion.score + self._lm_weight * log10 < candidates.floor:
-                    continue  # nineteen of twenty are not worth asking
+                    continue  # five of six are not worth asking
                 answer = self._contexts.answer(token.context, moved.word)
                 moved.score = completion.score + self._lm_weight * answer.log10
                 moved.context = answer.context
