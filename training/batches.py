@@ -19,8 +19,10 @@ from asr.errors import ConfigError
 from asr.features import ENERGY_FLOOR, HOP_MS, MEL_BANDS
 from asr.pronunciation import Lexicon
 from asr.text import PHONE_TOKENS
+from training.conditions import in_condition
 from training.config import AugmentationConfig, BatchConfig
 from training.feature_cache import FeatureCache
+from training.noise_bank import NoiseBank
 from training.phone_crf import PhoneTrigram
 from training.targets import target_ids
 from training.teaching import Teaching
@@ -81,6 +83,8 @@ class Batches:
         self._shares = np.array([share * shares.get(u.speaker, 1.0) for u in cache.utterances])
         self.cache, self.teaching = cache, teaching
         self.sizes, self.augmentation, self.seed = sizes, augmentation, seed
+        conditions = augmentation.conditions if augmentation else None
+        self._noise = NoiseBank(conditions.noise) if conditions and conditions.noise else None
         self._targets = [target_ids(utterance.text, lexicon) for utterance in cache.utterances]
         self.without_phones = sum(not phones for phones, _ in self._targets)
 
@@ -157,10 +161,20 @@ class Batches:
         )
 
     def _frames(self, index: int, random: np.random.Generator) -> np.ndarray:
-        """Clean, or now and then a variant."""
-        if self.augmentation and random.random() < self.augmentation.variant_share:
-            return self.cache.variant(index, int(random.integers(self.cache.copies)))
-        return self.cache.frames(index)
+        """Clean, or now and then a variant, in a condition of its own."""
+        if not self.augmentation:
+            return self.cache.frames(index)
+        if random.random() < self.augmentation.variant_share:
+            frames = self.cache.variant(index, int(random.integers(self.cache.copies)))
+        else:
+            frames = self.cache.frames(index)
+        conditions = self.augmentation.conditions
+        if conditions and random.random() >= self.augmentation.clean_share:
+            frames = in_condition(frames, conditions, self._noise, self._any_voice, random)
+        return frames
+
+    def _any_voice(self, random: np.random.Generator) -> np.ndarray:
+        return self.cache.frames(int(random.integers(len(self.cache))))
 
 
 def stretch(rows: Tensor, length: float) -> Tensor:
