@@ -27,10 +27,10 @@ HINT = (
     "or recordings with a .txt beside each"
 )
 # Texts that lie beside recordings and are of none.
-_ABOUT = frozenset(
-    "about authors books changelog changes chapters contents copying info licence license metadata "
-    "notes notice readme sources speakers".split()
-)
+_ABOUT = {
+    "about", "authors", "books", "changelog", "changes", "chapters", "contents", "copying", "info",
+    "licence", "license", "metadata", "notes", "notice", "readme", "sources", "speakers",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)

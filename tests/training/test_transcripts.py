@@ -1,4 +1,4 @@
-"""Transcripts as people bring them: encodings, tags, columns; used rightly, or left out and named."""
+"""Transcripts as people bring them: used rightly, or left out and named."""
 
 from __future__ import annotations
 
