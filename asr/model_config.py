@@ -46,7 +46,10 @@ def read_model_config(folder: str | os.PathLike[str]) -> dict[str, Any]:
         )
     if config.get("phones") != list(PHONE_TOKENS) or config.get("letters") != list(LETTER_TOKENS):
         raise ModelError(f"{path}: its phones or letters are not those of this Rill")
-    return config
+    for section in ("decoding", "confidence"):
+        if not isinstance(config.get(section, {}), dict):
+            raise ModelError(f"{path}: {section} is not a section of settings")
+    return dict(config)
 
 
 def check_parts(folder: Path, parts: Mapping[str, str]) -> None:
