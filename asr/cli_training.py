@@ -121,6 +121,11 @@ def train(
         return
     model = run(settings, say)
     say(f"model: {model}")
+    say(
+        f"to hear with it: rill transcribe RECORDING --model {model} --lm LM.bin --lexicon "
+        "LEXICON.txt (or those two in its folder as language_model.bin and lexicon.txt.xz), or "
+        "--decoder greedy, which needs neither"
+    )
 
 
 def export(

@@ -39,7 +39,13 @@ from asr.features import log_mel, log_mel_step
 from asr.grammar import GrammarDecoder, read_grammar
 from asr.language_model import LanguageModel
 from asr.lstm_language_model import LstmLanguageModel
-from asr.model_config import BUNDLED_MODEL, read_model_config
+from asr.model_config import (
+    BUNDLED_MODEL,
+    LANGUAGE_MODEL,
+    LEXICON,
+    check_parts,
+    read_model_config,
+)
 from asr.pauses import cut_at_pauses
 from asr.pronunciation import read_lexicon
 from asr.rescoring import Rescorer
@@ -155,14 +161,17 @@ class Recognizer:
         if decoder == "greedy":
             return cls(network, GreedyDecoder(clock), folder.name)
         pronouncer = folder / "pronouncer.onnx"
-        lexicon = Path(lexicon or folder / "lexicon.txt.xz")
+        given = {LANGUAGE_MODEL: language_model or grammar is not None, LEXICON: lexicon}
+        options = {LANGUAGE_MODEL: "--lm FILE", LEXICON: "--lexicon FILE"}
+        check_parts(folder, {name: how for name, how in options.items() if not given[name]})
+        lexicon = Path(lexicon or folder / LEXICON)
         if grammar is not None:
             phrases = read_grammar(grammar, read_lexicon(lexicon), pronouncer)
             closed = GrammarDecoder(phrases, clock, beam_settings)
             return cls(network, closed, folder.name, pronouncer, alternatives)
         beam = BeamDecoder(
             lexicon,
-            LanguageModel(language_model or folder / "language_model.bin"),
+            LanguageModel(language_model or folder / LANGUAGE_MODEL),
             clock,
             beam_settings,
             calibration=read_calibration(config),

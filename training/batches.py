@@ -217,18 +217,42 @@ def augment(
         )
     frames = frames.clamp(min=SILENCE)
     fill = frames.mean(dim=(0, 1))
-    for row in range(batch):
-        length = int(lengths[row])
-        for _ in range(config.band_masks):
-            width = int(random.integers(0, config.band_mask_width + 1))
-            first = int(random.integers(0, MEL_BANDS - width + 1))
-            frames[row, :length, first : first + width] = fill[first : first + width]
-        for _ in range(math.ceil(length * HOP_MS / 1000 * config.time_masks_per_second)):
-            width = int(random.integers(0, min(config.time_mask_frames, length) + 1))
-            first = int(random.integers(0, length - width + 1))
-            frames[row, first : first + width] = fill
-        frames[row, length:] = SILENCE
-    return frames
+    frames = torch.where(_masks(lengths, frames.shape[1], config, random), fill, frames)
+    padding = torch.arange(frames.shape[1]) >= lengths[:, None]
+    return frames.masked_fill(padding[:, :, None], SILENCE)
+
+
+def _masks(
+    lengths: Tensor, frames: int, config: AugmentationConfig, random: np.random.Generator
+) -> Tensor:
+    """[batch, frames, mels] what SpecAugment (Park et al. 2019) hides: some bands in all frames,
+    and all bands in some frames, of which a longer recording loses more."""
+    heard = lengths.numpy()[:, None]
+    bands = _spans(
+        np.full((len(heard), config.band_masks), config.band_mask_width), MEL_BANDS, random
+    )
+    most = np.minimum(config.time_mask_frames, heard)
+    counts = np.ceil(heard * HOP_MS / 1000 * config.time_masks_per_second)
+    used = np.arange(int(counts.max())) < counts  # [batch, masks]
+    times = _spans(np.where(used, most, 0), heard, random)
+    in_bands = _within(*bands, MEL_BANDS)
+    in_times = _within(*times, frames)
+    return in_bands[:, None, :] | in_times[:, :, None]
+
+
+def _spans(
+    most: np.ndarray, length: int | np.ndarray, random: np.random.Generator
+) -> tuple[Tensor, Tensor]:
+    """Where spans begin and end, [batch, spans] each: 0 to `most` long, anywhere in `length`."""
+    widths = random.integers(0, most + 1)
+    first = random.integers(0, length - widths + 1)
+    return torch.from_numpy(first), torch.from_numpy(first + widths)
+
+
+def _within(first: Tensor, end: Tensor, size: int) -> Tensor:
+    """[batch, size] true in any of a row's spans."""
+    places = torch.arange(size)[:, None]
+    return ((places >= first[:, None]) & (places < end[:, None])).any(-1)
 
 
 def _with_noise(

@@ -163,6 +163,8 @@ class TrainConfig(_Strict):
     devices: int = Field(1, ge=1)  # processes of one machine, each with a GPU where there are any
     nodes: int = Field(1, ge=1)  # machines
     threads: int = Field(1, ge=1)  # of each process; two beside other work are slower than one
+    # Processes beside each that make its next batches; 0: it makes them itself, between updates.
+    loader_workers: int = Field(1, ge=0, le=64)
     seed: int = 1
 
 
