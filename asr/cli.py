@@ -150,6 +150,30 @@ def serve(
     streams_per_client: Annotated[
         int, typer.Option(min=1, help="Of these, from one address.")
     ] = 10,
+    allow_origin: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ORIGIN",
+            help="Of pages that may listen, besides this server's: https://rill.example.com. "
+            "Several times for several; * for all.",
+        ),
+    ] = None,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="By which the server goes, besides localhost and addresses in numbers.",
+        ),
+    ] = None,
+    trusted_proxy: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ADDRESS", help="Or network, whose X-Forwarded-For is believed: 127.0.0.1."
+        ),
+    ] = None,
+    upload_seconds: Annotated[
+        float, typer.Option(min=1, help="Of sound that one upload may have.")
+    ] = 3 * 3600.0,
     wyoming: Annotated[
         str | None,
         typer.Option(help="Also speak Wyoming (Home Assistant) there: tcp://127.0.0.1:10300."),
@@ -167,10 +191,13 @@ def serve(
 ) -> None:
     """Recognise over the network: WebSockets (Rill's and Vosk's), OpenAI's API, Wyoming, a page."""
     from asr.onnx_session import default_threads
+    from streaming.server.access import Access, proxies
     from streaming.server.app import create_app
     from streaming.server.app import run as run_server
     from streaming.server.limits import Limits
 
+    access = Access.of(token, allow_origin or (), allow_host or ())
+    trusted = proxies(trusted_proxy or ())
     at = None
     if wyoming:
         from streaming.server.wyoming import parse_address
@@ -187,9 +214,16 @@ def serve(
     if (host not in LOOPBACK or (at and at[0] not in LOOPBACK)) and not token:
         there = wyoming if host in LOOPBACK else host
         typer.echo(f"rill: anyone who reaches {there} can use this server; see --token", err=True)
-    limits = Limits(streams=streams, streams_per_client=streams_per_client)
-    served = create_app(recognizer, limits, token, workers or default_threads())
-    run_server(served, host, port, lambda at: typer.echo(f"listening at {at}", err=True), at)
+    limits = Limits(
+        streams=streams, streams_per_client=streams_per_client, upload_seconds=upload_seconds
+    )
+    workers = workers or default_threads()
+    served = create_app(recognizer, limits, workers=workers, access=access)
+
+    def ready(address: str) -> None:
+        typer.echo(f"listening at {address}", err=True)
+
+    run_server(served, host, port, ready, at, trusted)
 
 
 @app.command()

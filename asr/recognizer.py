@@ -34,7 +34,7 @@ from asr.engine import (
     join,
     load_engine,
 )
-from asr.errors import AudioError, ConfigError
+from asr.errors import AudioError, ConfigError, RecognitionError, RillError
 from asr.features import log_mel, log_mel_step
 from asr.grammar import GrammarDecoder, read_grammar
 from asr.language_model import LanguageModel
@@ -233,11 +233,21 @@ class Recognizer:
         return self.transcribe_blocks(blocks)
 
     def transcribe_blocks(self, blocks: Iterable[Samples]) -> Transcript:
-        """The same for float32 [samples] at 16 kHz that come one after another."""
+        """The same for float32 [samples] at 16 kHz that come one after another.
+
+        Raises:
+            RecognitionError: a fault of Rill; `transcript` of it holds what was heard before.
+        """
         segments, samples_heard = [], 0
         damage: list[AudioError] = []
         for begins, samples in cut_at_pauses(readable_part(blocks, damage)):
-            segments.append(self._transcribe_piece(samples, begins / SAMPLE_RATE))
+            try:
+                segments.append(self._transcribe_piece(samples, begins / SAMPLE_RATE))
+            except Exception as error:
+                told = error if isinstance(error, RillError) else RecognitionError.of(error)
+                if segments:  # what was recognised before it is not lost
+                    told.transcript = heard_in(segments, begins / SAMPLE_RATE, [])
+                raise told from told.__cause__
             samples_heard = begins + len(samples)
         return heard_in(segments, samples_heard / SAMPLE_RATE, damage)
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import IO, Literal
 
 from asr.audio import SAMPLE_RATE, SOUND_SUFFIXES, Samples, read_blocks
-from asr.errors import AudioError, ConfigError, RillError
+from asr.errors import AudioError, ConfigError, RecognitionError, RillError
 from asr.manifest import is_manifest, read_manifest
 from asr.transcript import Transcript, to_json, to_srt, to_text, to_vtt
 
@@ -91,7 +91,9 @@ def hear_all(
         if isinstance(found, Transcript):
             yield Outcome(source, found, None)
         else:
-            yield Outcome(source, getattr(found, "transcript", None), str(found))
+            # Others name the source themselves.
+            name = f"{source}: " if isinstance(found, RecognitionError) else ""
+            yield Outcome(source, found.transcript, f"{name}{found}")
 
 
 def each_alone(
@@ -101,8 +103,8 @@ def each_alone(
     for blocks in recordings:
         try:
             found: Transcript | RillError = read(blocks)
-        except (AudioError, ConfigError) as error:
-            found = error
+        except Exception as error:  # the recordings after it are read all the same
+            found = error if isinstance(error, RillError) else RecognitionError.of(error)
         yield found
 
 
