@@ -270,7 +270,8 @@ def _check_path(path: Path, name: str) -> None:
 
 def _check_complete(source: Any, sound: soundfile.SoundFile, frames_read: int, name: str) -> None:
     """Tell what ended before its own header or container says; libsndfile often does not."""
-    if frames_read < sound.frames < 2**40:
+    is_told = sound.format not in ("MP3", "MPEG") or _mp3_tells_its_length(source)
+    if frames_read < sound.frames < 2**40 and is_told:
         raise AudioError(
             f"{name}: truncated: its header promises {sound.frames / sound.samplerate:.1f} s, "
             f"it holds {frames_read / sound.samplerate:.1f} s. Copy it again from its source"
@@ -286,6 +287,22 @@ def _check_complete(source: Any, sound: soundfile.SoundFile, frames_read: int, n
         raise AudioError(
             f"{name}: truncated: its last Ogg page is missing or cut. Copy it again from its source"
         )
+
+
+def _mp3_tells_its_length(source: str | os.PathLike[str] | IO[bytes]) -> bool:
+    """Whether the first frame of an MP3 is a Xing, Info or VBRI frame, which counts the frames.
+    Without one libsndfile estimates the length from the size of the file and the first bit rate."""
+    if isinstance(source, str | os.PathLike):
+        with open(source, "rb") as file:
+            return _mp3_tells_its_length(file)
+    source.seek(0)
+    begin = source.read(10)
+    while begin[:3] == b"ID3" and len(begin) == 10:  # ID3v2: 10 bytes, then 4 times 7 bits of size
+        size = begin[6] << 21 | begin[7] << 14 | begin[8] << 7 | begin[9]
+        source.seek(size, os.SEEK_CUR)
+        begin = source.read(10)
+    frame = begin + source.read(200)
+    return any(tag in frame for tag in (b"Xing", b"Info", b"VBRI"))
 
 
 def _tail(source: str | os.PathLike[str] | IO[bytes]) -> bytes:
