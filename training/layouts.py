@@ -121,7 +121,11 @@ def _recordings(folder: Path) -> dict[str, Path]:
     """The sound files of a folder by their names without extension."""
     if not folder.is_dir():
         return {}
-    return {p.stem: p for p in sorted(folder.iterdir()) if p.suffix.lower() in SOUND_SUFFIXES}
+    return {
+        p.stem: p
+        for p in sorted(folder.iterdir())
+        if p.suffix.lower() in SOUND_SUFFIXES and not p.name.startswith("._")  # AppleDouble
+    }
 
 
 def _text(path: Path) -> str:
