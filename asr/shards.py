@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from asr.audio import duration_seconds
+from asr.audio import estimated_seconds
 from asr.errors import AudioError, ConfigError
 
 PLAN = "plan.jsonl"
@@ -143,7 +143,7 @@ def cut_into_shards(sources: list[str], first_number: int = 0) -> list[Shard]:
 def _seconds(source: str) -> float:
     """As the header tells; none of what is told to be no sound when its turn comes."""
     try:
-        seconds = duration_seconds(source)
+        seconds = estimated_seconds(source)
     except AudioError:
         return 0.0
     return seconds if seconds < _NO_LENGTH_SECONDS else 0.0
