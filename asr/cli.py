@@ -186,7 +186,8 @@ def serve(
     engine: EngineOption = None,
     chunk_ms: ChunkOption = None,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Threads that recognise; one a core if not given.")
+        int | None,
+        typer.Option(min=1, max=1024, help="Threads that recognise; one a core if not given."),
     ] = None,
 ) -> None:
     """Recognise over the network: WebSockets (Rill's and Vosk's), OpenAI's API, Wyoming, a page."""
@@ -262,7 +263,10 @@ def main() -> None:
         sys.exit(2)
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EIO):
-            raise
+            if error.filename is None:
+                raise
+            print(f"rill: {os.fsdecode(error.filename)}: {error.strerror}", file=sys.stderr)
+            sys.exit(2)
         # Python would try once more to write what is left in it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         print(f"rill: the output cannot be written: {error.strerror}", file=sys.stderr)

@@ -71,7 +71,9 @@ def tune_decoder(
     rescore: RescoreFile = None,
     mode: Annotated[Mode, typer.Option()] = Mode.streaming,
     every: Annotated[int, typer.Option(min=1, help="Take every so many-th utterance.")] = 1,
-    processes: Annotated[int, typer.Option(min=1, help="Decode in so many processes.")] = 2,
+    processes: Annotated[
+        int, typer.Option(min=1, max=1024, help="Decode in so many processes.")
+    ] = 2,
     save: Annotated[
         bool, typer.Option(help="Write the best settings into the model's config.json.")
     ] = True,

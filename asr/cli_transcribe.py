@@ -143,7 +143,9 @@ def transcribe(
     ] = 1,
     processes: Annotated[
         int | None,
-        typer.Option(min=1, help="Recordings that are read at once; one a core if not given."),
+        typer.Option(
+            min=1, max=1024, help="Recordings that are read at once; one a core if not given."
+        ),
     ] = None,
     cluster: Annotated[
         str | None,
