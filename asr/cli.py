@@ -114,11 +114,11 @@ def listen(
     from streaming.endpointing import endpoint_rules
     from streaming.listening import listen as listen_until
     from streaming.listening import stopped_by_signals
-    from streaming.microphone import choose_device, default_device, input_devices
+    from streaming.microphone import choose_device, default_device, some_input_devices
 
     if list_devices:
-        default = default_device()
-        for found in input_devices():
+        devices, default = some_input_devices(), default_device()
+        for found in devices:
             typer.echo(found.line(found == default))
         return
     if alternatives and format is not LiveFormat.json:

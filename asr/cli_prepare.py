@@ -79,6 +79,23 @@ def prepare_variants(
         typer.echo(f"{unread} recordings could not be read again and stay as they are", err=True)
 
 
+@prepare_app.command("noise")
+def prepare_noise(
+    recordings: Annotated[
+        list[str], typer.Argument(help="Recordings of noise, or folders of them.")
+    ],
+    output: Annotated[Path, typer.Argument(help="Folder to write their features to.")],
+) -> None:
+    """Keep the features of noise, which training adds to speech (augmentation.conditions)."""
+    from training.noise_bank import NoiseBank, write_noise_bank
+
+    left_out = write_noise_bank(recordings, output)
+    noise = NoiseBank(output)
+    typer.echo(f"{output}: {len(noise)} recordings of noise, {noise.seconds / 60:.0f} minutes")
+    for name, reason in left_out:
+        typer.echo(f"left out: {name}: {reason}", err=True)
+
+
 @prepare_app.command("synthetic")
 def prepare_synthetic(
     texts: Annotated[list[Path], typer.Argument(help="Sentences, one a line, plain or .xz.")],

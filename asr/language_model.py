@@ -132,7 +132,7 @@ class NumberedWords:
 
     def end(self, state: kenlm.State) -> float:
         """log10 of the probability that the utterance ends there."""
-        return self._model.BaseScore(state, END, kenlm.State())
+        return float(self._model.BaseScore(state, END, kenlm.State()))
 
     def alone(self) -> np.ndarray:
         """log10 of each word's probability when nothing is known of what was said before."""

@@ -34,6 +34,8 @@ def pack_state(state: dict[str, Any], recognizer: Recognizer) -> bytes:
     emissions: list[Emitted] = state["emissions"]
     arrays: dict[str, np.ndarray] = {
         "history": state["resampler"]["history"],
+        "channel_block": state["resampler"]["channel_block"],
+        "offset_block": state["offset"]["offset_block"],
         "waiting": state["waiting"],
         "samples": carried.samples,
         "utterance": state["frames"],
@@ -47,7 +49,8 @@ def pack_state(state: dict[str, Any], recognizer: Recognizer) -> bytes:
     plain = {
         "version": STATE_VERSION,
         "model": recognizer.engine.fingerprint,
-        "resampler": {k: v for k, v in state["resampler"].items() if k != "history"},
+        "resampler": {k: v for k, v in state["resampler"].items() if k not in arrays},
+        "offset": {k: v for k, v in state["offset"].items() if k not in arrays},
         **{key: state[key] for key in PLAIN},
     }
     contiguous = {name: np.ascontiguousarray(value) for name, value in arrays.items()}
@@ -76,7 +79,10 @@ def unpack_state(data: bytes, recognizer: Recognizer) -> dict[str, Any]:
         )
         count = sum(name.startswith("emission.") for name in arrays) // len(Emission._fields)
         return plain | {
-            "resampler": plain["resampler"] | {"history": arrays["history"]},
+            "resampler": plain["resampler"]
+            | {"history": arrays["history"], "channel_block": arrays.get("channel_block")},
+            # A stream that an older Rill saved has none.
+            "offset": plain.get("offset", {}) | {"offset_block": arrays.get("offset_block")},
             "rules": EndpointRules(**plain["rules"]),
             "reading": _reading(plain["reading"]),
             "waiting": arrays["waiting"],

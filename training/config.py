@@ -48,15 +48,54 @@ class VariantConfig(_Strict):
     room_folder: str | None = None  # impulse responses to take instead of invented rooms
     noise_folder: str | None = None
     noise_share: float = Field(0.5, ge=0, le=1)
-    noise_snr_db: tuple[float, float] = (5.0, 25.0)
+    noise_snr_db: tuple[float, float] = (5.0, 25.0)  # of noise and of babble
+    babble_folder: str | None = None  # recordings of the voices
+    babble_share: float = Field(0.0, ge=0, le=1)
+    babble_voices: int = Field(6, ge=1)
     clip_share: float = Field(0.05, ge=0, le=1)
     resample_share: float = Field(0.3, ge=0, le=1)
     telephone_share: float = Field(0.1, ge=0, le=1)
     codec_share: float = Field(0.5, ge=0, le=1)
+    level_share: float = Field(0.0, ge=0, le=1)
+    level_db: tuple[float, float] = (-45.0, 0.0)
     codecs: list[Literal["mp3", "opus", "vorbis", "gsm"]] = Field(
         ["mp3", "vorbis", "opus"], min_length=1
     )
     seed: int = 1
+
+
+class ScoredSet(_Strict):
+    """A set of utterances in the table of `rill score`."""
+
+    folder: str  # a corpus in one of the layouts
+    speakers: list[str] = []  # only these, if any are given
+    without_speakers: list[str] = []
+    speakers_told_apart: bool = True  # if not, utterances and not speakers are halved
+    every: int = Field(1, ge=1)  # take every so many-th utterance
+
+
+class ScoreConfig(_Strict):
+    """The table of `rill score`: sets, and what is done to their sound in each further row."""
+
+    sets: dict[str, ScoredSet] = Field(min_length=1)
+    conditions: dict[str, list[str]] = {}  # settings of configs/variants.yaml, key=value
+    condition_every: int = Field(1, ge=1)  # conditions take every so many-th utterance of a set
+
+
+class ConditionConfig(_Strict):
+    """Conditions that each utterance meets while training loads it (training/conditions.py); each
+    share is how many of the utterances."""
+
+    noise: str | None = None  # a folder made by rill prepare noise
+    room_share: float = Field(0.3, ge=0, le=1)
+    reverberation_s: tuple[float, float] = (0.15, 0.9)  # T60
+    noise_share: float = Field(0.45, ge=0, le=1)
+    babble_share: float = Field(0.3, ge=0, le=1)  # of the noise
+    recorded_share: float = Field(0.75, ge=0, le=1)  # of the noise that is not babble
+    noise_snr_db: tuple[float, float] = (0.0, 30.0)
+    narrow_band_share: float = Field(0.15, ge=0, le=1)
+    level_share: float = Field(0.5, ge=0, le=1)
+    level_db: tuple[float, float] = (-45.0, 5.0)
 
 
 class AugmentationConfig(_Strict):
@@ -74,6 +113,8 @@ class AugmentationConfig(_Strict):
     band_mask_width: int = 15
     time_masks_per_second: float = 0.4
     time_mask_frames: int = 30
+    conditions: ConditionConfig | None = None
+    clean_share: float = Field(0.3, ge=0, le=1)  # how many utterances meet no condition
 
 
 class ObjectiveConfig(_Strict):
@@ -122,6 +163,8 @@ class TrainConfig(_Strict):
     devices: int = Field(1, ge=1)  # processes of one machine, each with a GPU where there are any
     nodes: int = Field(1, ge=1)  # machines
     threads: int = Field(1, ge=1)  # of each process; two beside other work are slower than one
+    # Processes beside each that make its next batches; 0: it makes them itself, between updates.
+    loader_workers: int = Field(1, ge=0, le=64)
     seed: int = 1
 
 
@@ -170,6 +213,8 @@ def changes(settings: list[str]) -> VariantConfig:
     config = read_settings(VariantConfig, None, [*(f"{name}=0" for name in names), *settings])
     if config.noise_share and not config.noise_folder:
         raise ConfigError("noise_share: give a noise_folder with recordings of noise")
+    if config.babble_share and not config.babble_folder:
+        raise ConfigError("babble_share: give a babble_folder with recordings of voices")
     return config
 
 

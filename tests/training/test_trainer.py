@@ -59,8 +59,8 @@ def test_it_learns_and_the_model_can_be_loaded(tmp_path: Path, optimiser: str) -
 
 def test_a_run_leaves_a_record_that_a_resumed_run_goes_on_with(tmp_path: Path) -> None:
     lines: list[str] = []
-    for epochs in (5, 15):
-        train(configured(tiny(tmp_path, f"epochs={epochs}")), lines.append)
+    for most_updates in (10, None):
+        train(configured(tiny(tmp_path, "epochs=15")), lines.append, most_updates)
     history = [json.loads(x) for x in (tmp_path / "run" / "history.jsonl").read_text().splitlines()]
     assert [r["update"] for r in history if "valid/streaming/phones" in r] == list(range(2, 31, 2))
     assert [r["update"] for r in history if "loss/full/ctc_phones" in r] == [20]
@@ -114,7 +114,7 @@ def test_kill_9_and_the_same_command_goes_on(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_is_told_and_the_checkpoint_before_is_whole(tmp_path: Path) -> None:
-    train(configured(tiny(tmp_path, "epochs=2")), lambda line: None)
+    train(configured(tiny(tmp_path, "epochs=4")), lambda line: None, 4)
     last = tmp_path / "run" / "last.pt"
     before = last.read_bytes()
     command = [sys.executable, "-m", "asr.cli", "train", *tiny(tmp_path, "epochs=4")]
