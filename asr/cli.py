@@ -39,6 +39,7 @@ from asr.cli_training import add_training_commands
 from asr.cli_transcribe import transcribe
 from asr.cli_words import words_app
 from asr.errors import ConfigError, RillError
+from asr.standard_files import open_closed
 
 app = typer.Typer(
     name="rill",
@@ -247,6 +248,7 @@ app.add_typer(words_app, name="words")
 
 def main() -> None:
     """The `rill` command: an error that a user can cause is one line and exit status 2."""
+    open_closed()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # names of files need not be text
             stream.reconfigure(errors="backslashreplace")
@@ -262,7 +264,7 @@ def main() -> None:
         print(f"rill: this needs {error.name}: pip install 'rill-asr[{extra}]'", file=sys.stderr)
         sys.exit(2)
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EIO):
+        if error.errno not in (errno.ENOSPC, errno.EIO, errno.EBADF):
             if error.filename is None:
                 raise
             print(f"rill: {os.fsdecode(error.filename)}: {error.strerror}", file=sys.stderr)

@@ -237,8 +237,12 @@ def _outcomes(
     if processes == 1:
         yield lambda sources, progress: _hear(hearing, sources, progress.heard)
         return
-    from asr.processes import sharing
+    from asr.processes import sharing, why_not_shared
 
+    if reason := why_not_shared():
+        typer.echo(f"rill: {reason}: one process reads all recordings", err=True)
+        yield lambda sources, progress: _hear(hearing, sources, progress.heard)
+        return
     with sharing(processes) as share:
 
         def outcomes(sources: list[str], progress: Progress) -> Iterator[Outcome]:

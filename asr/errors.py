@@ -43,6 +43,9 @@ class RecognitionError(RillError):
         """The error that tells of an exception that nobody foresaw: which, where and what of it."""
         if isinstance(error, MemoryError):
             return cls("too little memory for it; give fewer --processes, or free some")
+        if isinstance(error, OSError) and error.strerror:
+            where = f" ({error.filename})" if error.filename else ""
+            return cls(f"the system refused: {error.strerror}{where}")
         *_, last = traceback.extract_tb(error.__traceback__) or [None]
         place = f" at {Path(last.filename).name}:{last.lineno}" if last else ""
         reason = " ".join(str(error).split())[:200]

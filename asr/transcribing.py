@@ -7,6 +7,7 @@ several (asr/processes.py) or many machines (asr/cluster.py).
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import sys
@@ -265,14 +266,27 @@ def _below(source: str, roots: Sequence[Path]) -> Path:
 
 @contextmanager
 def _opened(source: str) -> Iterator[str | IO[bytes]]:
-    """A path as it is; standard input as a file that can be wound back, which libsndfile needs (on
-    disk, for it may be long)."""
+    """A path as it is; standard input as a file that can be wound back, which libsndfile needs: on
+    disk, for it may be long, or in memory where there is no temporary folder."""
     if source != STDIN:
         yield source
         return
-    with tempfile.TemporaryFile() as sound:
-        shutil.copyfileobj(sys.stdin.buffer, sound)
+    with _temporary_file() as sound:
+        try:
+            shutil.copyfileobj(sys.stdin.buffer, sound)
+        except OSError as error:
+            raise AudioError(
+                f"standard input: cannot be kept while it is read: {error.strerror}. Make room, "
+                "or name a folder that has some in TMPDIR"
+            ) from None
         if not sound.tell():
             raise AudioError("standard input: is empty (0 bytes)")
         sound.seek(0)
         yield sound
+
+
+def _temporary_file() -> IO[bytes]:
+    try:
+        return tempfile.TemporaryFile()
+    except OSError:
+        return io.BytesIO()

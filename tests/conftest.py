@@ -23,6 +23,19 @@ from training.lstm_language_model import train_language_model
 DEMO = BUNDLED_MODEL / "demo.flac"
 SHARED = Path(__file__).parents[2] / "shared"
 
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--connections",
+        type=int,
+        default=60,
+        help="of the soak test (tests/streaming/test_soak.py)",
+    )
+    parser.addoption(
+        "--bad-messages", type=int, default=60, help="of each protocol (test_bad_messages.py)"
+    )
+
+
 # What tests keep is not for the user's own folder; commands that they start find it too.
 _CACHE = tempfile.TemporaryDirectory(prefix="rill-tests-")
 os.environ["XDG_CACHE_HOME"] = _CACHE.name

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import signal
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -29,7 +28,7 @@ from asr.recognizer import Recognizer
 from streaming.server import rill_socket, transcriptions, vosk_socket
 from streaming.server.access import Access
 from streaming.server.addresses import listening_sockets
-from streaming.server.failures import QuietAboutClients
+from streaming.server.failures import log_no_faults_of_clients
 from streaming.server.heads import PromptHttp
 from streaming.server.limits import Limits
 from streaming.server.service import Service
@@ -130,7 +129,7 @@ def run(
         from streaming.server.wyoming import bind
 
         wyoming_sockets = bind(service, *wyoming)
-    logging.getLogger("uvicorn.error").addFilter(QuietAboutClients())
+    log_no_faults_of_clients()
     config = uvicorn.Config(
         app,
         http=partial(PromptHttp, head_seconds=service.limits.head_seconds),  # type: ignore[arg-type]

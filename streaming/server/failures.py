@@ -23,9 +23,14 @@ def internal(error: Exception) -> Refused:
     )
 
 
-class QuietAboutClients(logging.Filter):
-    """Leaves out what uvicorn logs with a traceback of a message that is no UTF-8: it is the
-    client's fault, and the client was told with close code 1007."""
+def log_no_faults_of_clients() -> None:
+    """Leaves out of the log what libraries write about bad messages: their clients are told."""
+    logging.getLogger("uvicorn.error").addFilter(_NoBadText())
+    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
+
+
+class _NoBadText(logging.Filter):
+    """uvicorn logs a traceback of a text that is no UTF-8, which is closed with 1007."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether to log it."""
