@@ -21,6 +21,7 @@ from asr.model_config import BUNDLED_MODEL
 from asr.recognizer import Recognizer
 from streaming.benchmark.speed import stream_text
 from tests.accuracy import MOST_WRONG_WORDS_IN_THE_DEMO, wrong_words
+from tests.asr.sound_files import KINDS, Kind, encode_sound
 from tests.conftest import DEMO
 
 
@@ -192,6 +193,61 @@ def test_names_that_meet_do_not_overwrite_each_other(tmp_path: Path) -> None:
     assert len(list((tmp_path / "out").iterdir())) == 3
 
 
+def test_names_that_differ_in_their_ending_keep_it(tmp_path: Path) -> None:
+    for name in ("a.wav", "a.flac", "b.wav"):
+        soundfile.write(tmp_path / name, np.zeros(8000), SAMPLE_RATE)
+    out = tmp_path / "out"
+    assert rill("transcribe", tmp_path, "--output", out).returncode == 0
+    assert sorted(p.name for p in out.iterdir()) == ["a.flac.txt", "a.wav.txt", "b.txt"]
+
+
+@pytest.mark.parametrize("format", ["text", "json", "srt"])
+def test_transcripts_beside_their_recordings_are_no_lists(tmp_path: Path, format: str) -> None:
+    for name in ("a.wav", "b.WAV", "b.mp3"):
+        soundfile.write(tmp_path / name, np.zeros(8000), SAMPLE_RATE)
+    (tmp_path / "._a.wav").write_bytes(bytes(4096))
+    first = rill("transcribe", tmp_path, "--output", tmp_path, "--format", format)
+    assert first.returncode == 0 and "3 of 3 recordings" in first.stderr, first.stderr
+    inside = sorted(p for p in tmp_path.iterdir() if not p.name.startswith("."))
+    assert len(inside) == 6
+    again = rill("transcribe", *inside, "--output", tmp_path, "--format", format)
+    assert again.returncode == 0 and "3 of 3 recordings" in again.stderr, again.stderr
+    assert again.stderr.count("left out, the transcript of") == 3
+    assert sorted(p for p in tmp_path.iterdir() if not p.name.startswith(".")) == inside
+
+
+@pytest.mark.parametrize("mode", ["full", "streaming"])
+def test_a_film_its_tracks_and_what_is_passed_over_in_a_folder(
+    tmp_path: Path, speech: Samples, demo_words: list[str], mode: str
+) -> None:
+    (tmp_path / "talk.m4a").write_bytes(encode_sound(KINDS["3gp"], speech))
+    (tmp_path / "talk.mp4").write_bytes(encode_sound(Kind("mp4", "aac"), speech))
+    (tmp_path / "broken.webm").write_bytes(b"no sound")
+    (tmp_path / "._talk.m4a").write_bytes(bytes(4096))
+    result = rill("transcribe", tmp_path, "--mode", mode, "--format", "json")
+    assert result.returncode == 2 and "2 of 3 recordings" in result.stderr
+    assert "broken.webm: not a sound file" in result.stderr
+    for line in result.stdout.splitlines():
+        assert len(set(json.loads(line)["text"].split()) & set(demo_words)) > len(demo_words) / 2
+    other = rill("transcribe", tmp_path / "talk.mp4", "--mode", mode, "--track", "2")
+    assert other.returncode == 2 and "there is no track 2" in other.stderr
+
+
+def test_a_damaged_mp3_is_written_down_with_its_gap_told_and_nothing_of_libraries(
+    tmp_path: Path, speech: Samples
+) -> None:
+    data = encode_sound(Kind("mp3", "libmp3lame"), speech)
+    middle = len(data) // 2
+    noise = np.random.default_rng(0).bytes(2048)
+    (tmp_path / "talk.mp3").write_bytes(data[:middle] + noise + data[middle:])
+    result = rill("transcribe", tmp_path / "talk.mp3")
+    assert result.returncode == 2 and "ceiling" in result.stdout
+    first, second = result.stderr.splitlines()
+    assert first.startswith("0 of 1 recordings") and "damaged at" in second
+    whole = rill("transcribe", "-", stdin=data)
+    assert whole.returncode == 0 and len(whole.stderr.splitlines()) == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
@@ -210,6 +266,8 @@ def test_names_that_meet_do_not_overwrite_each_other(tmp_path: Path) -> None:
         (["transcribe", DEMO, "--grammar", DEMO], "not a text file"),
         (["transcribe", DEMO, "--grammar", "x", "--words", "x"], "takes no custom words"),
         (["transcribe", DEMO, "--alternatives", "3"], "needs --format json"),
+        (["transcribe", DEMO, DEMO, "--format", "srt"], "of 2 recordings needs --output"),
+        (["transcribe", DEMO, "--track", "2"], "there is no track 2"),
         (["transcribe", DEMO, "--alternatives", "3", "--format", "srt"], "srt has no place"),
         (
             ["transcribe", DEMO, "--alternatives", "3", "--format", "json", "--decoder", "greedy"],

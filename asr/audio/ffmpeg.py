@@ -15,7 +15,7 @@ import numpy as np
 
 from asr.audio.formats import DEMUXERS
 from asr.audio.mpeg_frames import is_tag
-from asr.audio.promises import Promises, has_index
+from asr.audio.promises import Promises, mp4_is_cut
 from asr.errors import AudioError
 
 if TYPE_CHECKING:
@@ -136,10 +136,15 @@ class _Bytes:
 
 
 def _not_sound(file: IO[bytes], format: str | None, name: str) -> str:
-    if format == "mov" and not has_index(file):
+    if format == "mov" and mp4_is_cut(file):
         return (
-            f"{name}: truncated: its index (moov) is missing, without which nothing can be read. "
+            f"{name}: truncated: its index (moov) or all sound is missing, so nothing can be read. "
             "The recording was cut before its end; copy it again from its source"
+        )
+    if format is not None:
+        return (
+            f"{name}: begins as {format} does, but no sound can be read from it: damaged or "
+            "truncated. Copy it again from its source"
         )
     return (
         f"{name}: not a sound file that can be read. WAV, FLAC, MP3, Ogg, Opus, M4A, MP4, WebM, "
@@ -175,6 +180,9 @@ def _packets(container: InputContainer, stream: Any) -> Iterator[Any]:
     while True:
         try:
             packet = next(packets, None)
+        except IndexError:  # a packet of a track that the file's begin did not tell of
+            packets = container.demux(stream)
+            continue
         except (av.FFmpegError, ValueError):
             yield None
             return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,25 +11,21 @@ from typing import IO, Any, cast
 import soundfile
 
 from asr.audio.ffmpeg import Decoded
+from asr.audio.wav_chunks import UNTIL_IT_ENDS
 from asr.errors import AudioError
 
 # libsndfile's note on the part that holds the sound: of WAV, AIFF, AU, and W64.
 _SIZE_THAT_IS_NOT_THERE = re.compile(
     r"^\s*(?:data|SSND|Data Size|riff)\s*: (\d+) \(should be (\d+)\)", re.MULTILINE
 )
-# What a header says that was written into a pipe, when the length is not known: 0x7FFFFFFF or
-# 0xFFFFFFFF bytes.
-_UNTIL_IT_ENDS = 0x7FFF_0000
 _NO_LENGTH = 2**40
-# It writes lines to standard error while it decodes these.
-_LEFT_TO_FFMPEG = frozenset({"MPEG_LAYER_I", "MPEG_LAYER_II", "MPEG_LAYER_III"})
 
 
 def reads(file: IO[bytes]) -> bool:
-    """Whether libsndfile can open a file, and is the one to read it."""
+    """Whether libsndfile can open a file."""
     try:
-        with _opened(file) as sound:
-            return sound.subtype not in _LEFT_TO_FFMPEG
+        with _opened(file):
+            return True
     except soundfile.LibsndfileError:
         return False
 
@@ -68,8 +65,22 @@ def header_seconds(file: IO[bytes]) -> float:
 @contextmanager
 def _opened(file: IO[bytes]) -> Iterator[soundfile.SoundFile]:
     file.seek(0)
-    with soundfile.SoundFile(cast(Any, file)) as sound:
+    with soundfile.SoundFile(cast(Any, _Bytes(file))) as sound:
         yield sound
+
+
+class _Bytes:
+    """A file as libsndfile wants it: what a damaged header leads to must not raise."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self.read, self.tell = file.read, file.tell
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        try:
+            return self._file.seek(offset, whence)
+        except (ValueError, OSError):  # before the begin: soundfile writes it to standard error
+            return self._file.tell()
 
 
 def _check_complete(sound: soundfile.SoundFile, frames_read: int, name: str) -> None:
@@ -80,7 +91,7 @@ def _check_complete(sound: soundfile.SoundFile, frames_read: int, name: str) -> 
             f"it holds {frames_read / sound.samplerate:.1f} s. Copy it again from its source"
         )
     cut = _SIZE_THAT_IS_NOT_THERE.search(sound.extra_info)
-    if cut and int(cut[2]) < int(cut[1]) < _UNTIL_IT_ENDS:
+    if cut and int(cut[2]) < int(cut[1]) < UNTIL_IT_ENDS:
         raise AudioError(
             f"{name}: truncated: its header promises {cut[1]} bytes of sound, it holds {cut[2]}. "
             "Copy it again, or rewrite its header: ffmpeg -i in.wav out.wav"

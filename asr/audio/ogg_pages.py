@@ -43,7 +43,7 @@ def look_at_pages(file: IO[bytes]) -> Report:
         expected = next_numbers.get(page.serial)
         is_missing = expected is not None and page.number != expected and not page.flags & BEGINS
         # A recording of a broadcast goes on with any number behind the headers.
-        if (page.behind_a_gap or is_missing) and position > 0:
+        if (page.behind_a_gap and next_numbers) or (is_missing and position > 0):
             gaps.append(position)
         if page.flags & BEGINS:
             position = 0

@@ -14,6 +14,7 @@ from typing import IO, Any
 from asr.audio.formats import HEAD_BYTES
 from asr.audio.mpeg_frames import Promise, first_frame, header, promise_in, skip_tags
 from asr.audio.ogg_pages import look_at_pages
+from asr.audio.wav_chunks import UNTIL_IT_ENDS, data_reaches_beyond
 
 _READ_BYTES = 1 << 20
 _STREAMINFO = b"fLaC"
@@ -79,7 +80,7 @@ class Promises:
             gaps_seconds = sorted({*gaps_seconds, *(min(at, seconds) for at in positions)})
         if gaps_seconds:
             count = len(gaps_seconds)
-            more = f" and at {count - 1} other places" if count > 1 else ""
+            more = f" and {count - 1} more times" if count > 1 else ""
             return (
                 f"damaged at {gaps_seconds[0]:.1f} s{more}: what could not be decoded there is "
                 "left out. Copy it again from its source"
@@ -89,10 +90,16 @@ class Promises:
         promised = self._promised_seconds()
         if promised is not None and promised > seconds:
             return (
-                f"truncated: its header promises {promised:.1f} s, it holds {seconds:.1f} s. "
+                f"damaged or truncated: its header promises {promised:.1f} s, it holds "
+                f"{seconds:.1f} s. "
                 "Copy it again from its source"
             )
-        if broken_end or self._is_cut():
+        if self._is_cut():
+            return (
+                f"truncated after {seconds:.1f} s: its end is missing. Copy it again from its "
+                "source"
+            )
+        if broken_end:
             return f"damaged or truncated after {seconds:.1f} s. Copy it again from its source"
         return None
 
@@ -103,6 +110,10 @@ class Promises:
             return missing > 1 or (self._lacks_bytes and (missing == 1 or self._last_is_cut))
         if self._format == "mov":
             return _last_box_reaches_beyond(self._file)
+        if self._format == "wav":
+            return data_reaches_beyond(self._file)
+        if self._format == "avi":
+            return _riff_reaches_beyond(self._file)
         if self._format == "caf":
             return _chunk_of_caf_reaches_beyond(self._file)
         return self._format == "matroska" and _segment_reaches_beyond(self._file)
@@ -116,9 +127,11 @@ class Promises:
         return None
 
 
-def has_index(file: IO[bytes]) -> bool:
-    """Whether an MP4 has the box that says where everything is."""
-    return any(kind in (b"moov", b"moof") for kind, _ in _boxes(file))
+def mp4_is_cut(file: IO[bytes]) -> bool:
+    """Whether an MP4 that cannot be opened lacks the box that says where everything is, or an
+    end."""
+    has_index = any(kind == b"moov" for kind, _ in _boxes(file))
+    return not has_index or _last_box_reaches_beyond(file)
 
 
 def _promise_of_mp3(file: IO[bytes]) -> tuple[Promise | None, int]:
@@ -169,6 +182,12 @@ def _boxes(file: IO[bytes]) -> Iterator[tuple[bytes, int]]:
 def _last_box_reaches_beyond(file: IO[bytes]) -> bool:
     file_bytes = file.seek(0, os.SEEK_END)
     return any(ends > file_bytes for _, ends in _boxes(file))
+
+
+def _riff_reaches_beyond(file: IO[bytes]) -> bool:
+    file_bytes = file.seek(0, os.SEEK_END)
+    file.seek(4)
+    return file_bytes < 8 + int.from_bytes(file.read(4), "little") < UNTIL_IT_ENDS
 
 
 def _chunk_of_caf_reaches_beyond(file: IO[bytes]) -> bool:

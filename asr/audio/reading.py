@@ -20,7 +20,7 @@ from asr.audio import ffmpeg, libsndfile
 from asr.audio.ffmpeg import Decoded
 from asr.audio.formats import APPLE_DOUBLE_NAME, LIBSNDFILE, format_of
 from asr.audio.resampling import Resampler, Samples
-from asr.audio.wav_chunks import sound_goes_on
+from asr.audio.wav_chunks import holds_mpeg, sound_goes_on
 from asr.errors import AudioError
 
 Source = str | os.PathLike[str] | IO[bytes]
@@ -144,6 +144,8 @@ def _format(file: IO[bytes], name: str) -> str | None:
 
 def _is_for_libsndfile(file: IO[bytes], format: str | None) -> bool:
     if format not in LIBSNDFILE or _goes_on(file, format):
+        return False
+    if format == "wav" and holds_mpeg(file):
         return False
     return libsndfile.reads(file)
 
