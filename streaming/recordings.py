@@ -102,8 +102,9 @@ class _Recording:
     def failed(self, error: Exception) -> RillError:
         """What is told of an exception, with the utterances that had ended before it."""
         told = error if isinstance(error, RillError) else RecognitionError.of(error)
-        if self._finals and not told.transcript:
-            told.transcript = heard_in(_segments(self._finals), self.stream.seconds_heard, [])
+        seconds = self.stream.seconds_heard
+        if self._finals and seconds and told.transcript is None:
+            told.transcript = heard_in(_segments(self._finals), seconds, [])
         return told
 
 
