@@ -189,7 +189,7 @@ def of_changes(folder: Path, settings: list[str]) -> list[str]:
 @pytest.mark.parametrize(
     ("arguments", "kind", "count"),
     [
-        (of_training, TrainConfig, 60),
+        (of_training, TrainConfig, 40),
         (of_word_model, WordModelConfig, 30),
         (of_variants, VariantConfig, 20),
         (of_changes, VariantConfig, 20),

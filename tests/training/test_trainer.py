@@ -18,6 +18,7 @@ from asr.model_config import read_model_config
 from asr.model_file import load_model
 from tests.training.synthetic import write_synthetic_cache
 from training.config import (
+    ScoreConfig,
     TrainConfig,
     VariantConfig,
     WordModelConfig,
@@ -206,7 +207,7 @@ def test_wrong_settings_are_told(tmp_path: Path, override: str, reason: str) -> 
 
 
 def test_a_profile_says_where_the_time_goes_and_leaves_nothing(tmp_path: Path) -> None:
-    config = configured(tiny(tmp_path, "epochs=40"))
+    config = configured(tiny(tmp_path, "epochs=1"))  # with fewer updates than are asked for
     lines = profile_lines(config, 10)
     assert lines[0].startswith("10 updates in")
     shares = [float(line.split("%")[0]) for line in lines[1:6]]
@@ -218,6 +219,8 @@ def test_a_profile_says_where_the_time_goes_and_leaves_nothing(tmp_path: Path) -
 def test_every_bundled_configuration_is_valid(path: Path) -> None:
     if path.stem == "variants":
         assert read_settings(VariantConfig, path) == VariantConfig()
+    elif path.stem == "scores":
+        assert read_settings(ScoreConfig, path).sets
     elif path.stem == "lstm-lm":
         assert read_settings(WordModelConfig, path).epochs > 0
     else:
