@@ -110,7 +110,8 @@ class Search:
     def scores(self) -> np.ndarray:
         """At the end: of all hypotheses, each one or several readings, with what the language model
         says of the end."""
-        return self._beam.scores(True)
+        scores: np.ndarray = self._beam.scores(True)
+        return scores
 
     def _path(self, place: int) -> np.ndarray:
         path = np.empty((2, self._beam.ways.steps), np.int32)

@@ -121,8 +121,9 @@ def test_with_room_for_all_it_finds_what_trying_everything_finds(seed: int, step
         assert len(found) == len(readings), "each is told once"
         assert list(found.values()) == sorted(found.values(), reverse=True)
         first = readings[0]
-        # What a merged token is made of is kept of its likeliest alignment alone.
-        assert expected[first.numbers] > best - (0.3 if isinstance(model, Pairs) else 1e-3)
+        # Pairs merges readings, and a merged token keeps the one with the likeliest alignment. All
+        # alignments of that one together may be less likely: in 2,100 trials by 0.94 at most.
+        assert expected[first.numbers] > best - (1.5 if isinstance(model, Pairs) else 1e-3)
         told = bytes(p for p, _ in itertools.groupby(first.path[1].tolist()) if p)
         assert told == b"".join(SOUNDS[number] for number in first.numbers)
     likely = [words for words, score in expected.items() if score > best - 3]
