@@ -78,8 +78,8 @@ def pronounce_missing(
 
 
 def _letter_by_letter(word: str) -> Pronunciation:
-    """Of an initialism, or its plural: s at the end of three letters or more is Z."""
-    plural = len(word) > 2 and word.endswith("s") and not word.endswith("ss")
+    """Of an initialism, or its plural: an s behind three letters or more is Z."""
+    plural = len(word) > 3 and word.endswith("s") and not word.endswith("ss")
     names = [_LETTER_NAMES[letter] for letter in (word[:-1] if plural else word)]
     return tuple(" ".join([*names, "Z"] if plural else names).split())
 
