@@ -1,15 +1,22 @@
 # `make demo` hears a recording, `make test` runs the tests, `make figures` draws the figures of the
-# docs anew. Each makes .venv first.
+# docs anew, `make lint` checks style and types. Each makes .venv first. PYTEST has options of pytest.
 PYTHON ?= python3.11
 RILL = .venv/bin/rill
 
-.PHONY: demo test figures
+PYTEST ?=
+
+.PHONY: demo test lint figures
 
 demo: .venv/demo
 	$(RILL) transcribe asr/models/en-small/demo.flac
 
 test: .venv/dev
-	.venv/bin/python -m pytest
+	.venv/bin/python -m pytest $(PYTEST)
+
+lint: .venv/dev
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
 
 figures: .venv/dev
 	for script in docs/figures/[a-z]*.py; do .venv/bin/python $$script || exit 1; done

@@ -141,7 +141,8 @@ class AcousticModel(nn.Module):
         if frames.shape[1] < seen:
             return frames.new_zeros(frames.shape[0], 0, self.config.hidden)
         windows = frames.unfold(1, seen, per_step).transpose(2, 3).flatten(2)
-        return self.input_norm(self.input(windows))
+        steps: Tensor = self.input_norm(self.input(windows))
+        return steps
 
 
 class Block(nn.Module):
@@ -176,7 +177,8 @@ class Block(nn.Module):
         # One mask for all steps of a recording: a memory cannot average it away (Gal and Ghahramani
         # 2016, arXiv 1512.05287), and it costs a twentieth of an update less than one a step.
         mask_of_all_steps = self.dropout(projected.new_ones(len(x), 1, x.shape[-1]))
-        return self.norm(x + projected * mask_of_all_steps)
+        out: Tensor = self.norm(x + projected * mask_of_all_steps)
+        return out
 
     def step(
         self, state: BlockState[Tensor], x: Tensor, last: bool

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import chain
+from numbers import Real
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,9 +19,9 @@ import numpy as np
 
 from asr.calibration import UNCHANGED, Calibration
 from asr.custom_words import CustomWord
-from asr.decoding import BLANK_ID, Clock
+from asr.decoding import BLANK_ID, Clock, check_emission
 from asr.engine import Emitted
-from asr.errors import ConfigError
+from asr.errors import ConfigError, ModelError
 from asr.known_words import know_words
 from asr.language_model import LanguageModel, WordModel
 from asr.pronunciation import Lexicon, read_lexicon
@@ -41,8 +42,10 @@ BOUNDS = {
     "beam": (1, MOST_BEAM),
     "beam_tokens": (1, math.inf),
     "token_margin": (0, math.inf),
-    "beam_threshold": (0, math.inf),
-    "lm_weight": (0, math.inf),
+    "beam_threshold": (0, 1e6),
+    "lm_weight": (0, 1_000),
+    "word_score": (-1_000, 1_000),
+    "blank_penalty": (-1_000, 1_000),
     "rescore_share": (0, 1),
 }
 WHOLE = ("beam", "beam_tokens")
@@ -69,9 +72,14 @@ class BeamSettings:
         """Raises ConfigError for a setting with which nothing can be searched."""
         for name, (least, most) in BOUNDS.items():
             value = getattr(self, name)
-            if not least <= value <= most or (name in WHOLE and value != int(value)):
+            is_number = isinstance(value, Real) and not isinstance(value, bool)
+            if (
+                not is_number
+                or not least <= value <= most
+                or (name in WHOLE and (math.isinf(value) or value != int(value)))
+            ):
                 kind = "a whole number, " if name in WHOLE else ""
-                bounds = f"{least} or more" if math.isinf(most) else f"{least} to {most:,}"
+                bounds = f"{least:,} or more" if math.isinf(most) else f"{least:,} to {most:,.0f}"
                 raise ConfigError(f"{name} {value}: expected {kind}{bounds}")
 
 
@@ -85,6 +93,13 @@ class SearchWords:
     # Custom words, whose numbers follow the vocabulary's. They may share sounds with it.
     phrases: Mapping[int, CustomWord] = field(default_factory=dict)
     custom: Trie | None = None
+
+    def __post_init__(self) -> None:
+        """Raises ModelError for a trie with words that nothing is known of."""
+        known = len(self.vocabulary) + len(self.phrases)
+        for trie in (self.lexicon, self.custom):
+            if trie is not None and trie.words_end > known:
+                raise ModelError(f"a trie has word {trie.words_end - 1}; there are {known} words")
 
     def spelled(self, number: int) -> tuple[str, ...]:
         """The words that a number stands for: one, or those of a phrase."""
@@ -190,6 +205,7 @@ class BeamDecoding:
 
     def push(self, emission: Emitted) -> None:
         """Hear more steps."""
+        check_emission(emission)
         phones = emission.phones[0]
         if len(phones):
             self._search.push(phones)

@@ -39,6 +39,7 @@ from asr.cli_training import add_training_commands
 from asr.cli_transcribe import transcribe
 from asr.cli_words import words_app
 from asr.errors import ConfigError, RillError
+from asr.standard_files import open_closed
 
 app = typer.Typer(
     name="rill",
@@ -114,11 +115,11 @@ def listen(
     from streaming.endpointing import endpoint_rules
     from streaming.listening import listen as listen_until
     from streaming.listening import stopped_by_signals
-    from streaming.microphone import choose_device, default_device, input_devices
+    from streaming.microphone import choose_device, default_device, some_input_devices
 
     if list_devices:
-        default = default_device()
-        for found in input_devices():
+        devices, default = some_input_devices(), default_device()
+        for found in devices:
             typer.echo(found.line(found == default))
         return
     if alternatives and format is not LiveFormat.json:
@@ -150,6 +151,30 @@ def serve(
     streams_per_client: Annotated[
         int, typer.Option(min=1, help="Of these, from one address.")
     ] = 10,
+    allow_origin: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ORIGIN",
+            help="Of pages that may listen, besides this server's: https://rill.example.com. "
+            "Several times for several; * for all.",
+        ),
+    ] = None,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="By which the server goes, besides localhost and addresses in numbers.",
+        ),
+    ] = None,
+    trusted_proxy: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ADDRESS", help="Or network, whose X-Forwarded-For is believed: 127.0.0.1."
+        ),
+    ] = None,
+    upload_seconds: Annotated[
+        float, typer.Option(min=1, help="Of sound that one upload may have.")
+    ] = 3 * 3600.0,
     wyoming: Annotated[
         str | None,
         typer.Option(help="Also speak Wyoming (Home Assistant) there: tcp://127.0.0.1:10300."),
@@ -162,15 +187,19 @@ def serve(
     engine: EngineOption = None,
     chunk_ms: ChunkOption = None,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Threads that recognise; one a core if not given.")
+        int | None,
+        typer.Option(min=1, max=1024, help="Threads that recognise; one a core if not given."),
     ] = None,
 ) -> None:
     """Recognise over the network: WebSockets (Rill's and Vosk's), OpenAI's API, Wyoming, a page."""
     from asr.onnx_session import default_threads
+    from streaming.server.access import Access, proxies
     from streaming.server.app import create_app
     from streaming.server.app import run as run_server
     from streaming.server.limits import Limits
 
+    access = Access.of(token, allow_origin or (), allow_host or ())
+    trusted = proxies(trusted_proxy or ())
     at = None
     if wyoming:
         from streaming.server.wyoming import parse_address
@@ -187,9 +216,16 @@ def serve(
     if (host not in LOOPBACK or (at and at[0] not in LOOPBACK)) and not token:
         there = wyoming if host in LOOPBACK else host
         typer.echo(f"rill: anyone who reaches {there} can use this server; see --token", err=True)
-    limits = Limits(streams=streams, streams_per_client=streams_per_client)
-    served = create_app(recognizer, limits, token, workers or default_threads())
-    run_server(served, host, port, lambda at: typer.echo(f"listening at {at}", err=True), at)
+    limits = Limits(
+        streams=streams, streams_per_client=streams_per_client, upload_seconds=upload_seconds
+    )
+    workers = workers or default_threads()
+    served = create_app(recognizer, limits, workers=workers, access=access)
+
+    def ready(address: str) -> None:
+        typer.echo(f"listening at {address}", err=True)
+
+    run_server(served, host, port, ready, at, trusted)
 
 
 @app.command()
@@ -212,6 +248,7 @@ app.add_typer(words_app, name="words")
 
 def main() -> None:
     """The `rill` command: an error that a user can cause is one line and exit status 2."""
+    open_closed()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # names of files need not be text
             stream.reconfigure(errors="backslashreplace")
@@ -227,8 +264,11 @@ def main() -> None:
         print(f"rill: this needs {error.name}: pip install 'rill-asr[{extra}]'", file=sys.stderr)
         sys.exit(2)
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EIO):
-            raise
+        if error.errno not in (errno.ENOSPC, errno.EIO, errno.EBADF):
+            if error.filename is None:
+                raise
+            print(f"rill: {os.fsdecode(error.filename)}: {error.strerror}", file=sys.stderr)
+            sys.exit(2)
         # Python would try once more to write what is left in it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         print(f"rill: the output cannot be written: {error.strerror}", file=sys.stderr)

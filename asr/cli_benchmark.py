@@ -19,6 +19,9 @@ from asr.cli_options import (
     say,
 )
 from asr.errors import ConfigError
+from asr.library_checks import check_extra
+
+LIBRARIES_OF_DELAYS = ("jiwer", "pydantic", "torch", "torchaudio", "yaml")
 
 Recordings = Annotated[
     Path | None, typer.Argument(help="A recording or a folder; the bundled one if not given.")
@@ -117,6 +120,7 @@ def delays(
 ) -> None:
     """How long after it was said a word is told, in a stream in simulated real time, with the
     second pass and without; and how many words are wrong."""
+    check_extra("benchmark", LIBRARIES_OF_DELAYS)
     from asr.audio import read_audio
     from streaming.benchmark.word_delay import measure_delays
     from streaming.endpointing import endpoint_rules

@@ -91,7 +91,8 @@ ChunkOption = Annotated[
     ),
 ]
 ThreadsOption = Annotated[
-    int | None, typer.Option(min=1, help="Threads of the network; one a core if not given.")
+    int | None,
+    typer.Option(min=1, max=1024, help="Threads of the network; one a core if not given."),
 ]
 
 

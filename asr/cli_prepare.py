@@ -21,7 +21,7 @@ prepare_app = typer.Typer(help="Make the files that training reads.", no_args_is
 def prepare_corpus(
     corpus: Annotated[Path, typer.Argument(help=CORPUS)],
     cache: Annotated[Path, typer.Argument(help="Folder to write the features to.")],
-    workers: Annotated[int, typer.Option(min=1, help="Processes that read sound.")] = 2,
+    workers: Annotated[int, typer.Option(min=1, max=1024, help="Processes that read sound.")] = 2,
 ) -> None:
     """Check a corpus and write its features into a cache."""
     from training.corpora import find_corpus
@@ -44,7 +44,7 @@ def prepare_librispeech(
     download: Annotated[
         bool, typer.Option(help="Fetch the parts that are not there (6 to 30 GB each).")
     ] = False,
-    workers: Annotated[int, typer.Option(min=1, help="Processes that read sound.")] = 2,
+    workers: Annotated[int, typer.Option(min=1, max=1024, help="Processes that read sound.")] = 2,
 ) -> None:
     """Check parts of LibriSpeech, fetched if need be, and write their features into two caches."""
     from training.librispeech import check_parts, find_parts
@@ -63,7 +63,7 @@ def prepare_variants(
         list[str] | None, typer.Argument(help="key=value settings: see configs/variants.yaml.")
     ] = None,
     config: Annotated[Path | None, typer.Option(help="A YAML file with settings.")] = None,
-    workers: Annotated[int, typer.Option(min=1, help="Processes that read sound.")] = 2,
+    workers: Annotated[int, typer.Option(min=1, max=1024, help="Processes that read sound.")] = 2,
 ) -> None:
     """Also keep each recording as other rooms, microphones and codecs would have given it."""
     from training.config import VariantConfig, read_settings
@@ -79,6 +79,23 @@ def prepare_variants(
         typer.echo(f"{unread} recordings could not be read again and stay as they are", err=True)
 
 
+@prepare_app.command("noise")
+def prepare_noise(
+    recordings: Annotated[
+        list[str], typer.Argument(help="Recordings of noise, or folders of them.")
+    ],
+    output: Annotated[Path, typer.Argument(help="Folder to write their features to.")],
+) -> None:
+    """Keep the features of noise, which training adds to speech (augmentation.conditions)."""
+    from training.noise_bank import NoiseBank, write_noise_bank
+
+    left_out = write_noise_bank(recordings, output)
+    noise = NoiseBank(output)
+    typer.echo(f"{output}: {len(noise)} recordings of noise, {noise.seconds / 60:.0f} minutes")
+    for name, reason in left_out:
+        typer.echo(f"left out: {name}: {reason}", err=True)
+
+
 @prepare_app.command("synthetic")
 def prepare_synthetic(
     texts: Annotated[list[Path], typer.Argument(help="Sentences, one a line, plain or .xz.")],
@@ -86,8 +103,10 @@ def prepare_synthetic(
     kokoro: Annotated[Path, typer.Option(help="The synthesiser: kokoro-v1.0.int8.onnx.")],
     voices: Annotated[Path, typer.Option(help="Its voices: an .npz of arrays [510, 1, 256].")],
     hours: Annotated[float, typer.Option(min=0.0, help="Hours of speech to make.")] = 5.0,
-    seed: Annotated[int, typer.Option(help="Another seed: other sentences, other voices.")] = 1,
-    workers: Annotated[int, typer.Option(min=1, help="Processes, one core each.")] = 1,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Another seed: other sentences, other voices.")
+    ] = 1,
+    workers: Annotated[int, typer.Option(min=1, max=1024, help="Processes, one core each.")] = 1,
 ) -> None:
     """Speak sentences with invented voices: a corpus to train on beside real speech.
 

@@ -28,6 +28,14 @@ from asr.cli_prepare import prepare_app
 lm_app = typer.Typer(help="Language models and the weight they are given.", no_args_is_help=True)
 
 
+class HalfChoice(StrEnum):
+    """Which utterances `rill score` takes."""
+
+    choose = "choose"
+    report = "report"
+    all = "all"
+
+
 class PrecisionChoice(StrEnum):
     """How exported weights are kept."""
 
@@ -43,11 +51,19 @@ def add_training_commands(app: typer.Typer) -> None:
     add_lm_commands(lm_app)
     app.add_typer(lm_app, name="lm")
     app.command()(evaluate)
+    app.command()(score)
 
 
 @lm_app.command("tune")
 def tune_decoder(
-    corpus: Annotated[Path, typer.Argument(help=CORPUS + " Never what you report on in the end.")],
+    corpus: Annotated[
+        Path,
+        typer.Argument(
+            help="A .yaml file of sets such as configs/scores.yaml, of which one half is taken, or "
+            + CORPUS
+            + " Never what you report on in the end."
+        ),
+    ],
     model: Model = None,
     lm: LanguageModelFile = None,
     lexicon: LexiconFile = None,
@@ -55,7 +71,9 @@ def tune_decoder(
     rescore: RescoreFile = None,
     mode: Annotated[Mode, typer.Option()] = Mode.streaming,
     every: Annotated[int, typer.Option(min=1, help="Take every so many-th utterance.")] = 1,
-    processes: Annotated[int, typer.Option(min=1, help="Decode in so many processes.")] = 2,
+    processes: Annotated[
+        int, typer.Option(min=1, max=1024, help="Decode in so many processes.")
+    ] = 2,
     save: Annotated[
         bool, typer.Option(help="Write the best settings into the model's config.json.")
     ] = True,
@@ -63,10 +81,19 @@ def tune_decoder(
     """Find the language model's weight, the blank's penalty and the score of a word that leave the
     fewest words wrong."""
     from asr.model_config import BUNDLED_MODEL, save_settings
+    from training.config import ScoreConfig, read_settings
+    from training.corpora import find_corpus
     from training.decoder_tuning import told, tune
+    from training.score_table import utterances_of
 
     recognizer = load_recognizer(model, DecoderChoice.beam, lm, lexicon, words, rescore=rescore)
-    best, rate = tune(recognizer, corpus, mode.value, every, processes, say)
+    if corpus.suffix == ".yaml":
+        scores = read_settings(ScoreConfig, corpus)
+        sets = [utterances_of(name, part, "choose") for name, part in scores.sets.items()]
+    else:
+        sets = [find_corpus(corpus).utterances]
+    sets = [utterances[::every] for utterances in sets]
+    best, rate = tune(recognizer, sets, mode.value, processes, say)
     folder = model or BUNDLED_MODEL
     if save:
         save_settings(folder, "decoding", vars(best))
@@ -96,6 +123,11 @@ def train(
         return
     model = run(settings, say)
     say(f"model: {model}")
+    say(
+        f"to hear with it: rill transcribe RECORDING --model {model} --lm LM.bin --lexicon "
+        "LEXICON.txt (or those two in its folder as language_model.bin and lexicon.txt.xz), or "
+        "--decoder greedy, which needs neither"
+    )
 
 
 def export(
@@ -196,3 +228,36 @@ def evaluate(
         write_json(evaluation, settings, json_file)
     if html:
         write_html(evaluation, settings, html)
+
+
+def score(
+    config: Annotated[Path, typer.Argument(help="A YAML file such as configs/scores.yaml.")],
+    model: Model = None,
+    lm: LanguageModelFile = None,
+    lexicon: LexiconFile = None,
+    mode: Annotated[Mode, typer.Option()] = Mode.streaming,
+    engine: EngineOption = None,
+    half: Annotated[
+        HalfChoice,
+        typer.Option(help="Settings are chosen on one half (rill lm tune), reported on the other."),
+    ] = HalfChoice.report,
+    clean: Annotated[
+        bool, typer.Option("--clean", help="No conditions, clean sound alone.")
+    ] = False,
+    processes: Annotated[int, typer.Option(min=1, help="Recognise in so many processes.")] = 2,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Also write all figures here.")
+    ] = None,
+) -> None:
+    """Word error rates of several sets of speech in several conditions: one table."""
+    from training.config import ScoreConfig, read_settings
+    from training.score_table import score as fill
+    from training.score_table import table_lines, write_cells
+
+    settings = read_settings(ScoreConfig, config, ["conditions={}"] if clean else [])
+    recognizer = load_recognizer(model, DecoderChoice.beam, lm, lexicon, engine=engine)
+    cells = fill(recognizer, settings, mode.value, half.value, processes, say)
+    for line in table_lines(cells):
+        typer.echo(line)
+    if json_file:
+        write_cells(cells, json_file)

@@ -74,6 +74,7 @@ class Hearing:
     sureness: float | None
     case: CaseChoice
     rescore: Path | None
+    track: int = 1
 
     def recognizer(self) -> Recognizer:
         """Load what the options say."""
@@ -137,9 +138,14 @@ def transcribe(
     case: CaseOption = CaseChoice.lower,
     engine: EngineOption = None,
     threads: ThreadsOption = None,
+    track: Annotated[
+        int, typer.Option(min=1, help="Sound track to read, of files that have several.")
+    ] = 1,
     processes: Annotated[
         int | None,
-        typer.Option(min=1, help="Recordings that are read at once; one a core if not given."),
+        typer.Option(
+            min=1, max=1024, help="Recordings that are read at once; one a core if not given."
+        ),
     ] = None,
     cluster: Annotated[
         str | None,
@@ -170,7 +176,12 @@ def transcribe(
         raise ConfigError(
             f"--alternatives needs --format json; {format.value} has no place for them"
         )
-    sources = find_recordings(paths)
+    sources = find_recordings(paths, partial(typer.echo, err=True))
+    if format in (OutputFormat.srt, OutputFormat.vtt) and len(sources) > 1 and output is None:
+        raise ConfigError(
+            f"--format {format.value} of {len(sources)} recordings needs --output, a folder for "
+            "one file each"
+        )
     hearing = Hearing(
         model,
         decoder,
@@ -186,6 +197,7 @@ def transcribe(
         sureness,
         case,
         rescore,
+        track,
     )
     if cluster is not None and output is not None:
         _end(_on_cluster(sources, hearing, output, cluster, processes))
@@ -196,7 +208,7 @@ def transcribe(
     processes = min(processes or cores, len(sources))
     if processes > 1 and threads is None:
         hearing = replace(hearing, threads=1)
-    writer = FolderWriter(output, format.value, paths) if output else None
+    writer = FolderWriter(output, format.value, paths, sources) if output else None
     _reader(hearing)  # what is wrong with the options is told here, and forked processes share it
     titles = len(sources) > 1 and format is not OutputFormat.json
 
@@ -225,8 +237,12 @@ def _outcomes(
     if processes == 1:
         yield lambda sources, progress: _hear(hearing, sources, progress.heard)
         return
-    from asr.processes import sharing
+    from asr.processes import sharing, why_not_shared
 
+    if reason := why_not_shared():
+        typer.echo(f"rill: {reason}: one process reads all recordings", err=True)
+        yield lambda sources, progress: _hear(hearing, sources, progress.heard)
+        return
     with sharing(processes) as share:
 
         def outcomes(sources: list[str], progress: Progress) -> Iterator[Outcome]:
@@ -275,7 +291,7 @@ def _hear(
     from asr.letter_case import transcript_in_case
     from asr.transcribing import hear_all
 
-    for outcome in hear_all(sources, _reader(hearing), heard):
+    for outcome in hear_all(sources, _reader(hearing), heard, hearing.track):
         if outcome.transcript is not None:
             in_case = transcript_in_case(outcome.transcript, hearing.case.value)
             outcome = replace(outcome, transcript=in_case)

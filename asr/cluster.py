@@ -123,8 +123,9 @@ def transcribe_on(
     if done := len(folder.shards) - len(waiting):
         report(f"{done} of {len(folder.shards)} shards were done before")
     if waiting:
-        ray = _connect(cluster)
+        ray = _connect(cluster)  # before the plan: what cannot begin leaves nothing behind
         try:
+            folder.begin()
             _read_all(ray, cluster, waiting, work, folder, tally, report)
         finally:
             ray.shutdown()

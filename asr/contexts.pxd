@@ -9,16 +9,22 @@ cdef struct Answer:
 
 cdef class Contexts:
     cdef readonly object model
+    cdef readonly int64_t words  # numbers of words below this may be asked for
     cdef list _states
     cdef dict _numbers
     cdef Answer* _answers
     cdef Py_ssize_t _slots, _filled
     cdef Answer* answer(self, int32_t context, int32_t word) except NULL
     cdef void expect(self, int32_t word) noexcept
-    cpdef double most(self, int32_t context, int32_t word) noexcept
+    cdef double upper_bound(self, int32_t context, int32_t word) noexcept
+    cdef Py_ssize_t known(self) noexcept
+    cdef int check(self, int32_t context, int32_t word) except -1
     cdef int look_up(self, int32_t context, int32_t word, Answer* answer) except -1
     cdef Answer* _place(self, int64_t key) noexcept
     cdef int _double(self) except -1
+
+
+cdef float sane(double log10) except? 1e9
 
 
 cdef inline uint64_t mixed(uint64_t value) noexcept:

@@ -11,6 +11,10 @@ times as fast.
 from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.stdlib cimport calloc, free
 
+from asr.errors import ModelError
+
+cdef double LEAST_LOG10 = -1000.0
+cdef double MOST_LOG10 = 10.0  # rounded back-off weights may take a probability above 1
 MOST_ANSWERS = 1 << 16  # kept, 16 bytes each and about as much again for their contexts
 cdef int FIRST_SLOTS = 1 << 12
 
@@ -20,7 +24,7 @@ cdef class Contexts:
     that is asked; when they are `full`, searches move to new ones."""
 
     def __cinit__(self, model, *arguments):
-        self._filled, self._slots = 0, FIRST_SLOTS
+        self._filled, self._slots, self.words = 0, FIRST_SLOTS, 2**31 - 1
         self._answers = <Answer*>calloc(self._slots, sizeof(Answer))
         if self._answers == NULL:
             raise MemoryError
@@ -42,6 +46,7 @@ cdef class Contexts:
 
     def state(self, int32_t context):
         """What stands for a context whichever `Contexts` it is of."""
+        self.check(context, 0)
         return self._states[context]
 
     def nothing(self):
@@ -57,18 +62,38 @@ cdef class Contexts:
 
     def end(self, int32_t context):
         """log10 of the probability that the utterance ends there."""
-        return self.model.end(self._states[context])
+        self.check(context, 0)
+        return sane(self.model.end(self._states[context]))
 
     def score(self, int32_t context, int32_t word):
         """The context after a word, and log10 of the word's probability."""
+        self.check(context, word)
         cdef Answer* answer = self.answer(context, word)
         return answer.context, answer.log10
 
-    cdef void expect(self, int32_t word) noexcept:
-        """A word that `most` will soon be asked for."""
-
-    cpdef double most(self, int32_t context, int32_t word) noexcept:
+    def most(self, int32_t context, int32_t word):
         """What log10 of the word's probability is at most."""
+        self.check(context, word)
+        return self.upper_bound(context, word)
+
+    cdef Py_ssize_t known(self) noexcept:
+        """How many contexts have a number."""
+        return len(self._states)
+
+    cdef int check(self, int32_t context, int32_t word) except -1:
+        """Raises IndexError for a context or word that there is not. The search asks for those that
+        it was given alone, and is not checked again."""
+        if not 0 <= context < self.known() or not 0 <= word < self.words:
+            raise IndexError(
+                f"context {context} of {self.known()}, word {word} of {self.words}: no such number"
+            )
+        return 0
+
+    cdef void expect(self, int32_t word) noexcept:
+        """A word that `upper_bound` will soon be asked for."""
+
+    cdef double upper_bound(self, int32_t context, int32_t word) noexcept:
+        """What log10 of the word's probability is at most; both numbers are known."""
         return 0.0
 
     cdef Answer* answer(self, int32_t context, int32_t word) except NULL:
@@ -92,7 +117,7 @@ cdef class Contexts:
         """Asks the language model."""
         state, log10 = self.model.score(self._states[context], word)
         answer.context = self.number(state)
-        answer.log10 = log10
+        answer.log10 = sane(log10)
         return 0
 
     cdef Answer* _place(self, int64_t key) noexcept:
@@ -113,3 +138,14 @@ cdef class Contexts:
                 self._place(old[i].key)[0] = old[i]
         free(old)
         return 0
+
+
+cdef float sane(double log10) except? 1e9:
+    """A probability's log10 as the search can add it: not below -1000. Raises ModelError for what
+    is no probability."""
+    if not log10 <= MOST_LOG10:
+        raise ModelError(
+            f"the language model is damaged: it says that log10 of a probability is {log10}; copy "
+            "its file again, or make it anew"
+        )
+    return max(log10, LEAST_LOG10)

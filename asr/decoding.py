@@ -13,10 +13,12 @@ from typing import Protocol
 import numpy as np
 
 from asr.engine import Emitted
-from asr.text import LETTER_TOKENS, WORD_BOUNDARY
+from asr.errors import ModelError
+from asr.text import LETTER_TOKENS, PHONE_TOKENS, WORD_BOUNDARY
 from asr.transcript import Alternative, Word
 
 BLANK_ID = 0
+MOST_LOG = 100.0  # of a probability 0 is; other measures that are nearly one pass too
 
 
 class Decoding(Protocol):
@@ -40,6 +42,28 @@ class Decoder(Protocol):
 
     def begin(self) -> Decoding:
         """A decoding of a new utterance, at step 0."""
+
+
+def check_emission(emission: Emitted) -> None:
+    """Checks what a decoder is to hear: [1, steps, tokens] each of float32, as many steps of both,
+    and logarithms of probabilities; -inf is one.
+
+    Raises:
+        ModelError: it cannot be decoded.
+    """
+    for name, tokens in (("phones", PHONE_TOKENS), ("letters", LETTER_TOKENS)):
+        part = getattr(emission, name)
+        steps = emission.phones.shape[1:2]
+        if part.dtype != np.float32 or part.shape != (1, *steps, len(tokens)):
+            raise ModelError(
+                f"{name} of {part.dtype} {list(part.shape)}; expected float32 [1, steps, "
+                f"{len(tokens)}], as many steps as of the phones"
+            )
+        if part.size and not part.max() <= MOST_LOG:  # NaN is not
+            raise ModelError(
+                f"the network tells {name} whose log-probability is {part.max()}: its weights are "
+                "damaged, or what it was given"
+            )
 
 
 def decode(decoder: Decoder, emission: Emitted) -> list[Word]:
@@ -71,6 +95,7 @@ class GreedyDecoding:
 
     def push(self, emission: Emitted) -> None:
         """Hear more steps."""
+        check_emission(emission)
         best = emission.letters[0].argmax(-1)
         self._best.append(best)
         self._probability.append(np.exp(emission.letters[0].max(-1)))

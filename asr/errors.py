@@ -1,7 +1,9 @@
-"""The four ways in which Rill says no. Each message tells what was wrong, where, and what to do."""
+"""The ways in which Rill says no. Each message tells what was wrong, where, and what to do."""
 
 from __future__ import annotations
 
+import traceback
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -9,16 +11,16 @@ if TYPE_CHECKING:
 
 
 class RillError(Exception):
-    """Base of every error that a user can cause; the command line prints it in one line."""
+    """Base of every error that Rill tells; the command line prints it in one line.
 
-
-class AudioError(RillError):
-    """Sound that cannot be read or used: the message names the file and the reason.
-
-    `transcript` is what was recognised of a recording before its damaged place, if anything was.
+    `transcript` is what was recognised of a recording before it, if anything was.
     """
 
     transcript: Transcript | None = None
+
+
+class AudioError(RillError):
+    """Sound that cannot be read or used: the message names the file and the reason."""
 
 
 class ModelError(RillError):
@@ -31,3 +33,25 @@ class ConfigError(RillError):
 
 class DataError(RillError):
     """A corpus, transcript or word list that cannot be used."""
+
+
+class RecognitionError(RillError):
+    """A fault of Rill itself that ended one stream or recording, and no other."""
+
+    @classmethod
+    def of(cls, error: Exception) -> RecognitionError:
+        """The error that tells of an exception that nobody foresaw: which, where and what of it."""
+        if isinstance(error, MemoryError):
+            return cls("too little memory for it; give fewer --processes, or free some")
+        if isinstance(error, OSError) and error.strerror:
+            where = f" ({error.filename})" if error.filename else ""
+            return cls(f"the system refused: {error.strerror}{where}")
+        *_, last = traceback.extract_tb(error.__traceback__) or [None]
+        place = f" at {Path(last.filename).name}:{last.lineno}" if last else ""
+        reason = " ".join(str(error).split())[:200]
+        told = cls(
+            f"recognition failed, which is a fault of Rill: {type(error).__name__}{place}"
+            f"{f' ({reason})' if reason else ''}. Please report it"
+        )
+        told.__cause__ = error
+        return told

@@ -157,7 +157,8 @@ def time_constants_ms(forget: np.ndarray, step_ms: float) -> np.ndarray:
         [cells], all above 0.
     """
     mean = forget.mean(0, dtype=np.float64)
-    return -step_ms / np.log(np.clip(mean, 1e-6, LARGEST_MEAN))
+    constants: np.ndarray = -step_ms / np.log(np.clip(mean, 1e-6, LARGEST_MEAN))
+    return constants
 
 
 def longest_memory_first(forget: np.ndarray) -> np.ndarray:

@@ -334,7 +334,8 @@ def _pooling(explanation: Explanation, cells: int) -> int:
 def _pool(values: np.ndarray, cells: int) -> np.ndarray:
     """[steps, cells] to [steps, rows]: means of so many neighbours."""
     whole = values.shape[1] // cells * cells
-    return values[:, :whole].reshape(len(values), -1, cells).mean(2)
+    means: np.ndarray = values[:, :whole].reshape(len(values), -1, cells).mean(2)
+    return means
 
 
 def _chunk_lines(axes_list: Any, places: np.ndarray) -> None:

@@ -18,6 +18,9 @@ WINDOW_SAMPLES = 400  # 25 ms
 HOP_SAMPLES = 160  # 10 ms
 MEL_BANDS = 80
 HOP_MS = 1000 * HOP_SAMPLES // SAMPLE_RATE
+# Louder samples count as this loud: a sum of their squares is then a number in float32, whatever
+# number the sample is. Sound has 1 at most.
+LOUDEST = np.float32(1e15)
 ENERGY_FLOOR = 1e-8  # below the rounding noise of 16-bit sound, so that digital silence is a number
 
 
@@ -25,7 +28,7 @@ def log_mel(samples: Samples) -> np.ndarray:
     """Frames of a whole recording.
 
     Args:
-        samples: float32 [samples], 16 kHz, in -1..1.
+        samples: float32 [samples], 16 kHz, in -1..1; any that are finite give finite frames.
 
     Returns:
         float32 [frames, 80]; frame n covers samples 160 n to 160 n + 400. Fewer than 400 samples
@@ -34,7 +37,8 @@ def log_mel(samples: Samples) -> np.ndarray:
     if len(samples) < WINDOW_SAMPLES:
         return np.zeros((0, MEL_BANDS), np.float32)
     # A centred window would need samples from before the recording began.
-    windows = np.lib.stride_tricks.sliding_window_view(samples, WINDOW_SAMPLES)[::HOP_SAMPLES]
+    heard = np.clip(samples, -LOUDEST, LOUDEST)
+    windows = np.lib.stride_tricks.sliding_window_view(heard, WINDOW_SAMPLES)[::HOP_SAMPLES]
     spectrum = np.fft.rfft(windows * _hann())
     power = (spectrum.real**2 + spectrum.imag**2).astype(np.float32)  # [frames, 201]
     return np.log(np.maximum(power @ mel_filters(), ENERGY_FLOOR))

@@ -13,14 +13,18 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memcmp, memcpy, memset
 
-from asr.contexts cimport Answer, Contexts, mixed
+from asr.contexts cimport Answer, Contexts, mixed, sane
+
+from asr.kenlm_trie import KenlmTrie
 
 cdef extern from *:
     void __builtin_prefetch(const void*)
 
-cdef int MOST_ORDER = 6  # KenLM's own limit
 # Of n-grams of two words that end with the same one. A word that has more may be likely anywhere.
 cdef int64_t MOST_LOOKED_AT = 1 << 10
+# Of longer n-grams below those; a damaged file may have millions there.
+cdef int64_t MOST_LOOKED_AT_BELOW = 1 << 16
+cdef int MOST_GUESSES = 24  # of where a word stands, before it is looked for by halving
 cdef uint8_t NEVER_BEFORE = 0
 cdef double STEPS = 32.0
 cdef float LEAST_LOG10 = -99.0
@@ -61,8 +65,12 @@ cdef class Bounds:
     first asked for."""
 
     cdef Bound* of_word
+    cdef readonly Py_ssize_t words
 
     def __cinit__(self, Py_ssize_t words):
+        if words < 1:
+            raise ValueError(f"bounds of {words} words")
+        self.words = words
         self.of_word = <Bound*>calloc(words, sizeof(Bound))
         if self.of_word == NULL:
             raise MemoryError
@@ -86,14 +94,22 @@ cdef class TrieContexts(Contexts):
     cdef Py_ssize_t _count, _room
 
     def __init__(
-        self, trie, const int32_t[::1] number_of, Bounds bounds, int32_t begin, int32_t end
+        self,
+        trie not None,
+        const int32_t[::1] number_of not None,
+        Bounds bounds not None,
+        int32_t begin,
+        int32_t end,
     ):
         """
         Args:
-            trie: an asr.kenlm_trie.KenlmTrie.
+            trie: an asr.kenlm_trie.KenlmTrie, which has checked where its parts lie.
             number_of: the trie's own number of each word.
             bounds: of as many words.
             begin, end: its numbers of the begin and the end of an utterance.
+
+        Raises:
+            ValueError: numbers that the trie does not have, or bounds of other words.
         """
         cdef const uint8_t[::1] data = trie.data
         cdef const uint8_t[::1] unigrams = trie.unigrams.view("u1")
@@ -102,10 +118,18 @@ cdef class TrieContexts(Contexts):
         cdef Level* level
         cdef Context first
         cdef Py_ssize_t i
+        if not isinstance(trie, KenlmTrie):
+            raise TypeError(f"{type(trie).__name__}: expected a KenlmTrie")
+        self._words = <int32_t>len(trie.words)
+        if bounds.words != number_of.shape[0]:
+            raise ValueError(f"bounds of {bounds.words} words for {number_of.shape[0]}")
+        for i in range(number_of.shape[0]):
+            if not 0 <= number_of[i] < self._words:
+                raise ValueError(f"word {i} has number {number_of[i]} of {self._words}")
+        if not 0 <= begin < self._words or not 0 <= end < self._words:
+            raise ValueError(f"begin {begin} and end {end}, of {self._words} words")
         self._mapped, self._number_of, self._bounds = (trie,), number_of, bounds
-        self._order = trie.order
-        if self._order > MOST_ORDER:
-            raise ValueError(f"n-grams of {trie.order} words; {MOST_ORDER} are the most")
+        self._order, self.words = trie.order, number_of.shape[0]
         self._unigrams = <const Unigram*>&unigrams[0]
         for i, part in enumerate(trie.levels):
             level, high = &self._levels[i], part.high
@@ -123,7 +147,7 @@ cdef class TrieContexts(Contexts):
         memset(&first, 0, sizeof(Context))
         first.length, first.words[0] = 1, begin
         first.weights[0] = self._unigrams[begin].weight
-        self._end, self._words = end, <int32_t>len(trie.words)
+        self._end = end
         self._grow(1 << 12)
         self._context(&first)
 
@@ -132,6 +156,7 @@ cdef class TrieContexts(Contexts):
         free(self._table)
 
     def state(self, int32_t context):
+        self.check(context, 0)
         return PyBytes_FromStringAndSize(<const char*>&self._contexts[context], sizeof(Context))
 
     def nothing(self):
@@ -139,24 +164,40 @@ cdef class TrieContexts(Contexts):
 
     def number(self, state):
         cdef Context context
-        memcpy(&context, <const char*>state, sizeof(Context))
+        cdef int i
+        cdef bytes data = state
+        if data is None or len(data) != sizeof(Context):
+            raise ValueError("not what stands for a context of a KenLM trie")
+        memcpy(&context, <const char*>data, sizeof(Context))
+        if not 0 <= context.length < self._order:
+            raise ValueError(f"a context of {context.length} words")
+        for i in range(context.length):
+            if not 0 <= context.words[i] < self._words:
+                raise ValueError(f"a context with word {context.words[i]} of {self._words}")
         return self._context(&context)
 
     def end(self, int32_t context):
         cdef Context after
-        return self._log10(&self._contexts[context], self._end, &after)
+        self.check(context, 0)
+        return sane(self._log10(&self._contexts[context], self._end, &after))
+
+    cdef Py_ssize_t known(self) noexcept:
+        return self._count
 
     cdef int look_up(self, int32_t context, int32_t word, Answer* answer) except -1:
         cdef Context after
-        answer.log10 = self._log10(&self._contexts[context], self._number_of[word], &after)
+        answer.log10 = sane(
+            self._log10(&self._contexts[context], self._number_of[word], &after)
+        )
         answer.context = self._context(&after)
         return 0
 
     cdef void expect(self, int32_t word) noexcept:
-        """A word that `most` will soon be asked for: its bound is on the way from memory then."""
+        """A word that `upper_bound` will soon be asked for: its bound is on the way from memory
+        then."""
         __builtin_prefetch(&self._bounds.of_word[word])
 
-    cpdef double most(self, int32_t context, int32_t word) noexcept:
+    cdef double upper_bound(self, int32_t context, int32_t word) noexcept:
         """What log10 of the word's probability is at most."""
         cdef const Context* before = &self._contexts[context]
         cdef Bound* bound = &self._bounds.of_word[word]
@@ -181,20 +222,25 @@ cdef class TrieContexts(Contexts):
         """At all longer n-grams that end with a word, if not too many do."""
         cdef Level* level = &self._levels[0]
         cdef int64_t first = self._unigrams[word].next, end = self._unigrams[word + 1].next, entry
+        cdef int64_t below = 0
         cdef uint8_t* greatest
         bound.alone = self._unigrams[word].value
         if end - first > MOST_LOOKED_AT:
             memset(bound.after_group, 255, sizeof(bound.after_group))
             return
         memset(bound.after_group, NEVER_BEFORE, sizeof(bound.after_group))
-        for entry in range(max(first, 0), min(end, level.count)):  # whatever a damaged file says
+        for entry in range(first, end):
+            if below > MOST_LOOKED_AT_BELOW:
+                memset(bound.after_group, 255, sizeof(bound.after_group))
+                return
             greatest = &bound.after_group[
                 _bits(level, entry * level.bits, level.word_bits) % GROUPS
             ]
-            greatest[0] = max(greatest[0], self._greatest(entry))
+            greatest[0] = max(greatest[0], self._greatest(entry, &below))
 
-    cdef uint8_t _greatest(self, int64_t entry) noexcept:
-        """Of an n-gram of two words, and of those that are longer by words before it."""
+    cdef uint8_t _greatest(self, int64_t entry, int64_t* looked_at) noexcept:
+        """Of an n-gram of two words, and of those that are longer by words before it; how many they
+        are is added to `looked_at`."""
         cdef Level* level
         cdef float value = LEAST_LOG10
         cdef int64_t first = entry, end = entry + 1
@@ -202,12 +248,17 @@ cdef class TrieContexts(Contexts):
         for i in range(self._order - 1):
             level = &self._levels[i]
             first, end = max(first, 0), min(end, level.count)
+            looked_at[0] += max(0, end - first)
+            if looked_at[0] > MOST_LOOKED_AT_BELOW:
+                return 255
             for entry in range(first, end):
                 value = max(value, _value(level, entry))
             if first >= end or i == self._order - 2:
                 break
             # Below all of them: the n-grams of one word more, one behind the other.
             first, end = _pointer(level, first), _pointer(level, end)
+        if not value < 0:  # 0 or, in a damaged file, no number
+            return 255
         return <uint8_t>max(1.0, min(255.0, ceil(255 + STEPS * value)))
 
     cdef float _log10(self, const Context* context, int32_t word, Context* after) noexcept:
@@ -288,6 +339,29 @@ cdef class TrieContexts(Contexts):
         return 0
 
 
+def check_pointers(trie not None):
+    """Whether KenLM itself can be let into a trie (an asr.kenlm_trie.KenlmTrie): it follows the
+    pointers without a look at how far they lead. What `TrieContexts` does needs no such check.
+
+    Raises:
+        ValueError: a pointer that leads beyond its level.
+    """
+    cdef Level level
+    cdef const uint8_t[::1] data = trie.data
+    cdef const int64_t[::1] high
+    cdef int64_t entry, pointer, before, most
+    for part, below in zip(trie.levels, trie.levels[1:]):
+        high = part.high
+        level.at, level.count, level.bits = &data[part.at], part.count, part.bits
+        level.inline_bits, level.high, level.high_count = part.inline_bits, &high[0], high.shape[0]
+        before, most = 0, below.count
+        for entry in range(level.count + 1):
+            pointer = _pointer(&level, entry)
+            if not before <= pointer <= most:
+                raise ValueError("a pointer leads beyond its n-grams")
+            before = pointer
+
+
 cdef inline uint64_t _bits(const Level* level, int64_t place, int64_t count) noexcept:
     """A number of so many bits, at most 57, that stands at this bit of a level."""
     cdef uint64_t packed
@@ -301,9 +375,14 @@ cdef int64_t _find(
     """The entry of a word among these, or -1. Their words are about evenly spread, so it is looked
     for where it would then be (interpolation search: Peterson 1957)."""
     cdef int64_t least = -1, most = words, middle, there
+    cdef int guesses = 0
     first, end = max(first, 0), min(end, level.count)  # whatever a damaged file says
     while first < end:
-        middle = first + <int64_t>((end - first) * <double>(word - least) / (most - least))
+        if guesses < MOST_GUESSES:
+            middle = first + <int64_t>((end - first) * <double>(word - least) / (most - least))
+            guesses += 1
+        else:
+            middle = (first + end) >> 1
         middle = max(first, min(middle, end - 1))
         there = <int64_t>_bits(level, middle * level.bits, level.word_bits)
         if there == word:

@@ -11,17 +11,29 @@ asr/kenlm_contexts.pyx looks n-grams up in it, training/ngrams.py reads all of t
 from __future__ import annotations
 
 import os
-import struct
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
-SANITY_BYTES = 88  # the magic line, and numbers that tell the machine's byte order
-PARAMETERS = struct.Struct("<B3xfI?3xI")  # order, probing multiplier, type, words at the end
-PLAIN, QUANTISED, ARRAY, QUANTISED_ARRAY = 2, 3, 4, 5  # types of tries
+from asr.kenlm_header import (
+    ARRAY,
+    MOST_ORDER,
+    QUANTISED,
+    QUANTISED_ARRAY,
+    KenlmHeader,
+    read_kenlm_header,
+)
+
 UNIGRAM = np.dtype([("probability", "<f4"), ("backoff", "<f4"), ("next", "<u8")])
+MOST_BITS = 25  # of the number of a probability or weight; KenLM's own limit
+READ_AHEAD = 8  # bytes that are read at once, wherever a number begins
+
+
+class OtherKind(ValueError):
+    """A sound KenLM file of a kind that is not read here: a hash table, or a trie without its
+    words."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +55,26 @@ class Level:
         """Of an entry."""
         return self.word_bits + self.value_bits + self.weight_bits + self.inline_bits
 
+    def check(self, file_bytes: int, longest: bool) -> None:
+        """Raises ValueError where a look-up, whatever bits it finds, could leave the file or a
+        table (asr/kenlm_contexts.pyx checks where a pointer leads to)."""
+        entries_bytes = ((1 + self.count) * self.bits + 7) // 8
+        if not 0 <= self.at <= file_bytes - entries_bytes - READ_AHEAD:
+            raise ValueError("its n-grams lie beyond its end")
+        if max(self.word_bits, self.value_bits, self.weight_bits) > 32 or self.inline_bits > 57:
+            raise ValueError("its numbers have too many bits")
+        tables = [(self.values, self.value_bits)]
+        if not longest:
+            tables.append((self.weights, self.weight_bits))
+        for table, bits in tables if self.values is not None else []:
+            if table is None or table.dtype != np.float32 or len(table) != 2**bits:
+                raise ValueError("a table of probabilities has another length")
+            if not (table < np.inf).all():  # KenLM has -inf where a table has empty places
+                raise ValueError("a table of probabilities holds what is no number")
+        high = self.high
+        if high.dtype != np.int64 or not len(high) or high[0] != 0 or (high[1:] < high[:-1]).any():
+            raise ValueError("its pointers are damaged")
+
 
 @dataclass(frozen=True)
 class KenlmTrie:
@@ -52,6 +84,23 @@ class KenlmTrie:
     unigrams: np.ndarray  # of UNIGRAM, and one more
     levels: list[Level]  # of n-grams of 2, 3, ... words
     words: list[str] = field(repr=False)  # by KenLM's number: <unk> is 0
+
+    def __post_init__(self) -> None:
+        """Raises ValueError where parts do not fit each other."""
+        if not 2 <= self.order <= MOST_ORDER:
+            raise ValueError(f"n-grams of {self.order} words; there are 2 to {MOST_ORDER}")
+        if self.data.dtype != np.uint8 or self.unigrams.dtype != UNIGRAM:
+            raise ValueError("parts of other types")
+        if len(self.unigrams) != len(self.words) + 1 and self.words:
+            raise ValueError(f"{len(self.unigrams) - 1} single words, and {len(self.words)} names")
+        pointers = self.unigrams["next"]
+        if (pointers[1:] < pointers[:-1]).any() or int(pointers[-1]) > self.levels[0].count:
+            raise ValueError("the pointers of its single words are damaged")
+        for part in ("probability", "backoff"):
+            if not (self.unigrams[part] < np.inf)[:-1].all():
+                raise ValueError(f"the {part} of a single word is no number")
+        for number, level in enumerate(self.levels, start=2):
+            level.check(len(self.data), longest=number == self.order)
 
     @property
     def order(self) -> int:
@@ -64,44 +113,49 @@ class KenlmTrie:
         return {word: number for number, word in enumerate(self.words)}
 
 
-def map_kenlm_trie(path: str | os.PathLike[str]) -> KenlmTrie:
-    """The parts of a KenLM trie.
+def map_kenlm_trie(path: str | os.PathLike[str], needs_words: bool = True) -> KenlmTrie:
+    """The parts of a KenLM trie; without `needs_words`, `words` may be empty.
 
     Raises:
-        ValueError: damaged, a hash table instead of a trie, or without its words.
+        OtherKind: a hash table instead of a trie, or without its words.
+        ValueError: damaged or truncated.
     """
     data = np.memmap(Path(path), np.uint8, "r")
+    header = read_kenlm_header(data)
+    if not header.is_trie:
+        raise OtherKind("it is a hash table; make a trie with build_binary trie")
     try:
-        return _Walk(data).trie()
-    except (IndexError, struct.error) as error:
+        trie = _Walk(data, header).trie()
+    except (IndexError, OverflowError, UnicodeDecodeError) as error:
         raise ValueError(str(error)) from None
+    if needs_words and not header.has_words:
+        raise OtherKind("it was made without its words")
+    return trie
 
 
 class _Walk:
     """A walk through the file: each part begins where the one before ends."""
 
-    def __init__(self, data: np.ndarray) -> None:
-        self._data = data
-        order, _, kind, has_words, _ = PARAMETERS.unpack_from(data[:256].tobytes(), SANITY_BYTES)
-        if kind not in (PLAIN, QUANTISED, ARRAY, QUANTISED_ARRAY):
-            raise ValueError("it is a hash table; make a trie with build_binary trie")
-        if not has_words:
-            raise ValueError("it was made without its words")
-        begin = SANITY_BYTES + PARAMETERS.size
-        self.counts = self._numbers(begin, order, "<u8").tolist()
-        self._quantised = kind in (QUANTISED, QUANTISED_ARRAY)
-        self._array = kind in (ARRAY, QUANTISED_ARRAY)
-        header = -(-(begin + 8 * order) // 8) * 8
-        self._at = header + 8 + 8 * self.counts[0]  # behind the hashes of the words
+    def __init__(self, data: np.ndarray, header: KenlmHeader) -> None:
+        self._data, self._header, self.counts = data, header, header.counts
+        self._quantised = header.kind in (QUANTISED, QUANTISED_ARRAY)
+        self._array = header.kind in (ARRAY, QUANTISED_ARRAY)
+        # KenLM looks for words among so many hashes; <unk> has none.
+        (hashes,) = self._numbers(header.bytes, 1, "<u8").tolist()
+        if not 0 < hashes <= self.counts[0]:
+            raise ValueError(f"it says that {hashes} of its {self.counts[0]} words have a name")
+        self._at = header.bytes + 8 + 8 * self.counts[0]  # behind the hashes of the words
 
     def trie(self) -> KenlmTrie:
         order, tables = len(self.counts), self._tables()
         unigrams = self._numbers(self._at, self.counts[0] + 2, UNIGRAM)[:-1]
         self._at += unigrams.nbytes + UNIGRAM.itemsize
         levels = [self._level(length, *tables[length - 2]) for length in range(2, order + 1)]
-        words = self._data[self._at :].tobytes().decode().split("\0")[:-1]
-        if len(words) != self.counts[0]:
-            raise ValueError("it was made without its words")
+        words = []
+        if self._header.has_words:
+            words = self._data[self._at :].tobytes().decode().split("\0")[:-1]
+            if len(words) != self.counts[0]:
+                raise ValueError(f"it has names for {len(words)} of its {self.counts[0]} words")
         return KenlmTrie(self._data, unigrams, levels, words)
 
     def _tables(self) -> list[tuple[np.ndarray | None, np.ndarray | None]]:
@@ -110,6 +164,8 @@ class _Walk:
         if not self._quantised:
             return [(None, None)] * (order - 1)
         bits, backoff_bits = self._data[self._at + 1 : self._at + 3].tolist()
+        if not (1 <= bits <= MOST_BITS and 1 <= backoff_bits <= MOST_BITS):
+            raise ValueError(f"numbers of {bits} and {backoff_bits} bits for probabilities")
         self._at += 8
         tables: list[tuple[np.ndarray | None, np.ndarray | None]] = []
         for length in range(2, order + 1):

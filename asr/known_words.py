@@ -89,6 +89,13 @@ def _read(path: Path, language_model: LanguageModel) -> KnownWords | None:
         vocabulary = parts.pop("vocabulary").tobytes().decode().split("\0")
         numbers, steady = parts.pop("numbers_in_model"), bool(parts.pop("steady"))
         trie = Trie(**parts, steady=steady)
+        known = language_model.trie
+        if trie.words_end > len(vocabulary) or numbers.shape != (len(vocabulary),):
+            return None
+        if known is None or numbers.dtype != np.int32:
+            return None
+        if not 0 <= int(numbers.min()) <= int(numbers.max()) < len(known.words):
+            return None
     except Exception:  # zipfile and numpy have errors of many kinds for a damaged file
         return None
     return KnownWords(vocabulary, language_model.for_words(vocabulary, numbers), trie)

@@ -13,11 +13,13 @@ import numpy as np
 
 from asr.contexts import Contexts
 from asr.errors import ModelError
-from asr.kenlm_contexts import Bounds, TrieContexts
-from asr.kenlm_trie import KenlmTrie, map_kenlm_trie
+from asr.kenlm_contexts import Bounds, TrieContexts, check_pointers
+from asr.kenlm_header import check_hash_tables, read_kenlm_header
+from asr.kenlm_trie import KenlmTrie, OtherKind, map_kenlm_trie
 
 BEGIN, END = "<s>", "</s>"  # KenLM's words for the begin and the end of an utterance
 UNKNOWN = 0  # KenLM's number of the word that stands for all it does not know
+SANE_LOG10 = (-1000.0, 0.0)  # of probabilities; a damaged file may have others
 LOOKED_UP = 1_000  # of the lexicon's words, to see whether the language model knows any
 _KENLM_MAGIC = b"mmap lm http://kheafield.com/code format version 5"
 
@@ -51,7 +53,7 @@ class LanguageModel:
         Raises:
             ModelError: the file is truncated, KenLM cannot use it, or it knows none of the words.
         """
-        model = self.open()
+        model = self.open(to_score=False)  # see NumberedWords.score
         if not any(word in model for word in vocabulary[:LOOKED_UP]):
             raise ModelError(
                 f"{self.path}: knows none of the lexicon's words ({vocabulary[0]} is the first); a "
@@ -61,23 +63,56 @@ class LanguageModel:
 
     @cached_property
     def trie(self) -> KenlmTrie | None:
-        """What is in the file, if it is a trie and has its words."""
-        try:
-            return map_kenlm_trie(self.path)
-        except ValueError:
-            return None
-
-    def open(self) -> kenlm.Model:
-        """KenLM's own, mapped into memory.
+        """What is in the file, if it is a trie and has its words.
 
         Raises:
-            ModelError: the file is truncated, or KenLM cannot use it.
+            ModelError: the file is damaged or truncated.
         """
         try:
+            trie = map_kenlm_trie(self.path)
+        except OtherKind:
+            return None
+        except (OSError, ValueError) as error:
+            raise self._damaged(error) from None
+        if missing := {BEGIN, END} - set(trie.words):
+            raise self._damaged(f"its words lack {' and '.join(sorted(missing))}")
+        return trie
+
+    def open(self, to_score: bool = True) -> kenlm.Model:
+        """KenLM's own, mapped into memory.
+
+        Args:
+            to_score: it is asked for probabilities, not for words alone. Then all pointers of a
+                trie are checked before, about 50 ms for each million n-grams.
+
+        Raises:
+            ModelError: the file is damaged or truncated, or KenLM cannot use it.
+        """
+        try:
+            if self.trie is not None:
+                if to_score:
+                    check_pointers(self.trie)
+            else:
+                self._check_other_kind()
             return kenlm.Model(str(self.path))
         except (OSError, RuntimeError, ValueError) as error:
-            first_line = str(error).splitlines()[0] if str(error) else "KenLM cannot load it"
-            raise ModelError(f"{self.path}: damaged or truncated ({first_line})") from None
+            raise self._damaged(error) from None
+
+    def _check_other_kind(self) -> None:
+        """Raises ValueError for a damaged hash table, or a trie without its words."""
+        data = np.memmap(self.path, np.uint8, "r")
+        header = read_kenlm_header(data)
+        if header.is_trie:
+            check_pointers(map_kenlm_trie(self.path, needs_words=False))
+        else:
+            check_hash_tables(data, header)
+
+    def _damaged(self, reason: Exception | str) -> ModelError:
+        lines = str(reason).splitlines() or ["KenLM cannot load it"]
+        return ModelError(
+            f"{self.path}: damaged or truncated ({lines[0]}); copy it again, or make it anew with "
+            "KenLM's build_binary"
+        )
 
 
 class WordModel(Protocol):
@@ -126,21 +161,23 @@ class NumberedWords:
         return state
 
     def score(self, state: kenlm.State, number: int) -> tuple[kenlm.State, float]:
-        """The state after a word, and log10 of the word's probability."""
+        """The state after a word, and log10 of the word's probability. For a trie that was read,
+        `contexts` says the same, whatever the file holds, and KenLM is not asked."""
         after = kenlm.State()
         return after, self._model.BaseScore(state, self._words[number], after)
 
     def end(self, state: kenlm.State) -> float:
         """log10 of the probability that the utterance ends there."""
-        return self._model.BaseScore(state, END, kenlm.State())
+        return float(self._model.BaseScore(state, END, kenlm.State()))
 
     def alone(self) -> np.ndarray:
         """log10 of each word's probability when nothing is known of what was said before."""
         if self._trie is not None:
             of_trie: np.ndarray = self._trie.unigrams["probability"][self.in_trie]
-            return of_trie
+            return of_trie.clip(*SANE_LOG10)
         nothing, after, score = self.nothing(), kenlm.State(), self._model.BaseScore
-        return np.array([score(nothing, word, after) for word in self._words], np.float32)
+        found = np.array([score(nothing, word, after) for word in self._words], np.float32)
+        return np.nan_to_num(found, nan=SANE_LOG10[0]).clip(*SANE_LOG10)
 
     def contexts(self) -> Contexts:
         """What it has said so far, for all searches; new ones when that has become too much."""
@@ -163,6 +200,6 @@ class NumberedWords:
         """int32 [words]: the number that the file's trie has for each; it must have one."""
         assert self._trie
         if self._in_trie is not None:
-            return self._in_trie
+            return self._in_trie  # TrieContexts and know_words check it
         number_of = self._trie.number_of
         return np.array([number_of.get(word, UNKNOWN) for word in self._words], np.int32)

@@ -19,6 +19,7 @@ from asr.errors import ModelError
 from asr.text import LETTER_TOKENS, PHONE_TOKENS
 
 FORMAT_VERSION = 1
+LANGUAGE_MODEL, LEXICON = "language_model.bin", "lexicon.txt.xz"
 BUNDLED_MODEL = Path(__file__).parent / "models" / "en-small"
 
 
@@ -45,7 +46,25 @@ def read_model_config(folder: str | os.PathLike[str]) -> dict[str, Any]:
         )
     if config.get("phones") != list(PHONE_TOKENS) or config.get("letters") != list(LETTER_TOKENS):
         raise ModelError(f"{path}: its phones or letters are not those of this Rill")
-    return config
+    for section in ("decoding", "confidence"):
+        if not isinstance(config.get(section, {}), dict):
+            raise ModelError(f"{path}: {section} is not a section of settings")
+    return dict(config)
+
+
+def check_parts(folder: Path, parts: Mapping[str, str]) -> None:
+    """Raises ModelError when a model's folder lacks files that a decoder needs, as one of
+    `rill train` does.
+
+    Args:
+        parts: names of files (LANGUAGE_MODEL, LEXICON), and the option that gives another.
+    """
+    if missing := {name: how for name, how in parts.items() if not (folder / name).exists()}:
+        raise ModelError(
+            f"{folder}: a network without {' and '.join(missing)}; give "
+            f"{' and '.join(missing.values())}, put that into the folder, or take the greedy "
+            "decoder, which spells without (--decoder greedy)"
+        )
 
 
 def network_settings(folder: str | os.PathLike[str]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from asr.cores import available_cores
 from asr.errors import ModelError
 
 
@@ -48,8 +49,9 @@ def import_onnxruntime() -> Any:
 
 
 def default_threads() -> int:
-    """One for each core that this process may use, or as many as OMP_NUM_THREADS says."""
+    """One for each core that this process may use, by its affinity and the quota of its container,
+    or as many as OMP_NUM_THREADS says."""
     asked = os.environ.get("OMP_NUM_THREADS", "")  # as torch does it
     if asked.isdigit() and int(asked):
         return int(asked)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return available_cores()

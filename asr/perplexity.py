@@ -6,15 +6,17 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 
-from asr.errors import DataError
+from asr.errors import DataError, ModelError
 from asr.language_model import LanguageModel
 from asr.lstm_language_model import END, LstmLanguageModel
 from asr.rescoring import LOG_10, mixed_log10
 from asr.text_files import read_sentences
 
+LEAST_LOG10 = -300.0  # of a probability; KenLM gives unknown words -100
 SENTENCES_AT_ONCE = 256  # that the LSTM reads side by side
 
 
@@ -49,6 +51,7 @@ def measure_perplexity(model: str | os.PathLike[str], text: str | os.PathLike[st
     known = unknown = 0.0
     for sentence in read_sentences(text):
         for log10, _, is_unknown in scorer.full_scores(sentence):
+            _check(path, log10)
             words += 1
             unknown_words += is_unknown
             if is_unknown:
@@ -108,6 +111,7 @@ def measure_mixture(
         for sentence, words, of_lstm in zip(sentences, split, logs):
             full = scorer.full_scores(sentence)
             for (log10, _, unknown), log, word in zip(full, of_lstm, [*words, END]):
+                _check(path, log10)
                 if not unknown:
                     by_ngrams.append(log10)
                     by_lstm.append(float(log) / LOG_10)
@@ -118,6 +122,14 @@ def measure_mixture(
     both = np.where(known, mixed_log10(of_lstm, ngrams, share), ngrams)
     alone, other, mixed = (float(10 ** -logs.mean()) for logs in (ngrams, of_lstm, both))
     return MixturePerplexity(len(known), known.count(False), alone, other, mixed, share)
+
+
+def _check(path: Path, log10: float) -> None:
+    """Raises ModelError for what is no probability."""
+    if not LEAST_LOG10 <= log10 <= 10:
+        raise ModelError(
+            f"{path}: the language model is damaged: it says that log10 of a probability is {log10}"
+        )
 
 
 def _in_parts(sentences: Iterator[str], most: int) -> Iterator[list[str]]:

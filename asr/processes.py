@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from multiprocessing.context import BaseContext
 from typing import Any
 
 from asr.errors import ConfigError
@@ -26,6 +27,16 @@ Item = list[str]  # recordings that a process takes together
 Share = Callable[[Callable[[Item], Any], Iterable[Item]], Iterator[Any]]
 
 
+def why_not_shared() -> str | None:
+    """What keeps processes from sharing work on this machine; None if nothing does."""
+    try:
+        _context().Lock()
+    except (OSError, ImportError) as error:
+        reason = getattr(error, "strerror", None) or error
+        return f"processes cannot share work here, for which /dev/shm is needed ({reason})"
+    return None
+
+
 @contextmanager
 def sharing(processes: int) -> Iterator[Share]:
     """A `map` that these processes work on, in the order of the items; all are gone at the end,
@@ -34,8 +45,7 @@ def sharing(processes: int) -> Iterator[Share]:
     Whatever they shall share must be loaded before. The map raises ConfigError when one of them was
     killed.
     """
-    context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
-    pool = ProcessPoolExecutor(processes, context, _begin)
+    pool = ProcessPoolExecutor(processes, _context(), _begin)
     try:
         pool.submit(os.getpid).result()  # forks them now, before there are threads
         yield lambda work, items: _in_order(pool, work, items, AHEAD * processes)
@@ -44,6 +54,13 @@ def sharing(processes: int) -> Iterator[Share]:
         pool.shutdown(wait=False, cancel_futures=True)
         for worker in workers:
             worker.terminate()
+        # The pool's own thread closes its pipes; a process that ends meanwhile would find some of
+        # them closed, and Python would say so on standard error.
+        pool.shutdown(wait=True)
+
+
+def _context() -> BaseContext:
+    return multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
 
 
 def _in_order(

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from asr.audio import duration_seconds
+from asr.audio import estimated_seconds
 from asr.errors import AudioError
 
 
@@ -63,7 +63,7 @@ def _seconds_of_all(sources: list[str]) -> float | None:
     total = 0.0
     for source in sources:
         try:
-            total += duration_seconds(source)
+            total += estimated_seconds(source)
         except AudioError:
             continue  # standard input, or a file whose error is told when its turn comes
     return total or None

@@ -14,11 +14,19 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import IO, Any, Literal, NamedTuple
+from typing import IO, Any, Literal, NamedTuple, cast
 
 import numpy as np
 
-from asr.audio import SAMPLE_RATE, Samples, read_blocks, readable_part
+from asr.audio import (
+    SAMPLE_RATE,
+    OffsetFilter,
+    Samples,
+    read_blocks,
+    readable_part,
+    samples_at_16_khz,
+    without_offset,
+)
 from asr.beam_search import BeamDecoder, BeamSettings
 from asr.calibration import UNCHANGED, read_calibration
 from asr.custom_words import custom_words
@@ -34,12 +42,18 @@ from asr.engine import (
     join,
     load_engine,
 )
-from asr.errors import AudioError, ConfigError
+from asr.errors import AudioError, ConfigError, RecognitionError, RillError
 from asr.features import log_mel, log_mel_step
 from asr.grammar import GrammarDecoder, read_grammar
 from asr.language_model import LanguageModel
 from asr.lstm_language_model import LstmLanguageModel
-from asr.model_config import BUNDLED_MODEL, read_model_config
+from asr.model_config import (
+    BUNDLED_MODEL,
+    LANGUAGE_MODEL,
+    LEXICON,
+    check_parts,
+    read_model_config,
+)
 from asr.pauses import cut_at_pauses
 from asr.pronunciation import read_lexicon
 from asr.rescoring import Rescorer
@@ -155,14 +169,17 @@ class Recognizer:
         if decoder == "greedy":
             return cls(network, GreedyDecoder(clock), folder.name)
         pronouncer = folder / "pronouncer.onnx"
-        lexicon = Path(lexicon or folder / "lexicon.txt.xz")
+        given = {LANGUAGE_MODEL: language_model or grammar is not None, LEXICON: lexicon}
+        options = {LANGUAGE_MODEL: "--lm FILE", LEXICON: "--lexicon FILE"}
+        check_parts(folder, {name: how for name, how in options.items() if not given[name]})
+        lexicon = Path(lexicon or folder / LEXICON)
         if grammar is not None:
             phrases = read_grammar(grammar, read_lexicon(lexicon), pronouncer)
             closed = GrammarDecoder(phrases, clock, beam_settings)
             return cls(network, closed, folder.name, pronouncer, alternatives)
         beam = BeamDecoder(
             lexicon,
-            LanguageModel(language_model or folder / "language_model.bin"),
+            LanguageModel(language_model or folder / LANGUAGE_MODEL),
             clock,
             beam_settings,
             calibration=read_calibration(config),
@@ -210,25 +227,46 @@ class Recognizer:
         changed.decoder.calibration = UNCHANGED
         return changed
 
-    def transcribe(self, source: str | os.PathLike[str] | IO[bytes] | Samples) -> Transcript:
+    def transcribe(
+        self,
+        source: str | os.PathLike[str] | IO[bytes] | np.ndarray | Sequence[float],
+        sample_rate: float | None = None,
+    ) -> Transcript:
         """A whole recording in full mode, both directions.
 
         Args:
-            source: a path, an open binary file, or float32 [samples] at 16 kHz.
+            source: a path, an open binary file, or samples as `Stream.push` takes them: floats in
+                -1..1 or signed integers, [samples] or [samples, channels].
+            sample_rate: of samples, in hertz; 16,000 if not given. A file has its own.
 
         Raises:
             AudioError: the recording cannot be read, or not to its end; `transcript` of the error
-                then holds what was heard before.
+                then holds what was heard before. Or samples that cannot be used.
+            ConfigError: a sample rate for a file.
         """
-        blocks = [source] if isinstance(source, np.ndarray) else read_blocks(source)
-        return self.transcribe_blocks(blocks)
+        if isinstance(source, str | os.PathLike) or hasattr(source, "read"):
+            if sample_rate is not None:
+                raise ConfigError("sample_rate belongs to samples; a file tells its own")
+            return self.transcribe_blocks(read_blocks(cast(Any, source)))
+        rate = SAMPLE_RATE if sample_rate is None else sample_rate
+        return self.transcribe_blocks([samples_at_16_khz(source, rate)])
 
     def transcribe_blocks(self, blocks: Iterable[Samples]) -> Transcript:
-        """The same for float32 [samples] at 16 kHz that come one after another."""
+        """The same for float32 [samples] at 16 kHz that come one after another.
+
+        Raises:
+            RecognitionError: a fault of Rill; `transcript` of it holds what was heard before.
+        """
         segments, samples_heard = [], 0
         damage: list[AudioError] = []
-        for begins, samples in cut_at_pauses(readable_part(blocks, damage)):
-            segments.append(self._transcribe_piece(samples, begins / SAMPLE_RATE))
+        for begins, samples in _pieces(blocks, damage):
+            try:
+                segments.append(self._transcribe_piece(samples, begins / SAMPLE_RATE))
+            except Exception as error:
+                told = error if isinstance(error, RillError) else RecognitionError.of(error)
+                if segments:  # what was recognised before it is not lost
+                    told.transcript = heard_in(segments, begins / SAMPLE_RATE, [])
+                raise told from told.__cause__
             samples_heard = begins + len(samples)
         return heard_in(segments, samples_heard / SAMPLE_RATE, damage)
 
@@ -239,14 +277,14 @@ class Recognizer:
             AudioError: after the segments before the damaged place.
         """
         damage: list[AudioError] = []
-        for begins, samples in cut_at_pauses(readable_part(blocks, damage)):
+        for begins, samples in _pieces(blocks, damage):
             yield self._transcribe_piece(samples, begins / SAMPLE_RATE)
         for error in damage:
             raise error
 
     def _transcribe_piece(self, samples: Samples, begins_seconds: float) -> Segment:
         decoding = self.decoder.begin()
-        decoding.push(self.emission(samples, "full"))
+        decoding.push(self._read(samples))
         ends_seconds = begins_seconds + len(samples) / SAMPLE_RATE
         words = shift_words(decoding.words(finished=True), begins_seconds, ends_seconds)
         return Segment(words, self.alternatives_of(decoding))
@@ -258,14 +296,18 @@ class Recognizer:
     def emission(self, samples: Samples, mode: Mode) -> Emitted:
         """What the network makes of a whole utterance, [1, steps, tokens]; in streaming mode the
         very steps that a stream would have heard."""
+        samples = without_offset(samples)
         if mode == "full":
-            padded = np.concatenate([samples, self.tail_silence()])
-            return self.engine.read(log_mel(padded))
+            return self._read(samples)
         state, emissions = self.initial_state(), []
         for begin in range(0, len(samples), self.chunk_samples):
             state, heard = self.step(state, samples[begin : begin + self.chunk_samples])
             emissions.append(heard.emission)
         return join([*emissions, self.finish(state).emission])
+
+    def _read(self, samples: Samples) -> Emitted:
+        """Full mode, of samples whose offset was taken out."""
+        return self.engine.read(log_mel(np.concatenate([samples, self.tail_silence()])))
 
     @property
     def chunk_samples(self) -> int:
@@ -335,6 +377,13 @@ class Recognizer:
             for block in state.acoustic.blocks
         )
         return RecognizerState(state.samples, AcousticState(state.acoustic.frames, blocks))
+
+
+def _pieces(blocks: Iterable[Samples], damage: list[AudioError]) -> Iterator[tuple[int, Samples]]:
+    """Where each piece of a recording begins, and its samples without their offset; what is wrong
+    with the recording goes into `damage`."""
+    offset = OffsetFilter()
+    return cut_at_pauses(offset.push(block) for block in readable_part(blocks, damage))
 
 
 def heard_in(segments: Iterable[Segment], duration: float, damage: list[AudioError]) -> Transcript:

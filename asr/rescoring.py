@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -77,8 +77,9 @@ def mixed_log10(of_lstm: np.ndarray, of_ngrams: np.ndarray, share: float) -> np.
 def _ngram_log10(readings: Sequence[Numbers], words: SearchWords) -> list[list[float]]:
     """Of each reading: each word's log10 probability, and the end's; what they begin with in common
     is looked up once. Custom words, which the model does not know, have 0."""
-    model = words.language_model
-    heard: dict[Numbers, tuple[Any, float]] = {(): (model.begin(), 0.0)}
+    contexts = words.language_model.contexts()
+    nothing = contexts.number(contexts.nothing())
+    heard = dict[Numbers, tuple[int, float]]({(): (0, 0.0)})  # context 0 is an utterance's begin
     found = []
     for reading in readings:
         logs = []
@@ -87,8 +88,8 @@ def _ngram_log10(readings: Sequence[Numbers], words: SearchWords) -> list[list[f
             so_far = reading[:length]
             if so_far not in heard:
                 is_custom = number in words.phrases
-                heard[so_far] = (model.nothing(), 0.0) if is_custom else model.score(state, number)
+                heard[so_far] = (nothing, 0.0) if is_custom else contexts.score(state, number)
             state, log10 = heard[so_far]
             logs.append(log10)
-        found.append([*logs, model.end(state)])
+        found.append([*logs, contexts.end(state)])
     return found

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from asr.decoding import BLANK_ID
+from asr.errors import ModelError
 from asr.token_passing import Beam
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ NEAR_STEPS = 3  # by which the same word may stand elsewhere in another hypothes
 # and holds memory and time.
 MOST_STEPS, OPEN_STEPS = 80, 40
 MOST_WAYS = 100  # that readings are made of
+LEAST_LOG = -1e4  # of a phone's probability
 
 
 class Hypothesis(NamedTuple):
@@ -64,8 +66,21 @@ class Search:
         self._settles_at = MOST_STEPS
 
     def push(self, phones: np.ndarray) -> None:
-        """The next steps: log-probabilities [steps, phones]."""
-        scores = np.array(phones, np.float32, order="C")
+        """The next steps: log-probabilities [steps, phones]; what is less than -10,000, such as
+        -inf, counts as that.
+
+        Raises:
+            ModelError: values that are no logarithms, or another number of phones than before; then
+                nothing was pushed.
+            ConfigError: another thread uses it.
+        """
+        if phones.ndim != 2 or phones.shape[1] < 2:
+            raise ModelError(f"phones of shape {list(phones.shape)}; expected [steps, phones]")
+        scores = np.maximum(phones, LEAST_LOG, dtype=np.float32, order="C")
+        if not scores.max(initial=LEAST_LOG) <= -LEAST_LOG:  # NaN is not
+            raise ModelError(
+                "phones whose log-probabilities are no numbers: the network is damaged"
+            )
         scores[:, BLANK_ID] -= self._settings.blank_penalty
         while len(scores):
             piece, scores = np.split(scores, [self._settles_at - self.steps])

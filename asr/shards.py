@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from asr.audio import duration_seconds
+from asr.audio import estimated_seconds
 from asr.errors import AudioError, ConfigError
 
 PLAN = "plan.jsonl"
@@ -41,8 +41,8 @@ class ShardFolder:
     """The folder of the results, with the plan that it was begun with."""
 
     def __init__(self, folder: Path, sources: Iterable[str], settings: dict[str, Any]) -> None:
-        """Begins a plan, or goes on with the one that is there; recordings that are new to it get
-        shards of their own.
+        """A new plan, or the one that is there to go on with; recordings that are new to it get
+        shards of their own. Nothing is written before `begin`.
 
         Args:
             settings: all that shapes the words, as JSON has it.
@@ -51,23 +51,36 @@ class ShardFolder:
             ConfigError: the folder cannot be used, or holds results of other settings or of
                 recordings that are not among the sources.
         """
-        self.folder = folder
+        self.folder, self._settings = folder, settings
         wanted = dict.fromkeys(sources)
         try:
-            folder.mkdir(parents=True, exist_ok=True)
             self.shards = self._planned(settings)
-            if self.shards and not all(file in wanted for s in self.shards for file in s.files):
-                raise ConfigError(
-                    f"--output {folder}: holds results of other recordings (see {PLAN}); "
-                    "give another folder"
-                )
-            planned = {file for shard in self.shards for file in shard.files}
-            if new := [source for source in wanted if source not in planned]:
-                self.shards += cut_into_shards(new, first_number=len(self.shards))
-                lines = [{"settings": settings}, *(asdict(shard) for shard in self.shards)]
-                self._write(PLAN, [json.dumps(line) for line in lines])
         except OSError as error:
             raise ConfigError(f"--output {folder}: {error.strerror}") from None
+        if self.shards and not all(file in wanted for s in self.shards for file in s.files):
+            raise ConfigError(
+                f"--output {folder}: holds results of other recordings (see {PLAN}); "
+                "give another folder"
+            )
+        planned = {file for shard in self.shards for file in shard.files}
+        new = [source for source in wanted if source not in planned]
+        self.shards += cut_into_shards(new, first_number=len(self.shards)) if new else []
+        self._is_written = not new
+
+    def begin(self) -> None:
+        """Write the plan: from now on the folder is that of these settings and recordings.
+
+        Raises:
+            ConfigError: the folder cannot be used.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            if not self._is_written:
+                lines = [{"settings": self._settings}, *(asdict(shard) for shard in self.shards)]
+                self._write(PLAN, [json.dumps(line) for line in lines])
+        except OSError as error:
+            raise ConfigError(f"--output {self.folder}: {error.strerror}") from None
+        self._is_written = True
 
     def waiting(self) -> list[Shard]:
         """The shards that are not done, the longest first: so that at the end none is left alone
@@ -130,7 +143,7 @@ def cut_into_shards(sources: list[str], first_number: int = 0) -> list[Shard]:
 def _seconds(source: str) -> float:
     """As the header tells; none of what is told to be no sound when its turn comes."""
     try:
-        seconds = duration_seconds(source)
+        seconds = estimated_seconds(source)
     except AudioError:
         return 0.0
     return seconds if seconds < _NO_LENGTH_SECONDS else 0.0

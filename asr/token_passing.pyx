@@ -11,7 +11,7 @@ This, asr/candidates.pyx, asr/ways.pyx and what the language model says (asr/con
 compiled (Cython), and everything else of the search is not: asr/search.py calls it.
 """
 
-from libc.stdint cimport int8_t, int32_t, uint64_t
+from libc.stdint cimport int8_t, int32_t, int64_t, uint64_t
 from libc.stdlib cimport free
 from libc.string cimport memset
 
@@ -22,6 +22,9 @@ from asr.ways cimport Ways
 
 import numpy as np
 
+from asr.errors import ModelError
+from asr.trie import Trie
+
 cdef extern from *:
     int __builtin_ctzll(uint64_t)
     int __builtin_popcountll(uint64_t)
@@ -30,6 +33,9 @@ cdef int ROOT = 0
 cdef enum:
     MOST_PHONES = 64
 MOST_BEAM = MOST_WAYS
+# What is added for a step, as a natural logarithm, and what the settings may add, are at most this:
+# so that all scores of an utterance of days are far from NEVER.
+MOST_SCORE = 1e6
 
 
 cdef class _Nodes:
@@ -42,6 +48,10 @@ cdef class _Nodes:
     cdef int32_t begin, end
 
     def __init__(self, trie, int32_t begin):
+        if not isinstance(trie, Trie):  # which has checked itself
+            raise TypeError(f"{type(trie).__name__}: expected a Trie")
+        if begin > 2**31 - 1 - <int64_t>len(trie.phone):
+            raise ModelError("too many words: their trie has more than 2^31 nodes")
         self.first_child, self.next_phones = trie.first_child, trie.next_phones
         self.ahead = trie.ahead
         self.first_word, self.words, self.log10 = trie.first_word, trie.words, trie.log10
@@ -63,27 +73,48 @@ cdef class Beam:
     cdef _Nodes _lexicon, _custom
     cdef double _threshold, _lm_weight, _word_score, _margin
     cdef int _beam, _beam_tokens
+    cdef Py_ssize_t _phones  # of a step; 0 before the first
 
     def __cinit__(self):
         self._tokens = NULL
 
-    def __init__(self, lexicon, custom, Contexts contexts, settings):
+    def __init__(self, lexicon, custom, Contexts contexts not None, settings):
         """
         Args:
             lexicon: an asr.trie.Trie.
             custom: another one, or None.
             settings: asr.beam_search.BeamSettings.
+
+        Raises:
+            ModelError: a trie has words that the contexts do not know.
+            ValueError: settings with which nothing can be searched.
         """
+        for trie in (lexicon, custom):
+            if isinstance(trie, Trie) and not trie.steady and trie.words_end > contexts.words:
+                raise ModelError(
+                    f"the trie has {trie.words_end} words, the language model {contexts.words}"
+                )
         self._lexicon = _Nodes(lexicon, 0)
         self._custom = None if custom is None else _Nodes(custom, self._lexicon.end)
         self._nothing = contexts.number(contexts.nothing())
         self._contexts = contexts
-        self._beam, self._beam_tokens = int(settings.beam), int(settings.beam_tokens)
+        self._beam = int(settings.beam)
+        self._beam_tokens = int(min(settings.beam_tokens, MOST_PHONES))
         self._threshold, self._lm_weight = settings.beam_threshold, settings.lm_weight
         self._word_score, self._margin = settings.word_score, settings.token_margin
+        if not 1 <= self._beam <= MOST_WAYS or self._beam_tokens < 1 or not (
+            0 <= self._threshold <= MOST_SCORE and 0 <= self._lm_weight <= MOST_SCORE
+            and -MOST_SCORE <= self._word_score <= MOST_SCORE and self._margin >= 0
+        ):
+            raise ValueError(f"settings with which nothing can be searched: {settings}")
         self._tokens = <Token*>sized(NULL, self._beam * sizeof(Token))
         memset(self._tokens, 0, sizeof(Token))
-        self._count, self.ways = 1, Ways()
+        self._count, self._phones = 1, 0
+        # Words of a steady trie may be whole phrases.
+        if lexicon.steady:
+            self.ways = Ways(ROOT + 1)
+        else:
+            self.ways = Ways(self._lexicon.end)
 
     def __dealloc__(self):
         free(self._tokens)
@@ -91,13 +122,39 @@ cdef class Beam:
     def __sizeof__(self):
         return self._beam * sizeof(Token) + self.ways.__sizeof__()
 
-    def push(self, const float[:, ::1] scores):
-        """More steps: log-probabilities [steps, phones], the blank first."""
+    def push(self, const float[:, ::1] scores not None):
+        """More steps: log-probabilities [steps, phones], the blank first.
+
+        Raises:
+            ModelError: another number of phones than before, or of which there are too few or too
+                many; values that are no logarithms. Then nothing was pushed.
+            ConfigError: another thread uses it.
+        """
         cdef Py_ssize_t step
-        cdef Candidates candidates = _unused.pop() if _unused else Candidates()
+        cdef Candidates candidates
+        self._check(scores)
+        self.ways.take()
+        try:
+            candidates = _unused.pop() if _unused else Candidates()
+            for step in range(scores.shape[0]):
+                self._step(&scores[step, 0], scores.shape[1], candidates)
+            _unused.append(candidates)
+        finally:
+            self.ways.give_back()
+
+    cdef int _check(self, const float[:, ::1] scores) except -1:
+        cdef Py_ssize_t step, phone, phones = scores.shape[1]
+        if not 2 <= phones <= MOST_PHONES or self._phones not in (0, phones):
+            expected = f"{self._phones}" if self._phones else f"2 to {MOST_PHONES}"
+            raise ModelError(f"log-probabilities of {phones} phones; expected {expected}")
         for step in range(scores.shape[0]):
-            self._step(&scores[step, 0], scores.shape[1], candidates)
-        _unused.append(candidates)
+            for phone in range(phones):
+                if not -MOST_SCORE <= scores[step, phone] <= MOST_SCORE:
+                    raise ModelError(
+                        f"a phone's log-probability is {scores[step, phone]}: the network is damaged"
+                    )
+        self._phones = phones
+        return 0
 
     cdef int _step(self, const float* row, Py_ssize_t phones, Candidates candidates) except -1:
         cdef Py_ssize_t i
@@ -191,7 +248,7 @@ cdef class Beam:
                 moved.score = completion.score + self._lm_weight * nodes.log10[w]
                 moved.context = self._nothing
             else:
-                log10 = self._contexts.most(token.context, moved.word)
+                log10 = self._contexts.upper_bound(token.context, moved.word)
                 if completion.score + self._lm_weight * log10 < candidates.floor:
                     continue  # five of six are not worth asking
                 answer = self._contexts.answer(token.context, moved.word)
@@ -208,6 +265,8 @@ cdef class Beam:
         become one."""
         cdef Py_ssize_t i, kept = candidates.gather(self._threshold, self._beam)
         cdef int32_t winner
+        if kept < 1:
+            raise ModelError("no hypothesis is left: scores are no numbers")
         for i in range(kept):
             place = self.ways.next_place()
             winner = self.ways.note(
@@ -230,6 +289,13 @@ cdef class Beam:
     def scores(self, bint ending):
         """Of all tokens, by place. If no more steps come, a token that is within a word ends
         nothing, unless all are; and the language model has its word about the end."""
+        self.ways.take()
+        try:
+            return self._scores(ending)
+        finally:
+            self.ways.give_back()
+
+    cdef object _scores(self, bint ending):
         cdef Py_ssize_t i, steps = self.ways.steps
         cdef bint any_ends = False
         cdef Token* token
@@ -248,22 +314,51 @@ cdef class Beam:
             scores[token.place] = score
         return np.asarray(scores)
 
-    def settle(self, Py_ssize_t steps):
-        """So many steps are as the best token has them. Tokens whose words were others there are
-        given up."""
+    def clear_of_phrases(self):
+        """`Ways.clear_of_phrases` of the tokens that were not given up."""
         cdef Py_ssize_t i
-        cdef list agrees = self.ways.settle(steps, self.best())
+        cdef unsigned char[::1] alive = np.zeros(self.ways.places(self.ways.steps), np.uint8)
         for i in range(self._count):
-            if not agrees[self._tokens[i].place]:
-                self._tokens[i].score = NEVER
+            if self._tokens[i].score > NEVER / 2:
+                alive[self._tokens[i].place] = 1
+        return self.ways.clear_of_phrases(alive)
 
-    def move_to(self, Contexts contexts):
-        """From now on ask these."""
+    def settle(self, Py_ssize_t steps, int32_t filler = NO_WORD):
+        """So many steps are as the best token has them. Tokens whose words were others there are
+        given up; a word that is a filler counts as none."""
         cdef Py_ssize_t i
-        for i in range(self._count):
-            self._tokens[i].context = contexts.number(self._contexts.state(self._tokens[i].context))
-        self._contexts = contexts
-        self._nothing = contexts.number(contexts.nothing())
+        cdef list agrees
+        if not 1 <= steps <= self.ways.steps:
+            raise IndexError(f"{steps} of {self.ways.steps} steps cannot be settled")
+        self.ways.take()
+        try:
+            agrees = self.ways.settle(steps, self.best(), filler)
+            for i in range(self._count):
+                if not agrees[self._tokens[i].place]:
+                    self._tokens[i].score = NEVER
+        finally:
+            self.ways.give_back()
+
+    def move_to(self, Contexts contexts not None):
+        """From now on ask these, of the same words."""
+        cdef Py_ssize_t i
+        cdef list moved
+        if contexts is self._contexts:
+            return
+        if contexts.words < self._contexts.words:
+            raise ModelError(f"contexts of {contexts.words} words, not {self._contexts.words}")
+        self.ways.take()
+        try:
+            nothing = contexts.number(contexts.nothing())
+            moved = [
+                contexts.number(self._contexts.state(self._tokens[i].context))
+                for i in range(self._count)
+            ]
+            for i in range(self._count):
+                self._tokens[i].context = moved[i]
+            self._contexts, self._nothing = contexts, nothing
+        finally:
+            self.ways.give_back()
 
 
 cdef uint64_t _likely(const float* row, Py_ssize_t phones, int most, double margin):

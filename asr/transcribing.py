@@ -7,19 +7,22 @@ several (asr/processes.py) or many machines (asr/cluster.py).
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from itertools import count
 from pathlib import Path
 from typing import IO, Literal
 
 from asr.audio import SAMPLE_RATE, SOUND_SUFFIXES, Samples, read_blocks
-from asr.errors import AudioError, ConfigError, RillError
+from asr.errors import AudioError, ConfigError, RecognitionError, RillError
 from asr.manifest import is_manifest, read_manifest
 from asr.transcript import Transcript, to_json, to_srt, to_text, to_vtt
 
@@ -80,18 +83,22 @@ def hear_all(
     sources: Sequence[str],
     read: Read,
     heard: Callable[[str, float], None] = lambda source, seconds: None,
+    track: int = 1,
 ) -> Iterator[Outcome]:
     """Read sources; what is wrong with one is told in its outcome.
 
     Args:
         sources: paths of recordings, or "-" for standard input.
         heard: told a source and how many seconds more of it were read.
+        track: which sound track of each, from 1 on.
     """
-    for source, found in zip(sources, read(_blocks(source, heard) for source in sources)):
+    for source, found in zip(sources, read(_blocks(source, heard, track) for source in sources)):
         if isinstance(found, Transcript):
             yield Outcome(source, found, None)
         else:
-            yield Outcome(source, getattr(found, "transcript", None), str(found))
+            # Others name the source themselves.
+            name = f"{source}: " if isinstance(found, RecognitionError) else ""
+            yield Outcome(source, found.transcript, f"{name}{found}")
 
 
 def each_alone(
@@ -101,8 +108,8 @@ def each_alone(
     for blocks in recordings:
         try:
             found: Transcript | RillError = read(blocks)
-        except (AudioError, ConfigError) as error:
-            found = error
+        except Exception as error:  # the recordings after it are read all the same
+            found = error if isinstance(error, RillError) else RecognitionError.of(error)
         yield found
 
 
@@ -126,25 +133,38 @@ def write_all(outcomes: Iterable[Outcome], write: Callable[[str, Transcript], No
     return summary
 
 
-def _blocks(source: str, heard: Callable[[str, float], None]) -> Iterator[Samples]:
+def _blocks(source: str, heard: Callable[[str, float], None], track: int = 1) -> Iterator[Samples]:
     heard(source, 0.0)
     if os.path.isdir(source):
         raise AudioError(f"{source}: no recording below this folder")
     with _opened(source) as sound:
-        for block in read_blocks(sound, BLOCK_SECONDS):
+        for block in read_blocks(sound, BLOCK_SECONDS, track=track):
             yield block
             heard(source, len(block) / SAMPLE_RATE)
 
 
-def find_recordings(paths: list[str]) -> list[str]:
+def find_recordings(
+    paths: list[str], left_out: Callable[[str], None] = lambda line: None
+) -> list[str]:
     """Files as they are given, the recordings below folders, in order of their names, and those
     that lists name (asr/manifest.py).
 
+    A transcript that lies beside its recording (talk.txt beside talk.wav) is neither a list nor a
+    recording and is left out, as are the files that a Mac puts beside others (._talk.wav).
+
+    Args:
+        left_out: told a line for each transcript that is left out.
+
     Raises:
-        ConfigError: standard input given twice, or a list that cannot be read.
+        ConfigError: standard input given twice, a list that cannot be read, or nothing but a
+            transcript.
     """
     found: list[str] = []
+    transcripts: list[str] = []
     for path in paths:
+        if recording := transcribed_recording(path):
+            transcripts.append(f"{path}: left out, the transcript of {recording}")
+            continue
         if is_manifest(path):
             found += read_manifest(path)
             continue
@@ -154,12 +174,28 @@ def find_recordings(paths: list[str]) -> list[str]:
         inside = sorted(
             str(p)
             for p in Path(path).rglob("*")
-            if p.suffix.lower() in SOUND_SUFFIXES and p.is_file()
+            if p.suffix.lower() in SOUND_SUFFIXES and p.is_file() and not p.name.startswith("._")
         )
         found += inside or [path]  # an empty folder too
+    if transcripts and not found:
+        raise ConfigError(f"{transcripts[0]}; give the recording, or rename a list")
+    for line in transcripts:
+        left_out(line)
     if found.count(STDIN) > 1:
         raise ConfigError("standard input (-) can be read once")
     return found
+
+
+def transcribed_recording(path: str) -> str | None:
+    """The recording that a file is the transcript of, by their names: talk.txt (.json, .srt,
+    .vtt) or talk.wav.txt beside talk.wav."""
+    stem, suffix = os.path.splitext(path)
+    if suffix.lower() not in EXTENSIONS.values() or not os.path.isfile(path):
+        return None
+    if os.path.splitext(stem)[1].lower() in SOUND_SUFFIXES and os.path.isfile(stem):
+        return stem
+    endings = (e for suffix in sorted(SOUND_SUFFIXES) for e in (suffix, suffix.upper()))
+    return next((stem + ending for ending in endings if os.path.isfile(stem + ending)), None)
 
 
 def render(transcript: Transcript, output_format: Format, source: str) -> str:
@@ -170,61 +206,87 @@ def render(transcript: Transcript, output_format: Format, source: str) -> str:
 
 
 class FolderWriter:
-    """Writes one file a recording into a folder: talk.flac to talk.txt (or .json, .srt, .vtt)."""
+    """Writes one file a recording into a folder: talk.flac to talk.txt (or .json, .srt, .vtt).
 
-    def __init__(self, folder: Path, output_format: Format, paths: list[str]) -> None:
+    Recordings whose names differ in their ending alone keep it: talk.mp3.txt and talk.wav.txt. Of
+    recordings with the same name from several folders the second becomes talk.mp3-2.txt.
+    """
+
+    def __init__(
+        self, folder: Path, output_format: Format, paths: list[str], sources: Sequence[str]
+    ) -> None:
         """Raises ConfigError when the folder cannot be made.
 
-        Recordings found below a folder of `paths` keep their place below it.
+        Args:
+            paths: as they were given; recordings below a folder of them keep their place below it.
+            sources: all recordings that will be written.
         """
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ConfigError(f"--output {folder}: {error.strerror}") from None
         self._folder, self._format = folder, output_format
-        self._roots = [Path(path) for path in paths if path != STDIN and os.path.isdir(path)]
-        self._taken: set[Path] = set()
+        self._places = _places(sources, paths, EXTENSIONS[output_format])
 
     def __call__(self, source: str, transcript: Transcript) -> None:
-        target = self._folder / self._place(source)
+        target = self._folder / self._places[source]
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(render(transcript, self._format, source), encoding="utf-8")
         except OSError as error:
             raise ConfigError(f"{target}: could not be written ({error.strerror})") from None
 
-    def _place(self, source: str) -> Path:
-        path = Path("stdin" if source == STDIN else source)
-        below = next((path.relative_to(r) for r in self._roots if path.is_relative_to(r)), None)
-        relative = below if below and ".." not in below.parts else Path(path.name)
-        place = relative.with_suffix(EXTENSIONS[self._format])
-        if place in self._taken:  # talk.wav and talk.mp3: neither may overwrite the other
-            place = relative.with_name(relative.name + EXTENSIONS[self._format])
-        for number in _numbers_from_2():
-            if place not in self._taken:
+
+def _places(sources: Sequence[str], paths: list[str], extension: str) -> dict[str, Path]:
+    """Where the transcript of each recording belongs, below the output folder."""
+    roots = [Path(path) for path in paths if path != STDIN and os.path.isdir(path)]
+    recordings = {source: _below(source, roots) for source in sources}
+    counts = Counter(place.with_suffix(extension) for place in recordings.values())
+    places: dict[str, Path] = {}
+    taken: set[Path] = set()
+    for source, recording in recordings.items():
+        place = recording.with_suffix(extension)
+        whole = recording.name
+        if counts[place] > 1 or place in taken:
+            place = recording.with_name(whole + extension)
+        for number in count(2):
+            if place not in taken:
                 break
-            place = place.with_name(f"{relative.stem}-{number}{EXTENSIONS[self._format]}")
-        self._taken.add(place)
-        return place
+            place = recording.with_name(f"{whole}-{number}{extension}")
+        taken.add(place)
+        places[source] = place
+    return places
 
 
-def _numbers_from_2() -> Iterator[int]:
-    number = 2
-    while True:
-        yield number
-        number += 1
+def _below(source: str, roots: Sequence[Path]) -> Path:
+    path = Path("stdin" if source == STDIN else source)
+    below = next((path.relative_to(r) for r in roots if path.is_relative_to(r)), None)
+    return below if below and ".." not in below.parts else Path(path.name)
 
 
 @contextmanager
 def _opened(source: str) -> Iterator[str | IO[bytes]]:
-    """A path as it is; standard input as a file that can be wound back, which libsndfile needs (on
-    disk, for it may be long)."""
+    """A path as it is; standard input as a file that can be wound back, which libsndfile needs: on
+    disk, for it may be long, or in memory where there is no temporary folder."""
     if source != STDIN:
         yield source
         return
-    with tempfile.TemporaryFile() as sound:
-        shutil.copyfileobj(sys.stdin.buffer, sound)
+    with _temporary_file() as sound:
+        try:
+            shutil.copyfileobj(sys.stdin.buffer, sound)
+        except OSError as error:
+            raise AudioError(
+                f"standard input: cannot be kept while it is read: {error.strerror}. Make room, "
+                "or name a folder that has some in TMPDIR"
+            ) from None
         if not sound.tell():
             raise AudioError("standard input: is empty (0 bytes)")
         sound.seek(0)
         yield sound
+
+
+def _temporary_file() -> IO[bytes]:
+    try:
+        return tempfile.TemporaryFile()
+    except OSError:
+        return io.BytesIO()

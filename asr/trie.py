@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
+from asr.errors import ModelError
 from asr.text import phone_ids
 
 # By so much a word that goes on is less likely than the best that it may become (log10). Or both
@@ -14,6 +16,16 @@ from asr.text import phone_ids
 # beam drops.
 ONGOING = 1e-4
 NEVER_LOG10 = -99.0
+PHONE_BITS = 64  # phones have numbers below this
+_KINDS = {
+    "first_child": np.int32,
+    "phone": np.int8,
+    "next_phones": np.uint64,
+    "first_word": np.int32,
+    "words": np.int32,
+    "ahead": np.float32,
+    "log10": np.float32,
+}
 
 
 @dataclass(frozen=True)
@@ -32,6 +44,56 @@ class Trie:
     ahead: np.ndarray  # float32 [nodes]: log10 of the likeliest word that a node may become
     log10: np.ndarray  # float32: of the probabilities of `words`
     steady: bool  # they are so whatever was said before, and tell nothing of what is said after
+
+    def __post_init__(self) -> None:
+        """Raises ModelError for arrays that are no trie: the compiled search follows what they say.
+        So that they stay one, they cannot be written to any more."""
+        if fault := self._fault():
+            raise ModelError(f"not a trie of words, or damaged: {fault}")
+        for name in _KINDS:
+            getattr(self, name).setflags(write=False)
+
+    @cached_property
+    def words_end(self) -> int:
+        """All numbers of words are below this."""
+        return int(self.words.max(initial=-1)) + 1
+
+    def _fault(self) -> str:
+        """What is wrong, if anything is."""
+        for name, kind in _KINDS.items():
+            part = getattr(self, name)
+            if not isinstance(part, np.ndarray) or part.dtype != kind or part.ndim != 1:
+                return f"{name} is no {np.dtype(kind)} [...]"
+            if not part.flags.c_contiguous:
+                return f"{name} has gaps"
+        nodes = len(self.phone)
+        lengths = {len(self.first_child) - 1, len(self.first_word) - 1, nodes}
+        lengths |= {len(self.next_phones), len(self.ahead)}
+        if lengths != {nodes} or not nodes or len(self.log10) != len(self.words):
+            return "its parts have lengths that do not fit"
+        children, words = np.diff(self.first_child), np.diff(self.first_word)
+        if self.first_child[0] != 1 or self.first_child[-1] != nodes or (children < 0).any():
+            return "its children"
+        if self.first_word[0] != 0 or self.first_word[-1] != len(self.words) or (words < 0).any():
+            return "its words"
+        if (self.words < 0).any() or not isinstance(self.steady, bool):
+            return "numbers of words"
+        if not (np.isfinite(self.ahead).all() and np.isfinite(self.log10).all()):
+            return "probabilities that are no numbers"
+        parents, phones = np.flatnonzero(children), self.phone[1:]
+        if (self.first_child[parents] <= parents).any():
+            return "a node that is below itself"
+        if nodes > 1 and not 1 <= int(phones.min()) <= int(phones.max()) < PHONE_BITS:
+            return "phones that do not exist"
+        firsts = self.first_child[parents] - 1  # of each family, among `phones`
+        ascends = np.diff(phones, prepend=0) > 0
+        ascends[firsts] = True
+        told = np.zeros(nodes, np.uint64)
+        if len(parents):
+            told[parents] = np.bitwise_or.reduceat(np.uint64(1) << phones.astype(np.uint64), firsts)
+        if not ascends.all() or (told != self.next_phones).any():
+            return "its phones"
+        return ""
 
 
 def word_trie(

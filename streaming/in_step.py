@@ -3,6 +3,9 @@
 What each stream tells is what `Stream.push` alone tells, to the last bit (asr/onnx_engine.py);
 decoding is each stream's own. `push_in_step` is for recordings side by side; `Turns` for live
 voices, on a few threads.
+
+A failure is its stream's own too: an exception of one stream is that stream's answer, and the
+others are heard as if it were not there. When a batch fails, each of its chunks is heard alone.
 """
 
 from __future__ import annotations
@@ -13,40 +16,107 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 
-from asr.errors import RillError
-from streaming.stream import Final, Partial, Stream
+from asr.audio import Samples
+from asr.recognizer import Heard, Recognizer, RecognizerState
+from streaming.stream import Stream
+from streaming.utterance import Final, Partial
+
+Result = TypeVar("Result")
 
 MOST_IN_A_TURN = 32  # chunks: others that come meanwhile wait for their decoding too
 
 
-def push_in_step(streams: Sequence[Stream], pieces: Sequence[np.ndarray]) -> list[list[Partial]]:
+Failure = Exception  # of one stream: its answer, in place of what it would have told
+
+
+def push_in_step(
+    streams: Sequence[Stream], pieces: Sequence[np.ndarray]
+) -> list[list[Partial] | Failure]:
     """`Stream.push` for many streams of one recogniser, each with its own samples.
 
-    Raises:
-        AudioError, ConfigError: as Stream.push; then none of the streams has heard its chunks.
+    Returns:
+        For each stream what `Stream.push` returns, or the exception that it raises: an AudioError
+        for samples that cannot be used, and that stream is as it was before.
     """
-    for stream, samples in zip(streams, pieces):
-        stream.accept(samples)
     told: list[list[Partial]] = [[] for _ in streams]
-    while ready := [number for number, stream in enumerate(streams) if stream.has_chunk]:
+    failures: dict[int, Failure] = {}
+    for number, (stream, samples) in enumerate(zip(streams, pieces)):
+        try:
+            stream.accept(samples)
+        except Exception as error:
+            failures[number] = error
+    while True:
+        ready = []
+        for number, stream in enumerate(streams):
+            try:
+                if number not in failures and stream.has_chunk:
+                    ready.append(number)
+            except Exception as error:
+                failures[number] = error
+        if not ready:
+            break
         heard = hear_in_step([streams[number] for number in ready])
         for number, events in zip(ready, heard):
-            told[number] += events
-            for finals in streams[number].work():
-                told[number] += finals
-    return told
+            try:
+                told[number] += raised_if_failed(events)
+                for finals in streams[number].work():
+                    told[number] += finals
+            except Exception as error:
+                failures[number] = error
+    return [failures.get(number, events) for number, events in enumerate(told)]
 
 
-def hear_in_step(streams: Sequence[Stream]) -> Iterator[list[Partial]]:
+def hear_in_step(streams: Sequence[Stream]) -> Iterator[list[Partial] | Failure]:
     """The next chunk of each, all of which have one and share a network: what each tells, as soon
-    as it is decoded. Each stream's `work` comes next."""
-    states, chunks = zip(*(stream.next_chunk() for stream in streams))
-    stepped = streams[0].recognizer.step_together(states, chunks)
-    for stream, heard in zip(streams, stepped):
-        yield stream.hear(*heard)
+    as it is decoded, or the exception that ended it. Each stream's `work` comes next."""
+    for stream, heard in zip(streams, _network_in_step(streams)):
+        try:
+            yield stream.hear(*raised_if_failed(heard))
+        except Exception as error:
+            yield error
+
+
+def raised_if_failed(answer: Result | Failure) -> Result:
+    """The answer, if it is no exception."""
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
+
+
+def _network_in_step(
+    streams: Sequence[Stream],
+) -> list[tuple[RecognizerState, Heard] | Failure]:
+    """What the network makes of each stream's next chunk."""
+    given: list[tuple[RecognizerState, Samples] | Failure] = []
+    for stream in streams:
+        try:
+            given.append(stream.next_chunk())
+        except Exception as error:
+            given.append(error)
+    whole = [chunk for chunk in given if not isinstance(chunk, Exception)]
+    if not whole:
+        return [chunk for chunk in given if isinstance(chunk, Exception)]
+    recognizer = streams[0].recognizer
+    try:
+        stepped: Iterator[tuple[RecognizerState, Heard] | Failure] = iter(
+            recognizer.step_together(*zip(*whole))
+        )
+    except Exception:  # nobody knows whose chunk it was: alone, a step changes no other's state
+        stepped = iter([_step_alone(recognizer, *chunk) for chunk in whole])
+    return [chunk if isinstance(chunk, Exception) else next(stepped) for chunk in given]
+
+
+def _step_alone(
+    recognizer: Recognizer, state: RecognizerState, chunk: Samples
+) -> tuple[RecognizerState, Heard] | Failure:
+    try:
+        return recognizer.step(state, chunk)
+    except Exception as error:
+        return error
 
 
 @dataclass(eq=False)
@@ -57,6 +127,13 @@ class _Job:
     pieces: Iterator[list[Final]] | None = None  # of a stream's `work` that has begun
     told: list[Partial] = field(default_factory=list)
     answer: Future[list[Partial]] = field(default_factory=Future)
+
+    def fail(self, error: Exception) -> None:
+        """The answer is this exception, if there is no answer yet."""
+        if isinstance(error, StopIteration):  # which a coroutine that waits cannot be told
+            error = RuntimeError(f"a stream raised {error!r}")
+        if not self.answer.done():
+            self.answer.set_exception(error)
 
 
 class Turns:
@@ -85,15 +162,17 @@ class Turns:
             thread.start()
 
     def push(self, stream: Stream, samples: np.ndarray) -> Future[list[Partial]]:
-        """`Stream.push`; the next call for this stream only when this one is answered. Samples that
-        complete no chunk are kept and answered here and now. All streams share a network."""
+        """`Stream.push`; the next call for this stream only when this one is answered, and none
+        after an exception that is no RillError: the stream has ended. Samples that complete no
+        chunk are kept and answered here and now. All streams share a network."""
         job = _Job(stream)
         try:
             stream.accept(samples)
-        except RillError as error:
-            job.answer.set_exception(error)
+            has_chunk = stream.has_chunk
+        except Exception as error:
+            job.fail(error)
             return job.answer
-        if stream.has_chunk:
+        if has_chunk:
             return self._ask(job)
         job.answer.set_result([])
         return job.answer
@@ -110,7 +189,7 @@ class Turns:
             waiting, self._waiting = self._waiting, deque()
             self._changed.notify_all()
         for job in waiting:
-            job.answer.set_exception(CancelledError())
+            job.fail(CancelledError())
         for thread in self._threads:
             if thread is not threading.current_thread():
                 thread.join()
@@ -119,7 +198,7 @@ class Turns:
         job.answer.set_running_or_notify_cancel()  # whoever asks cannot take it back
         with self._changed:
             if self._closed:
-                job.answer.set_exception(CancelledError())
+                job.fail(CancelledError())
             else:
                 self._waiting.append(job)
                 self._changed.notify()
@@ -128,7 +207,11 @@ class Turns:
     def _work(self) -> None:
         while jobs := self._next_turn():
             began = time.monotonic()
-            (self._hear if jobs[0].pieces is None else self._go_on)(jobs)
+            try:
+                (self._hear if jobs[0].pieces is None else self._go_on)(jobs)
+            except Exception as error:  # a thread that ends would leave all others unanswered
+                for job in jobs:
+                    job.fail(error)
             self._worked(time.monotonic() - began)
 
     def _next_turn(self) -> list[_Job]:
@@ -145,16 +228,14 @@ class Turns:
 
     def _hear(self, jobs: list[_Job]) -> None:
         """A chunk for each."""
-        try:
-            for job, told in zip(jobs, hear_in_step([job.stream for job in jobs])):
-                job.told += told
+        for job, told in zip(jobs, hear_in_step([job.stream for job in jobs])):
+            try:
+                job.told += raised_if_failed(told)
                 if job.stream.has_work:
                     job.pieces = job.stream.work()
                 self._answer_or_wait(job)
-        except Exception as error:  # a thread that ends would leave all others without an answer
-            for job in jobs:
-                if not job.answer.done():
-                    job.answer.set_exception(error)
+            except Exception as error:
+                job.fail(error)
 
     def _go_on(self, jobs: list[_Job]) -> None:
         """A piece of a second pass, or of an utterance's end."""
@@ -164,9 +245,6 @@ class Turns:
             job.told += next(job.pieces)
         except StopIteration:
             job.pieces = None
-        except Exception as error:
-            job.answer.set_exception(error)
-            return
         self._answer_or_wait(job)
 
     def _answer_or_wait(self, job: _Job) -> None:
@@ -179,4 +257,4 @@ class Turns:
                 self._waiting.append(job)
                 self._changed.notify()
                 return
-        job.answer.set_exception(CancelledError())
+        job.fail(CancelledError())

@@ -59,6 +59,16 @@ def input_devices() -> list[Device]:
     ]
 
 
+def some_input_devices() -> list[Device]:
+    """The same; raises AudioError when there is none."""
+    if found := input_devices():
+        return found
+    raise AudioError(
+        "no input device: plug in a microphone, or see whether this user may use it "
+        "(on Linux: group audio, PulseAudio or PipeWire running)"
+    )
+
+
 def default_device() -> Device | None:
     """The system's default input, if it has one."""
     number = _sounddevice().default.device[0]
@@ -72,12 +82,7 @@ def choose_device(wanted: str | None = None) -> Device:
         AudioError: there is no such device, several, or none at all; the message names those that
             there are. Another device is never taken instead.
     """
-    devices = input_devices()
-    if not devices:
-        raise AudioError(
-            "no input device: plug in a microphone, or see whether this user may use it "
-            "(on Linux: group audio, PulseAudio or PipeWire running)"
-        )
+    devices = some_input_devices()
     if wanted is None:
         if found := default_device():
             return found

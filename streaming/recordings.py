@@ -10,12 +10,13 @@ from collections.abc import Iterable, Iterator
 from itertools import count, islice
 
 from asr.audio import SAMPLE_RATE, Samples, readable_part
-from asr.errors import AudioError, ConfigError, RillError
+from asr.errors import AudioError, RecognitionError, RillError
 from asr.recognizer import Recognizer, heard_in
 from asr.transcript import Segment, Transcript
 from streaming.endpointing import EndpointRules
 from streaming.in_step import hear_in_step
-from streaming.stream import Final, Stream
+from streaming.stream import Stream
+from streaming.utterance import Final
 
 SIDE_BY_SIDE = 4  # more of them win little (docs/scale.md), and each needs its own beam
 MOST_WAITING = 200  # transcripts that wait for a recording before them
@@ -36,6 +37,7 @@ def transcribe_streaming(
 
     Raises:
         AudioError: as Recognizer.transcribe.
+        RecognitionError: as `transcribe_in_step`.
     """
     (heard,) = transcribe_in_step(recognizer, [blocks], rules, second_pass)
     if isinstance(heard, RillError):
@@ -51,7 +53,8 @@ def transcribe_in_step(
 ) -> Iterator[Transcript | RillError]:
     """For each recording, in their order, what `transcribe_streaming` returns or raises.
 
-    `SIDE_BY_SIDE` of them are read at a time, each as far as it is heard.
+    `SIDE_BY_SIDE` of them are read at a time, each as far as it is heard. An exception that nobody
+    foresaw is a RecognitionError of the one recording that it came with.
     """
     coming, numbers = iter(recordings), count()
     heard_now: dict[int, _Recording] = {}
@@ -72,8 +75,11 @@ def transcribe_in_step(
             yield ended.pop(told)
             told += 1
         if heard_now:
-            for _ in hear_in_step([recording.stream for recording in heard_now.values()]):
-                pass  # only what the streams' own `work` tells is final
+            # A list, for the generator would hold the streams. Only what `work` tells is final.
+            answers = list(hear_in_step([recording.stream for recording in heard_now.values()]))
+            for number, answer in zip(list(heard_now), answers):
+                if isinstance(answer, Exception):
+                    ended[number] = heard_now.pop(number).failed(answer)
 
 
 class _Recording:
@@ -81,20 +87,30 @@ class _Recording:
 
     def __init__(self, stream: Stream, blocks: Iterable[Samples]) -> None:
         self.stream = stream
+        self._finals: list[Final] = []
         # Not a method: a circle of references would keep the stream's beam long after its end.
-        self._hearing = _hear(stream, blocks)
+        self._hearing = _hear(stream, blocks, self._finals)
 
     def go_on(self) -> Transcript | RillError | None:
         """To where the stream's next chunk is to be heard; at the recording's end its transcript,
         or what is wrong with it."""
         try:
             return next(self._hearing)
-        except (AudioError, ConfigError) as error:
-            return error
+        except Exception as error:
+            return self.failed(error)
+
+    def failed(self, error: Exception) -> RillError:
+        """What is told of an exception, with the utterances that had ended before it."""
+        told = error if isinstance(error, RillError) else RecognitionError.of(error)
+        seconds = self.stream.seconds_heard
+        if self._finals and seconds and told.transcript is None:
+            told.transcript = heard_in(_segments(self._finals), seconds, [])
+        return told
 
 
-def _hear(stream: Stream, blocks: Iterable[Samples]) -> Iterator[Transcript | None]:
-    finals: list[Final] = []
+def _hear(
+    stream: Stream, blocks: Iterable[Samples], finals: list[Final]
+) -> Iterator[Transcript | None]:
     damage: list[AudioError] = []
     for block in readable_part(blocks, damage):
         stream.accept(block)
@@ -103,5 +119,8 @@ def _hear(stream: Stream, blocks: Iterable[Samples]) -> Iterator[Transcript | No
             for told in stream.work():
                 finals += told
     finals.append(stream.finish())
-    segments = [Segment(final.words, final.alternatives) for final in finals]
-    yield heard_in(segments, stream.seconds_heard, damage)
+    yield heard_in(_segments(finals), stream.seconds_heard, damage)
+
+
+def _segments(finals: Iterable[Final]) -> list[Segment]:
+    return [Segment(final.words, final.alternatives) for final in finals]

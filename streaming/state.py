@@ -1,9 +1,10 @@
 """A stream's state as bytes: safetensors for the numbers, JSON for the rest; nothing is executed
-on reading."""
+on reading, and streaming/state_checks.py checks every part before it is used."""
 
 from __future__ import annotations
 
 import json
+import zlib
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from asr.engine import AcousticState, BlockState, Emission, Emitted
 from asr.errors import ModelError
 from asr.recognizer import Recognizer, RecognizerState
 from streaming.endpointing import EndpointRules
+from streaming.state_checks import check_state
 
 STATE_VERSION = 6
 PLAIN = (
@@ -34,6 +36,8 @@ def pack_state(state: dict[str, Any], recognizer: Recognizer) -> bytes:
     emissions: list[Emitted] = state["emissions"]
     arrays: dict[str, np.ndarray] = {
         "history": state["resampler"]["history"],
+        "channel_block": state["resampler"]["channel_block"],
+        "offset_block": state["offset"]["offset_block"],
         "waiting": state["waiting"],
         "samples": carried.samples,
         "utterance": state["frames"],
@@ -47,11 +51,13 @@ def pack_state(state: dict[str, Any], recognizer: Recognizer) -> bytes:
     plain = {
         "version": STATE_VERSION,
         "model": recognizer.engine.fingerprint,
-        "resampler": {k: v for k, v in state["resampler"].items() if k != "history"},
+        "resampler": {k: v for k, v in state["resampler"].items() if k not in arrays},
+        "offset": {k: v for k, v in state["offset"].items() if k not in arrays},
         **{key: state[key] for key in PLAIN},
     }
     contiguous = {name: np.ascontiguousarray(value) for name, value in arrays.items()}
-    return save(contiguous, {"stream": json.dumps(plain)})
+    text = json.dumps(plain)
+    return save(contiguous, {"stream": text, "checksum": _checksum(contiguous, text)})
 
 
 def unpack_state(data: bytes, recognizer: Recognizer) -> dict[str, Any]:
@@ -66,19 +72,26 @@ def unpack_state(data: bytes, recognizer: Recognizer) -> dict[str, Any]:
             raise ModelError(f"a stream's state of version {plain['version']}, not {STATE_VERSION}")
         if plain["model"] != recognizer.engine.fingerprint:
             raise ModelError("a stream's state of another model or engine; restore it with its own")
-        for key in (*PLAIN, "resampler"):
-            plain[key]  # a KeyError here is damage
-        for key in ("sample_rate", "samples_in", "samples_out"):
-            int(plain["resampler"][key])
         blocks = tuple(
             BlockState(*(arrays[f"block.{number}.{name}"] for name in BlockState._fields))
             for number in range(recognizer.engine.config.blocks)
         )
-        count = sum(name.startswith("emission.") for name in arrays) // len(Emission._fields)
-        return plain | {
-            "resampler": plain["resampler"] | {"history": arrays["history"]},
+        count, odd = divmod(
+            sum(name.startswith("emission.") for name in arrays), len(Emission._fields)
+        )
+        if odd:
+            raise ValueError("an emission lacks its phones or letters")
+        begun = plain["reading"]
+        state = {key: plain[key] for key in PLAIN} | {
+            "resampler": {
+                **plain["resampler"],
+                "history": arrays["history"],
+                "channel_block": arrays.get("channel_block"),
+            },
+            # A stream that an older Rill saved has none.
+            "offset": {**plain.get("offset", {}), "offset_block": arrays.get("offset_block")},
             "rules": EndpointRules(**plain["rules"]),
-            "reading": _reading(plain["reading"]),
+            "reading": None if begun is None else tuple(begun),
             "waiting": arrays["waiting"],
             "frames": arrays["utterance"],
             "before": arrays["before"],
@@ -88,19 +101,40 @@ def unpack_state(data: bytes, recognizer: Recognizer) -> dict[str, Any]:
                 for number in range(count)
             ],
         }
-    except (SafetensorError, KeyError, ValueError, TypeError) as error:
-        raise ModelError(f"not the state of a stream, or damaged ({error})") from None
+        check_state(state, recognizer.engine.config)
+        return state
+    except _DAMAGE as error:
+        reason = f"{type(error).__name__}: {error}" if isinstance(error, LookupError) else error
+        raise ModelError(
+            f"not the state of a stream, or damaged ({reason}); begin a new stream"
+        ) from None
 
 
-def _reading(begun: Any) -> tuple[int, int] | None:
-    """Frames and steps of the second pass that has begun, if one has."""
-    if begun is None:
-        return None
-    frames, steps = begun
-    return int(frames), int(steps)
+_DAMAGE = (
+    SafetensorError,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
 
 
 def _read(data: bytes) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     header_length = int.from_bytes(data[:8], "little")
     metadata = json.loads(data[8 : 8 + header_length])["__metadata__"]
-    return load(data), json.loads(metadata["stream"])
+    arrays = load(data)
+    # Streams that were saved before there was a sum have none.
+    if metadata.get("checksum", found := _checksum(arrays, metadata["stream"])) != found:
+        raise ValueError("its check sum is another")
+    return arrays, json.loads(metadata["stream"])
+
+
+def _checksum(arrays: dict[str, np.ndarray], text: str) -> str:
+    """Of all that is saved: whatever byte of it changes, this is another."""
+    found = zlib.crc32(text.encode())
+    for name, array in sorted(arrays.items()):
+        found = zlib.crc32(f"{name} {array.dtype} {array.shape}".encode(), found)
+        found = zlib.crc32(np.ascontiguousarray(array).view(np.uint8).reshape(-1), found)
+    return f"{found:08x}"

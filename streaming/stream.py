@@ -17,7 +17,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from asr.audio import SAMPLE_RATE, Resampler, Samples
+from asr.audio import SAMPLE_RATE, OffsetFilter, Resampler, Samples
 from asr.errors import ConfigError
 from asr.recognizer import Heard, Recognizer, RecognizerState
 from asr.transcript import Word
@@ -49,6 +49,7 @@ class Stream:
         self.recognizer, self.rules, self.name = recognizer, rules, name
         self.second_pass = second_pass
         self._resampler = Resampler(sample_rate, name)
+        self._offset = OffsetFilter()
         self._waiting = np.zeros(0, np.float32)
         self._state: RecognizerState = recognizer.initial_state()
         self._finished = False
@@ -99,7 +100,7 @@ class Stream:
         if self._finished:
             raise ConfigError(f"{self.name}: the stream was finished; begin a new one")
         resampled = self._resampler.push(samples)
-        self._waiting = np.concatenate([self._waiting, resampled])
+        self._waiting = np.concatenate([self._waiting, self._offset.push(resampled)])
 
     @property
     def has_chunk(self) -> bool:
@@ -147,7 +148,8 @@ class Stream:
         if self._finished:
             raise ConfigError(f"{self.name}: the stream was finished before")
         self._finished = True
-        self._waiting = np.concatenate([self._waiting, self._resampler.finish()])
+        rest = self._offset.push(self._resampler.finish())
+        self._waiting = np.concatenate([self._waiting, rest])
         while self.has_chunk:  # what the resampler held can fill one more
             self._state, heard = self.recognizer.step(*self.next_chunk())
             self._utterance.hear(heard)
@@ -161,6 +163,7 @@ class Stream:
         return pack_state(
             {
                 "resampler": self._resampler.state(),
+                "offset": self._offset.state(),
                 "waiting": self._waiting,
                 "carried": self._state,
                 "frames": self._utterance.frames,
@@ -195,6 +198,7 @@ class Stream:
         rules = rules or state["rules"]
         stream = cls(recognizer, rate, rules, state["name"], second_pass)
         stream._resampler = Resampler.from_state(state["resampler"], stream.name)
+        stream._offset = OffsetFilter.from_state(state["offset"])
         stream._waiting = state["waiting"]
         stream._state = state["carried"]
         utterance = Utterance(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import random
 import tempfile
 from pathlib import Path
 
+import hypothesis.core
 import numpy as np
 import pytest
 import torch
@@ -21,13 +23,47 @@ from training.lstm_language_model import train_language_model
 DEMO = BUNDLED_MODEL / "demo.flac"
 SHARED = Path(__file__).parents[2] / "shared"
 
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--connections",
+        type=int,
+        default=60,
+        help="of the soak test (tests/streaming/test_soak.py)",
+    )
+    parser.addoption(
+        "--bad-messages", type=int, default=60, help="of each protocol (test_bad_messages.py)"
+    )
+
+
 # What tests keep is not for the user's own folder; commands that they start find it too.
 _CACHE = tempfile.TemporaryDirectory(prefix="rill-tests-")
 os.environ["XDG_CACHE_HOME"] = _CACHE.name
 
-settings.register_profile("rill", deadline=None, max_examples=25, derandomize=True)
+# Each run tries other examples; a failure prints how to see it again.
+settings.register_profile(
+    "rill", deadline=None, max_examples=25, derandomize=False, print_blob=True
+)
 settings.load_profile("rill")
 torch.set_num_threads(min(2, torch.get_num_threads()))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """A fresh seed for whatever tests draw at random, unless --hypothesis-seed gives one."""
+    if config.getoption("--hypothesis-seed") in (None, "random"):
+        hypothesis.core.global_force_seed = random.SystemRandom().randrange(2**32)
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """How to have this run's examples again."""
+    seed = hypothesis.core.global_force_seed
+    session.config.get_terminal_writer().line(f"random examples: --hypothesis-seed={seed}")
+
+
+@pytest.fixture
+def fresh_random() -> random.Random:
+    """Drawn from the seed that the header prints."""
+    return random.Random(hypothesis.core.global_force_seed)
 
 
 @pytest.fixture(scope="session")

@@ -19,8 +19,10 @@ from asr.errors import ConfigError
 from asr.features import ENERGY_FLOOR, HOP_MS, MEL_BANDS
 from asr.pronunciation import Lexicon
 from asr.text import PHONE_TOKENS
+from training.conditions import in_condition
 from training.config import AugmentationConfig, BatchConfig
 from training.feature_cache import FeatureCache
+from training.noise_bank import NoiseBank
 from training.phone_crf import PhoneTrigram
 from training.targets import target_ids
 from training.teaching import Teaching
@@ -81,6 +83,8 @@ class Batches:
         self._shares = np.array([share * shares.get(u.speaker, 1.0) for u in cache.utterances])
         self.cache, self.teaching = cache, teaching
         self.sizes, self.augmentation, self.seed = sizes, augmentation, seed
+        conditions = augmentation.conditions if augmentation else None
+        self._noise = NoiseBank(conditions.noise) if conditions and conditions.noise else None
         self._targets = [target_ids(utterance.text, lexicon) for utterance in cache.utterances]
         self.without_phones = sum(not phones for phones, _ in self._targets)
 
@@ -157,10 +161,20 @@ class Batches:
         )
 
     def _frames(self, index: int, random: np.random.Generator) -> np.ndarray:
-        """Clean, or now and then a variant."""
-        if self.augmentation and random.random() < self.augmentation.variant_share:
-            return self.cache.variant(index, int(random.integers(self.cache.copies)))
-        return self.cache.frames(index)
+        """Clean, or now and then a variant, in a condition of its own."""
+        if not self.augmentation:
+            return self.cache.frames(index)
+        if random.random() < self.augmentation.variant_share:
+            frames = self.cache.variant(index, int(random.integers(self.cache.copies)))
+        else:
+            frames = self.cache.frames(index)
+        conditions = self.augmentation.conditions
+        if conditions and random.random() >= self.augmentation.clean_share:
+            frames = in_condition(frames, conditions, self._noise, self._any_voice, random)
+        return frames
+
+    def _any_voice(self, random: np.random.Generator) -> np.ndarray:
+        return self.cache.frames(int(random.integers(len(self.cache))))
 
 
 def stretch(rows: Tensor, length: float) -> Tensor:
@@ -203,18 +217,42 @@ def augment(
         )
     frames = frames.clamp(min=SILENCE)
     fill = frames.mean(dim=(0, 1))
-    for row in range(batch):
-        length = int(lengths[row])
-        for _ in range(config.band_masks):
-            width = int(random.integers(0, config.band_mask_width + 1))
-            first = int(random.integers(0, MEL_BANDS - width + 1))
-            frames[row, :length, first : first + width] = fill[first : first + width]
-        for _ in range(math.ceil(length * HOP_MS / 1000 * config.time_masks_per_second)):
-            width = int(random.integers(0, min(config.time_mask_frames, length) + 1))
-            first = int(random.integers(0, length - width + 1))
-            frames[row, first : first + width] = fill
-        frames[row, length:] = SILENCE
-    return frames
+    frames = torch.where(_masks(lengths, frames.shape[1], config, random), fill, frames)
+    padding = torch.arange(frames.shape[1]) >= lengths[:, None]
+    return frames.masked_fill(padding[:, :, None], SILENCE)
+
+
+def _masks(
+    lengths: Tensor, frames: int, config: AugmentationConfig, random: np.random.Generator
+) -> Tensor:
+    """[batch, frames, mels] what SpecAugment (Park et al. 2019) hides: some bands in all frames,
+    and all bands in some frames, of which a longer recording loses more."""
+    heard = lengths.numpy()[:, None]
+    bands = _spans(
+        np.full((len(heard), config.band_masks), config.band_mask_width), MEL_BANDS, random
+    )
+    most = np.minimum(config.time_mask_frames, heard)
+    counts = np.ceil(heard * HOP_MS / 1000 * config.time_masks_per_second)
+    used = np.arange(int(counts.max())) < counts  # [batch, masks]
+    times = _spans(np.where(used, most, 0), heard, random)
+    in_bands = _within(*bands, MEL_BANDS)
+    in_times = _within(*times, frames)
+    return in_bands[:, None, :] | in_times[:, :, None]
+
+
+def _spans(
+    most: np.ndarray, length: int | np.ndarray, random: np.random.Generator
+) -> tuple[Tensor, Tensor]:
+    """Where spans begin and end, [batch, spans] each: 0 to `most` long, anywhere in `length`."""
+    widths = random.integers(0, most + 1)
+    first = random.integers(0, length - widths + 1)
+    return torch.from_numpy(first), torch.from_numpy(first + widths)
+
+
+def _within(first: Tensor, end: Tensor, size: int) -> Tensor:
+    """[batch, size] true in any of a row's spans."""
+    places = torch.arange(size)[:, None]
+    return ((places >= first[:, None]) & (places < end[:, None])).any(-1)
 
 
 def _with_noise(

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from asr.errors import ConfigError, DataError
 
-# What may change between sessions is where and how fast a run goes on, not what is computed.
+# What may change between sessions is where and how fast a run goes on, not what is computed. (What
+# lies in those places is looked at by training/fingerprints.py.)
 FREE_SETTINGS = {
-    "output", "train", "valid", "lexicon", "checkpoint_minutes", "threads", "epochs",
+    "output", "train", "valid", "lexicon", "checkpoint_minutes", "threads", "loader_workers",
     "patience_epochs", "evaluate_every_epochs",
 }  # fmt: skip
 
@@ -58,6 +59,7 @@ def read_checkpoint(config: BaseModel, path: Path) -> dict[str, Any] | None:
             f"{path}: a damaged checkpoint ({first_line}); move it away to begin anew"
         ) from None
     wanted = json.loads(config.model_dump_json())
+    settings = _with_defaults(settings, config)
     differing = [
         key for key in wanted if key not in FREE_SETTINGS and settings.get(key) != wanted[key]
     ]
@@ -67,3 +69,12 @@ def read_checkpoint(config: BaseModel, path: Path) -> dict[str, Any] | None:
             "give the run another output folder, or the settings it began with"
         )
     return saved
+
+
+def _with_defaults(settings: dict[str, Any], config: BaseModel) -> dict[str, Any]:
+    """A checkpoint's settings with the defaults of those that are newer than it."""
+    try:
+        filled = type(config).model_validate(settings)
+    except ValidationError:
+        return settings
+    return dict(json.loads(filled.model_dump_json()))

@@ -7,27 +7,59 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from asr.errors import ConfigError
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 Settings = TypeVar("Settings", bound=_Strict)
 
 
+def _rises(bounds: tuple[float, float]) -> tuple[float, float]:
+    if bounds[0] > bounds[1]:
+        raise ValueError(f"{list(bounds)}: expected the smaller number first")
+    return bounds
+
+
+def _are_lengths_of_rooms(bounds: tuple[float, float]) -> tuple[float, float]:
+    if bounds[0] < 0.01 or bounds[1] > 10:
+        raise ValueError(f"{list(bounds)}: expected seconds between 0.01 and 10")
+    return bounds
+
+
+# Bounds are far from what makes sense: beyond them a run would fill all memory, or never begin.
+Bounds = Annotated[tuple[float, float], AfterValidator(_rises)]
+_Factor = Annotated[float, Field(ge=0.1, le=10)]
+Factors = Annotated[tuple[_Factor, _Factor], AfterValidator(_rises)]
+_Decibels = Annotated[float, Field(ge=-200, le=200)]
+Decibels = Annotated[tuple[_Decibels, _Decibels], AfterValidator(_rises)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Weight = Annotated[float, Field(ge=0, le=1e6)]
+Cells = Annotated[int, Field(ge=1, le=16_384)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+
+
 class ModelConfig(_Strict):
     """The network's shape (asr.acoustic_model.AcousticConfig says what each number is)."""
 
-    blocks: int = Field(4, ge=1)
-    hidden: int = Field(512, ge=8)
-    backward_hidden: int = Field(256, ge=8)
-    lookahead: int = Field(1, ge=0)
-    frames_per_step: int = Field(4, ge=1)
-    context_frames: int = Field(2, ge=0)
+    blocks: int = Field(4, ge=1, le=64)
+    hidden: int = Field(512, ge=8, le=16_384)
+    backward_hidden: int = Field(256, ge=8, le=16_384)
+    lookahead: int = Field(1, ge=0, le=100)
+    frames_per_step: int = Field(4, ge=1, le=100)
+    context_frames: int = Field(2, ge=0, le=100)
     dropout: float = Field(0.15, ge=0, lt=1)
 
 
@@ -36,57 +68,108 @@ class BatchConfig(_Strict):
 
     utterances: int = Field(16, ge=1)
     seconds: float = Field(110.0, gt=0)
-    tail_frames: int = Field(24, ge=0)  # silence after the last sample, as recognition adds it
+    tail_frames: int = Field(
+        24, ge=0, le=10_000
+    )  # silence after the last sample, as recognition adds it
 
 
 class VariantConfig(_Strict):
     """What `rill prepare variants` does to the sound: each share is how many recordings get it."""
 
-    copies: int = Field(1, ge=1)
+    copies: int = Field(1, ge=1, le=1000)
     room_share: float = Field(0.4, ge=0, le=1)
-    reverberation_s: float = Field(0.6, gt=0)  # of the largest invented room (T60)
+    reverberation_s: float = Field(0.6, ge=0.01, le=10)  # of the largest invented room (T60)
     room_folder: str | None = None  # impulse responses to take instead of invented rooms
     noise_folder: str | None = None
     noise_share: float = Field(0.5, ge=0, le=1)
-    noise_snr_db: tuple[float, float] = (5.0, 25.0)
+    noise_snr_db: Decibels = (5.0, 25.0)  # of noise and of babble
+    babble_folder: str | None = None  # recordings of the voices
+    babble_share: float = Field(0.0, ge=0, le=1)
+    babble_voices: int = Field(6, ge=1, le=1000)
     clip_share: float = Field(0.05, ge=0, le=1)
     resample_share: float = Field(0.3, ge=0, le=1)
     telephone_share: float = Field(0.1, ge=0, le=1)
     codec_share: float = Field(0.5, ge=0, le=1)
+    level_share: float = Field(0.0, ge=0, le=1)
+    level_db: Decibels = (-45.0, 0.0)
     codecs: list[Literal["mp3", "opus", "vorbis", "gsm"]] = Field(
         ["mp3", "vorbis", "opus"], min_length=1
     )
-    seed: int = 1
+    seed: Seed = 1
+
+
+class ScoredSet(_Strict):
+    """A set of utterances in the table of `rill score`."""
+
+    folder: str  # a corpus in one of the layouts
+    speakers: list[str] = []  # only these, if any are given
+    without_speakers: list[str] = []
+    speakers_told_apart: bool = True  # if not, utterances and not speakers are halved
+    every: int = Field(1, ge=1)  # take every so many-th utterance
+
+
+class ScoreConfig(_Strict):
+    """The table of `rill score`: sets, and what is done to their sound in each further row."""
+
+    sets: dict[str, ScoredSet] = Field(min_length=1)
+    conditions: dict[str, list[str]] = {}  # settings of configs/variants.yaml, key=value
+    condition_every: int = Field(1, ge=1)  # conditions take every so many-th utterance of a set
+
+
+class ConditionConfig(_Strict):
+    """Conditions that each utterance meets while training loads it (training/conditions.py); each
+    share is how many of the utterances."""
+
+    noise: str | None = None  # a folder made by rill prepare noise
+    room_share: float = Field(0.3, ge=0, le=1)
+    reverberation_s: Annotated[Bounds, AfterValidator(_are_lengths_of_rooms)] = (0.15, 0.9)  # T60
+    noise_share: float = Field(0.45, ge=0, le=1)
+    babble_share: float = Field(0.3, ge=0, le=1)  # of the noise
+    recorded_share: float = Field(0.75, ge=0, le=1)  # of the noise that is not babble
+    noise_snr_db: Decibels = (0.0, 30.0)
+    narrow_band_share: float = Field(0.15, ge=0, le=1)
+    level_share: float = Field(0.5, ge=0, le=1)
+    level_db: Decibels = (-45.0, 5.0)
 
 
 class AugmentationConfig(_Strict):
     """How far the sound is changed; energies are natural logarithms (1.0 is 4.3 dB)."""
 
     variant_share: float = Field(0.0, ge=0, le=1)  # how often a variant stands for the clean frames
-    speed: tuple[float, float] = (0.9, 1.1)
-    band_warp: tuple[float, float] = (0.9, 1.1)
-    volume: float = 1.5
-    microphone: float = 0.6  # deviation of a smooth random curve over the bands
-    noise_share: float = 0.4
-    babble_share: float = 0.3
-    noise_snr_db: tuple[float, float] = (5.0, 25.0)
-    band_masks: int = 2
-    band_mask_width: int = 15
-    time_masks_per_second: float = 0.4
-    time_mask_frames: int = 30
+    speed: Factors = (0.9, 1.1)
+    band_warp: Factors = (0.9, 1.1)
+    volume: Annotated[float, Field(ge=0, le=100)] = 1.5
+    microphone: Annotated[float, Field(ge=0, le=100)] = (
+        0.6  # deviation of a smooth random curve over the bands
+    )
+    noise_share: Share = 0.4
+    babble_share: Share = 0.3
+    noise_snr_db: Decibels = (5.0, 25.0)
+    band_masks: int = Field(2, ge=0, le=80)
+    band_mask_width: int = Field(15, ge=0, le=80)
+    time_masks_per_second: float = Field(0.4, ge=0, le=100)
+    time_mask_frames: int = Field(30, ge=0, le=100_000)
+    conditions: ConditionConfig | None = None
+    clean_share: float = Field(0.3, ge=0, le=1)  # how many utterances meet no condition
 
 
 class ObjectiveConfig(_Strict):
     """Weights of the terms of the loss; 0 turns one off."""
 
-    ctc_phones: float = 0.3
-    ctc_crf: float = 0.0  # the right phones against all others that a trigram of phones allows
-    ctc_letters: float = 0.1
-    consistency: float = 0.0  # two augmentations of an utterance shall say the same (CR-CTC)
-    teacher_phones: float = 1.0
-    teacher_letters: float = 0.3
-    teacher_components: float = 1.0
-    teacher_shift_steps: int = Field(1, ge=0)  # the student may hear so much more before it answers
+    ctc_phones: Weight = 0.3
+    ctc_crf: Weight = 0.0  # the right phones against all others that a trigram of phones allows
+    ctc_letters: Weight = 0.1
+    consistency: Weight = 0.0  # two augmentations of an utterance shall say the same (CR-CTC)
+    teacher_phones: Weight = 1.0
+    teacher_letters: Weight = 0.3
+    teacher_components: Weight = 1.0
+    teacher_shift_steps: int = Field(1, ge=0, le=100)  # that it may hear more before it answers
+
+    @model_validator(mode="after")
+    def _asks_for_something(self) -> ObjectiveConfig:
+        if not any(value for name, value in self if name != "teacher_shift_steps"):
+            raise ValueError("all weights are 0; one must be above")
+        return self
 
 
 class TrainConfig(_Strict):
@@ -106,46 +189,54 @@ class TrainConfig(_Strict):
     batch: BatchConfig = BatchConfig()
     augmentation: AugmentationConfig | None = AugmentationConfig()
     objective: ObjectiveConfig = ObjectiveConfig()
-    epochs: int = Field(12, ge=1)
+    epochs: int = Field(12, ge=1, le=100_000)
     patience_epochs: int | None = Field(None, ge=1)  # stop after so many that were not the best
     full_mode_every: int = Field(2, ge=2)  # every so many updates one in full mode, else streaming
     optimiser: Literal["adamw", "muon"] = "adamw"  # muon: for the matrices of the blocks
-    learning_rate: float = Field(1.5e-3, gt=0)
+    learning_rate: float = Field(1.5e-3, gt=0, le=100)
     warm_up_updates: int = Field(200, ge=1)
-    weight_decay: float = Field(0.01, ge=0)
+    weight_decay: float = Field(0.01, ge=0, le=1000)
     clip_norm: float = Field(5.0, gt=0)
     ema_decay: float = Field(0.998, ge=0, lt=1)
     valid_utterances: int = Field(120, ge=1)
     evaluate_every_epochs: int = Field(1, ge=1)  # and after the last one
     checkpoint_minutes: float = Field(5.0, gt=0)
     precision: Literal["32-true", "bf16-mixed"] = "bf16-mixed"
-    devices: int = Field(1, ge=1)  # processes of one machine, each with a GPU where there are any
-    nodes: int = Field(1, ge=1)  # machines
-    threads: int = Field(1, ge=1)  # of each process; two beside other work are slower than one
-    seed: int = 1
+    devices: int = Field(
+        1, ge=1, le=1024
+    )  # processes of one machine, each with a GPU where there are any
+    nodes: int = Field(1, ge=1, le=10_000)  # machines
+    threads: int = Field(
+        1, ge=1, le=1024
+    )  # of each process; two beside other work are slower than one
+    # Processes beside each that make its next batches; 0: it makes them itself, between updates.
+    loader_workers: int = Field(1, ge=0, le=64)
+    seed: Seed = 1
 
 
 class WordModelConfig(_Strict):
     """An LSTM language model and its training: `rill lm train`."""
 
-    words: int = Field(40_000, ge=2)  # most frequent ones that are kept
+    words: int = Field(40_000, ge=2, le=10_000_000)  # most frequent ones that are kept
     least_count: int = Field(3, ge=1)  # of a word that is kept: the others share one entry
-    embedding: int = Field(192, ge=1)
-    hidden: int = Field(512, ge=1)
+    embedding: Cells = 192
+    hidden: Cells = 512
     cutoffs: list[Annotated[int, Field(ge=1)]] = [2_000, 8_000]  # where groups of words begin
     dropout: float = Field(0.2, ge=0, lt=1)
-    epochs: int = Field(4, ge=1)
-    streams: int = Field(64, ge=1)  # parts of the text that are read side by side
-    window: int = Field(24, ge=1)  # words between two updates; the memory goes on after them
-    learning_rate: float = Field(3e-3, gt=0)
+    epochs: int = Field(4, ge=1, le=100_000)
+    streams: int = Field(64, ge=1, le=100_000)  # parts of the text that are read side by side
+    window: int = Field(
+        24, ge=1, le=10_000
+    )  # words between two updates; the memory goes on after them
+    learning_rate: float = Field(3e-3, gt=0, le=100)
     warm_up_updates: int = Field(200, ge=1)
-    weight_decay: float = Field(0.01, ge=0)
+    weight_decay: float = Field(0.01, ge=0, le=1000)
     clip_norm: float = Field(1.0, gt=0)
     held_out: int = Field(100, ge=2)  # without a text to validate on: every so many-th sentence
     checkpoint_minutes: float = Field(3.0, gt=0)
     precision: Literal["32-true", "bf16-mixed"] = "bf16-mixed"
-    threads: int = Field(1, ge=1)
-    seed: int = 1
+    threads: int = Field(1, ge=1, le=1024)
+    seed: Seed = 1
 
     @field_validator("cutoffs")
     @classmethod
@@ -170,6 +261,8 @@ def changes(settings: list[str]) -> VariantConfig:
     config = read_settings(VariantConfig, None, [*(f"{name}=0" for name in names), *settings])
     if config.noise_share and not config.noise_folder:
         raise ConfigError("noise_share: give a noise_folder with recordings of noise")
+    if config.babble_share and not config.babble_folder:
+        raise ConfigError("babble_share: give a babble_folder with recordings of voices")
     return config
 
 
@@ -188,7 +281,7 @@ def read_settings(
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such file") from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path}: not readable as YAML ({error})") from None
+        raise ConfigError(f"{path}: not readable as YAML ({_in_one_line(error)})") from None
     if not isinstance(settings, dict):
         raise ConfigError(f"{path}: expected settings, one `key: value` a line")
     for override in overrides or []:
@@ -198,8 +291,15 @@ def read_settings(
         *sections, name = key.split(".")
         place: Any = settings
         for section in sections:
-            place = place.setdefault(section, {})
-        place[name] = yaml.safe_load(value)
+            if place.get(section) is None:  # `augmentation: null`, say
+                place[section] = {}
+            place = place[section]
+            if not isinstance(place, dict):
+                raise ConfigError(f"{override!a}: {section} is one setting and has none in it")
+        try:
+            place[name] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise ConfigError(f"{override!a}: not a value ({_in_one_line(error)})") from None
     try:
         return kind.model_validate(settings)
     except ValidationError as error:
@@ -207,18 +307,23 @@ def read_settings(
         raise ConfigError(f"{place}{_explain(kind, error)}") from None
 
 
+def _in_one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
+
+
 def _explain(kind: type[BaseModel], error: ValidationError) -> str:
     messages = []
     for problem in error.errors():
-        *sections, name = (str(part) for part in problem["loc"])
+        *sections, name = (str(part) for part in problem["loc"] or ["settings"])
         place = ".".join([*sections, name])
         if problem["type"] != "extra_forbidden":
             messages.append(f"{place}: {problem['msg']}")
             continue
-        model: Any = kind
+        fields: Any = kind.model_fields
         for section in sections:
-            model = getattr(model.model_fields[section].default, "__class__", kind)
-        near = difflib.get_close_matches(name, model.model_fields, 1)
+            default = getattr(fields.get(section), "default", None)
+            fields = getattr(type(default), "model_fields", {})
+        near = difflib.get_close_matches(name, fields, 1)
         hint = f"; did you mean '{near[0]}'?" if near else ""
         messages.append(f"unknown setting '{place}'{hint}")
     return "; ".join(messages)

@@ -5,17 +5,19 @@ from __future__ import annotations
 import itertools
 import json
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from asr.audio import duration_seconds
 from asr.errors import AudioError, DataError
-from asr.text import letter_ids, normalise, unspellable
+from asr.text import letter_ids, normalise
 from training.layouts import Found, walk_corpus
+from training.transcripts import problem_of, without_tags
 
 SHORTEST_SECONDS = 0.3
 LONGEST_SECONDS = 35.0
 STEP_SECONDS = 0.04
+MOST_TAGS = 8  # that a summary names
 
 
 @dataclass(frozen=True)
@@ -35,16 +37,23 @@ class Corpus:
 
     utterances: list[Utterance]
     left_out: list[tuple[str, str]]
+    tags_removed: Counter[str] = field(default_factory=Counter)  # of the utterances' texts
 
     def summary(self) -> str:
-        """One line: hours, speakers, and how many were left out for which reason."""
-        hours = sum(utterance.seconds for utterance in self.utterances) / 3600
+        """One line: hours, speakers, how many were left out for which reason, and the tags that
+        were removed."""
+        seconds = sum(utterance.seconds for utterance in self.utterances)
         speakers = len({utterance.speaker for utterance in self.utterances})
-        line = f"{len(self.utterances)} utterances, {hours:.1f} hours, {speakers} speakers"
+        line = f"{len(self.utterances)} utterances, {_duration(seconds)}, {speakers} speakers"
         reasons = Counter(reason.split(":")[0] for _, reason in self.left_out)
         if reasons:
             counted = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
             line += f"; left out: {counted}"
+        if self.tags_removed:
+            tags = self.tags_removed.most_common(MOST_TAGS)
+            line += "; tags removed: " + ", ".join(f"{count} {tag}" for tag, count in tags)
+            if others := self.tags_removed.total() - sum(count for _, count in tags):
+                line += f", {others} others"
         return line
 
 
@@ -54,17 +63,22 @@ def find_corpus(path: str | Path) -> Corpus:
     Raises:
         DataError: no corpus there, or nothing usable in it.
     """
-    utterances, left_out = [], []
+    utterances: list[Utterance] = []
+    left_out: list[tuple[str, str]] = []
+    tags_removed: Counter[str] = Counter()
     # A cache is used from other places than it was made in.
     for found in walk_corpus(Path(path).absolute()):
-        checked = _check(found)
+        text, tags = without_tags(found.text)
+        checked = _check(found, text)
         if isinstance(checked, Utterance):
             utterances.append(checked)
+            tags_removed += tags
         else:
             left_out.append((found.id, checked))
+    corpus = Corpus(utterances, left_out, tags_removed)
     if not utterances:
-        raise DataError(f"{path}: no usable utterance; {Corpus([], left_out).summary()}")
-    return Corpus(utterances, left_out)
+        raise DataError(f"{path}: no usable utterance; {corpus.summary()}")
+    return corpus
 
 
 def write_utterances(utterances: list[Utterance], path: Path) -> None:
@@ -88,15 +102,28 @@ def read_utterances(path: Path) -> list[Utterance]:
         raise DataError(f"{path}: damaged ({error}); run rill prepare again") from None
 
 
-def _check(found: Found) -> Utterance | str:
-    """The utterance, or why it cannot be used."""
+def _duration(seconds: float) -> str:
+    """In the largest unit that shows something."""
+    if seconds >= 360:
+        return f"{seconds / 3600:.1f} hours"
+    return f"{seconds / 60:.1f} minutes" if seconds >= 60 else f"{seconds:.1f} seconds"
+
+
+def _check(found: Found, text: str) -> Utterance | str:
+    """The utterance, or why it cannot be used.
+
+    Args:
+        text: its transcript without tags.
+    """
+    if found.problem is not None:
+        return found.problem
     if found.recording is None:
         return "no recording"
-    words = normalise(found.text)
-    if lost := unspellable(found.text):
-        return f"characters outside the alphabet: {' '.join(lost)}"
-    if not words:
-        return "empty text"
+    if found.text.strip() and not text.strip():
+        return "no words in the text"
+    if problem := problem_of(text):
+        return problem
+    words = normalise(text)
     try:
         seconds = duration_seconds(found.recording)
     except AudioError as error:

@@ -7,11 +7,10 @@ with one setting moved by a step, as long as that makes fewer words wrong.
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from pathlib import Path
 
 import jiwer
 
@@ -21,7 +20,7 @@ from asr.decoding import decode
 from asr.engine import Emitted, Mode
 from asr.errors import AudioError, ConfigError, DataError
 from asr.recognizer import Recognizer
-from training.corpora import find_corpus
+from training.corpora import Utterance
 
 STEPS = {"lm_weight": 0.25, "blank_penalty": 0.35, "word_score": 0.5, "rescore_share": 0.1}
 LEAST = {"lm_weight": 0.0, "blank_penalty": 0.0, "word_score": -10.0, "rescore_share": 0.0}
@@ -39,17 +38,16 @@ class Spoken:
 
 def tune(
     recognizer: Recognizer,
-    corpus: str | Path,
+    sets: Sequence[Sequence[Utterance]],
     mode: Mode,
-    every: int = 1,
     processes: int = 2,
     report: Callable[[str], None] = print,
 ) -> tuple[BeamSettings, float]:
-    """The settings with the fewest wrong words, from the recogniser's own on, and their WER in %.
+    """The settings with the fewest wrong words, from the recogniser's own on, and their WER in %,
+    the mean over the sets.
 
     Args:
-        corpus: never the speech that the accuracy is to be reported on in the end.
-        every: take every so many-th utterance.
+        sets: utterances; never those that the accuracy is to be reported on in the end.
 
     Raises:
         ConfigError: the recogniser has no beam.
@@ -59,9 +57,13 @@ def tune(
     if not isinstance(decoder, BeamDecoder):
         raise ConfigError("only the beam has settings to tune")
     rescored = decoder.rescorer is not None
-    spoken = hear(recognizer, corpus, mode, every)
+    spoken, shares = [], []
+    for utterances in sets:
+        of_set = hear(recognizer, utterances, mode)
+        words = sum(len(one.reference.split()) for one in of_set)
+        spoken += of_set
+        shares += [100 / words / len(sets)] * len(of_set)
     report(f"{len(spoken)} utterances heard in {mode} mode")
-    words = sum(len(one.reference.split()) for one in spoken)
     # Forked workers share trie, language model and emissions with this process.
     with ProcessPoolExecutor(
         processes, multiprocessing.get_context("fork"), _share, (decoder, spoken)
@@ -70,8 +72,12 @@ def tune(
 
         def rate(settings: BeamSettings) -> float:
             if settings not in rates:
-                wrong = sum(_in_parts(workers, settings, len(spoken), processes))
-                rates[settings] = 100 * wrong / words
+                wrong = _in_parts(workers, settings, len(spoken), processes)
+                rates[settings] = sum(
+                    share * errors
+                    for part, errors_of_part in wrong
+                    for share, errors in zip(shares[part::processes], errors_of_part)
+                )
                 report(f"WER {rates[settings]:.2f} %  {told(settings, rescored)}")
             return rates[settings]
 
@@ -103,21 +109,21 @@ def _tuned(rescored: bool) -> list[str]:
     return [name for name in STEPS if rescored or name != RESCORING]
 
 
-def hear(recognizer: Recognizer, corpus: str | Path, mode: Mode, every: int) -> list[Spoken]:
-    """The emissions of a corpus; what cannot be read is left out.
+def hear(recognizer: Recognizer, utterances: Sequence[Utterance], mode: Mode) -> list[Spoken]:
+    """The emissions of utterances; what cannot be read is left out.
 
     Raises:
-        DataError: nothing in the corpus can be used.
+        DataError: not one of them can be read.
     """
     spoken = []
-    for utterance in find_corpus(corpus).utterances[::every]:
+    for utterance in utterances:
         try:
             samples = read_audio(utterance.audio)
         except AudioError:
             continue
         spoken.append(Spoken(utterance.text, recognizer.emission(samples, mode)))
     if not spoken:
-        raise DataError(f"{corpus}: not one recording of the corpus could be read")
+        raise DataError("not one recording of the corpus could be read")
     return spoken
 
 
@@ -131,18 +137,19 @@ def _share(decoder: BeamDecoder, spoken: list[Spoken]) -> None:
 
 def _in_parts(
     workers: Executor, settings: BeamSettings, utterances: int, parts: int
-) -> Iterator[int]:
+) -> Iterator[tuple[int, list[int]]]:
+    """The part's number and the wrong words of its utterances: every so many-th one."""
     shares = [range(part, utterances, parts) for part in range(parts)]
-    return workers.map(partial(_wrong_words, settings), shares)
+    return enumerate(workers.map(partial(_wrong_words, settings), shares))
 
 
-def _wrong_words(settings: BeamSettings, numbers: range) -> int:
+def _wrong_words(settings: BeamSettings, numbers: range) -> list[int]:
     decoder, spoken = _shared
     decoder = decoder.with_settings(settings)
-    references, hypotheses = [], []
+    wrong = []
     for number in numbers:
         words = decode(decoder, spoken[number].emission)
-        references.append(spoken[number].reference)
-        hypotheses.append(" ".join(word.word for word in words))
-    output = jiwer.process_words(references, hypotheses)
-    return output.substitutions + output.deletions + output.insertions
+        hypothesis = " ".join(word.word for word in words)
+        output = jiwer.process_words(spoken[number].reference, hypothesis)
+        wrong.append(output.substitutions + output.deletions + output.insertions)
+    return wrong

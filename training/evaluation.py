@@ -20,7 +20,7 @@ from asr.recognizer import Recognizer
 from asr.transcript import Word
 from training.confidence import Reliability, judged, reliability
 from training.config import VariantConfig
-from training.corpora import find_corpus
+from training.corpora import Utterance, find_corpus
 from training.variants import vary
 from training.word_times import TimesJudge, WordTimes
 
@@ -154,30 +154,57 @@ def evaluate_corpus(
     missing = set(separate) - {utterance.speaker for utterance in corpus.utterances}
     if missing:
         raise DataError(f"{folder}: no speaker {', '.join(sorted(missing))} to report apart")
-    recognise = _recognise(recognizer, mode)
+    heard_in = recognise(recognizer, mode)
     judge = TimesJudge(recognizer, mode) if times else None
     readings, left_out = [], list(corpus.left_out)
     chosen = corpus.utterances[::every]
     with progress_bar([utterance.audio for utterance in chosen]) as progress:
         for number, utterance in enumerate(chosen):
             try:
-                samples = read_audio(utterance.audio)
+                readings.append(read_utterance(heard_in, utterance, change, number))
             except AudioError as error:
                 left_out.append((utterance.id, f"unreadable audio: {error}"))
                 continue
-            if change:
-                samples = vary(samples, change, np.random.default_rng((change.seed, number)))
-            heard = recognise(samples)
-            hypothesis = " ".join(word.word for word in heard)
-            told = (utterance.id, utterance.speaker, utterance.seconds, utterance.text, hypothesis)
-            readings.append(Reading(*told, tuple(heard)))
             progress.heard(utterance.audio, utterance.seconds)
             if judge:
-                judge.compare(samples, utterance.text, heard, readings[-1].alignment)
+                samples = changed_sound(utterance, change, number)
+                told = readings[-1]
+                judge.compare(samples, utterance.text, told.heard, told.alignment)
     if not readings:
         raise DataError(f"{folder}: not one recording of the corpus could be read")
     parts = in_parts(readings, separate)
     return Evaluation(readings, parts, left_out, judge.found if judge else None)
+
+
+def read_utterance(
+    recognise: Callable[[Samples], Sequence[Word]],
+    utterance: Utterance,
+    change: VariantConfig | None,
+    number: int,
+) -> Reading:
+    """What is recognised of an utterance.
+
+    Args:
+        change: is done to its sound first, with randomness seeded by `number`.
+
+    Raises:
+        AudioError: the recording cannot be read.
+    """
+    heard = recognise(changed_sound(utterance, change, number))
+    hypothesis = " ".join(word.word for word in heard)
+    told = (utterance.id, utterance.speaker, utterance.seconds, utterance.text, hypothesis)
+    return Reading(*told, tuple(heard))
+
+
+def changed_sound(utterance: Utterance, change: VariantConfig | None, number: int) -> Samples:
+    """The recording of an utterance, float32 [samples] at 16 kHz, after `change`.
+
+    Raises AudioError when it cannot be read.
+    """
+    samples = read_audio(utterance.audio)
+    if change is None:
+        return samples
+    return vary(samples, change, np.random.default_rng((change.seed, number)))
 
 
 def in_parts(readings: list[Reading], separate: Sequence[str]) -> dict[str, list[Reading]]:
@@ -218,7 +245,8 @@ def _bootstrap(errors: np.ndarray, words: np.ndarray) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _recognise(recognizer: Recognizer, mode: Mode) -> Callable[[Samples], Sequence[Word]]:
+def recognise(recognizer: Recognizer, mode: Mode) -> Callable[[Samples], Sequence[Word]]:
+    """What gives the words of an utterance, as one segment in streaming mode."""
     if mode == "full":
         return lambda samples: recognizer.transcribe(samples).words
     # One utterance is one segment here: the endpointer belongs to the stream, not to the model.

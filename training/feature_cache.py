@@ -134,7 +134,8 @@ def write_feature_cache(
     np.save(folder / "offsets.npy", np.array(offsets))
     write_utterances(kept, folder / "utterances.jsonl")
     lines = "".join(f"{name}\t{reason}\n" for name, reason in left_out)
-    (folder / "left_out.tsv").write_text(lines)
+    # Names of files need not be text.
+    (folder / "left_out.tsv").write_text(lines, encoding="utf-8", errors="backslashreplace")
     return left_out
 
 

@@ -22,7 +22,7 @@ def read_kenlm_trie(path: str | os.PathLike[str], numbers: dict[str, int]) -> NG
     LanguageModel(path)  # tells what is wrong with the file
     try:
         return _ngrams(map_kenlm_trie(path), numbers)
-    except (ValueError, IndexError) as error:
+    except (OSError, ValueError, IndexError) as error:
         raise DataError(f"{path}: no trie of KenLM's that can be read ({error})") from None
 
 

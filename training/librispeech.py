@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -53,6 +54,7 @@ def find_parts(
     return Corpus(
         [utterance for corpus in corpora for utterance in corpus.utterances],
         [left_out for corpus in corpora for left_out in corpus.left_out],
+        sum((corpus.tags_removed for corpus in corpora), Counter()),
     )
 
 

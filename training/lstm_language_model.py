@@ -68,6 +68,10 @@ def train_language_model(
         f"{vocabulary.rare_words} rare; {weights / 1e6:.1f} million weights, "
         f"{run.total_updates} updates in {config.epochs} epochs on {run.device}"
     )
+    report(
+        f"a checkpoint after each epoch and every {config.checkpoint_minutes:g} minutes "
+        "(checkpoint_minutes): a kill loses no more than that"
+    )
     began = saved_at = time.monotonic()
     began_with = run.update
     while run.update < run.total_updates:

@@ -26,5 +26,6 @@ def optimisers(student: nn.Module, config: TrainConfig) -> list[Optimizer]:
         )
     ]
     if matrices:
-        made.append(Muon(matrices, config.learning_rate, config.weight_decay))
+        precision = torch.bfloat16 if config.precision == "bf16-mixed" else torch.float32
+        made.append(Muon(matrices, config.learning_rate, config.weight_decay, precision=precision))
     return made

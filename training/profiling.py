@@ -21,13 +21,24 @@ PARTS = {
 }
 
 
+FIRST_UPDATES = 3  # they are slower: memory is taken, kernels are made
+
+
 def profile_lines(config: TrainConfig, updates: int) -> list[str]:
     """Make so many updates in a folder that is thrown away; a line for each part of them, and the
     operations inside that took longest."""
     with tempfile.TemporaryDirectory() as folder:
-        trial = config.model_copy(update={"output": folder, "checkpoint_minutes": 1e6})
-        # The first updates are slower: memory is taken, kernels are made.
-        train(trial, lambda line: None, most_updates=3)
+        # An epoch has one update at least: there are enough of them, and no evaluation among them.
+        enough = max(config.epochs, FIRST_UPDATES + updates + 1)
+        trial = config.model_copy(
+            update={
+                "output": folder,
+                "checkpoint_minutes": 1e6,
+                "epochs": enough,
+                "evaluate_every_epochs": enough,
+            }
+        )
+        train(trial, lambda line: None, most_updates=FIRST_UPDATES)
         began = time.perf_counter()
         with profile(activities=[ProfilerActivity.CPU]) as profiler:
             train(trial, lambda line: None, most_updates=updates)

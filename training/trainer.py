@@ -31,7 +31,9 @@ from training.batches import Batches
 from training.checkpoint import read_checkpoint, write_checkpoint
 from training.config import TrainConfig, WordModelConfig
 from training.feature_cache import FeatureCache
-from training.mixture import Mixture, Part, open_mixture
+from training.fingerprints import check_fingerprints, fingerprints
+from training.loading import loaded, wanted_from
+from training.mixture import Mixture, open_mixture
 from training.optimisers import optimisers
 from training.run_log import RunLog
 from training.student import Student, backward, first_model, to_device
@@ -68,7 +70,6 @@ def train(
     torch.manual_seed(config.seed)
     model = first_model(config, batches.corpora[0].cache)
     student: Any = Student(model, weights, batches.phone_trigram() if weights.ctc_crf else None)
-    average = {name: value.clone() for name, value in model.state_dict().items()}
     updates_by_epoch = [
         len(batches.epoch(epoch)) // fabric.world_size for epoch in range(config.epochs)
     ]
@@ -78,17 +79,21 @@ def train(
     last = output / "last.pt"
     update = 0
     best, epochs_without_best = math.inf, 0
+    begun_with = fingerprints(lexicon, batches, valid_cache, updates_by_epoch)
+    tell = report if fabric.is_global_zero else _nobody
     if saved := read_checkpoint(config, last):
+        check_fingerprints(saved.get("begun_with"), begun_with, last, tell)
         student.load_state_dict(saved["student"])
-        average, update, best = saved["average"], saved["update"], saved["best"]
+        update, best = saved["update"], saved["best"]
         epochs_without_best = saved["epochs_without_best"]
-        if fabric.is_global_zero:
-            report(f"resumed at update {update} of {total_updates}")
+        tell(f"resumed at update {update} of {total_updates}")
     plain_student = student
     student, *movers = fabric.setup(student, *optimisers(student, config))
     if saved:  # only now, so that their moments come to where the weights have gone
         for mover, state in zip(movers, saved["optimisers"]):
             mover.load_state_dict(state)
+    averaged: dict[str, Tensor] = saved["average"] if saved else model.state_dict()
+    average = {name: value.to(fabric.device, copy=True) for name, value in averaged.items()}
     if config.patience_epochs and epochs_without_best >= config.patience_epochs:
         report(f"no better for {epochs_without_best} epochs: ended before")
         return output / "model"
@@ -99,6 +104,10 @@ def train(
             f"{sum(p.numel() for p in model.parameters()) / 1e6:.1f} million weights, "
             f"{total_updates} updates in {config.epochs} epochs on {fabric.world_size} processes"
         )
+        report(
+            f"a checkpoint after each evaluation and every {config.checkpoint_minutes:g} minutes "
+            "(checkpoint_minutes): a kill loses no more than that"
+        )
 
     def save() -> None:
         if fabric.is_global_zero:
@@ -107,6 +116,7 @@ def train(
                 "optimisers": [mover.state_dict() for mover in movers],
                 "average": average,
                 "update": update,
+                "begun_with": begun_with,
                 "best": best,
                 "epochs_without_best": epochs_without_best,
             }
@@ -116,83 +126,83 @@ def train(
     log = RunLog(output, update, total_updates, report) if fabric.is_global_zero else None
     stopping = _Stopping()
     bad_losses = updates_made = 0
-    order: list[Part] = []  # of the running epoch
     saved_at = time.monotonic()
-    while update < total_updates:
-        epoch = bisect.bisect_right(epoch_ends, update)
-        position = update - (epoch_ends[epoch] - updates_by_epoch[epoch])
-        if position == 0 or not order:
-            order = batches.epoch(epoch)
-        number = position * fabric.world_size + fabric.global_rank
-        with record_function("load"):
-            batch = to_device(batches.load(order[number], epoch, number), fabric.device)
-        full = update % config.full_mode_every == config.full_mode_every - 1
-        mode: Mode = "full" if full else "streaming"
-        rate = learning_rate(config, update, total_updates)
-        for group in itertools.chain.from_iterable(mover.param_groups for mover in movers):
-            group["lr"] = rate
-        torch.manual_seed(hash((config.seed, update, fabric.global_rank)))
-        student.train()
-        for mover in movers:
-            mover.zero_grad()
-        with record_function("network"):
-            terms = backward(fabric, student, batch, mode)
-        with record_function("clip"):
-            norm = nn.utils.clip_grad_norm_(plain_student.parameters(), config.clip_norm)
-        update += 1
-        if torch.isfinite(norm):
-            with record_function("optimiser"):
-                for mover in movers:
-                    mover.step()
-            bad_losses = 0
-        else:
-            bad_losses += 1
-            report(f"update {update}: loss not finite, skipped ({bad_losses} in a row)")
-            if bad_losses >= MOST_BAD_LOSSES:
-                torch.save(vars(batch), output / "bad_batch.pt")
-                raise DataError(
-                    f"{MOST_BAD_LOSSES} losses in a row were not finite; the last batch is in "
-                    f"{output / 'bad_batch.pt'}. A lower learning_rate or precision=32-true helps"
-                )
-        with record_function("average"):
-            _follow(average, model, min(config.ema_decay, (1 + update) / (10 + update)))
+    wanted = wanted_from(batches, updates_by_epoch, update, fabric.global_rank, fabric.world_size)
+    with loaded(batches, wanted, config.loader_workers) as made:
+        while update < total_updates:
+            epoch = bisect.bisect_right(epoch_ends, update)
+            with record_function("load"):
+                batch = to_device(next(made), fabric.device)
+            full = update % config.full_mode_every == config.full_mode_every - 1
+            mode: Mode = "full" if full else "streaming"
+            rate = learning_rate(config, update, total_updates)
+            for group in itertools.chain.from_iterable(mover.param_groups for mover in movers):
+                group["lr"] = rate
+            torch.manual_seed(hash((config.seed, update, fabric.global_rank)))
+            student.train()
+            for mover in movers:
+                mover.zero_grad()
+            with record_function("network"):
+                terms = backward(fabric, student, batch, mode)
+            with record_function("clip"):
+                norm = nn.utils.clip_grad_norm_(plain_student.parameters(), config.clip_norm)
+            update += 1
+            if torch.isfinite(norm):
+                with record_function("optimiser"):
+                    for mover in movers:
+                        mover.step()
+                bad_losses = 0
+            else:
+                bad_losses += 1
+                report(f"update {update}: loss not finite, skipped ({bad_losses} in a row)")
+                if bad_losses >= MOST_BAD_LOSSES:
+                    torch.save(vars(batch), output / "bad_batch.pt")
+                    raise DataError(
+                        f"{MOST_BAD_LOSSES} losses in a row were not finite; the last batch is "
+                        f"in {output / 'bad_batch.pt'}. A lower learning_rate or "
+                        "precision=32-true helps"
+                    )
+            with record_function("average"):
+                _follow(average, model, min(config.ema_decay, (1 + update) / (10 + update)))
 
-        if log:
-            seconds = batch.seconds * fabric.world_size
-            values = {name: float(value) for name, value in terms.items()}
-            log.update(update, epoch, mode, values, rate, seconds)
-        evaluated_now = update == epoch_ends[epoch] and (
-            (epoch + 1) % config.evaluate_every_epochs == 0 or update == total_updates
-        )
-        asked = bool(fabric.all_reduce(torch.tensor(float(stopping.asked)), reduce_op="sum"))
-        updates_made += 1
-        stop = asked or updates_made == most_updates
-        due = time.monotonic() - saved_at > 60 * config.checkpoint_minutes
-        # Where an evaluation is due only after it, so that a kill cannot skip that.
-        if (stop or due) and not evaluated_now:
-            save()
-            saved_at = time.monotonic()
-        if evaluated_now and log:
-            evaluated = AcousticModel(model.config)
-            evaluated.load_state_dict(average)
-            errors = token_errors(evaluated.eval(), valid_batches, config.valid_utterances)
-            log.epoch(update, epoch, errors, spelled_samples(evaluated, valid_batches))
-            # Of both modes: one alone wavers by more than an epoch brings.
-            wrong = sum(of_mode["phones"] for of_mode in errors.values()) / len(errors)
-            epochs_without_best += config.evaluate_every_epochs
-            if wrong <= best:
-                best, epochs_without_best = wrong, 0
-                save_model(evaluated, output / "model", {"epoch": epoch, "token_errors": errors})
-            save()
-            saved_at = time.monotonic()
-        if evaluated_now and config.patience_epochs:
-            waited = fabric.broadcast(epochs_without_best)
-            if waited >= config.patience_epochs:
-                report(f"no better for {waited} epochs: ended")
+            if log:
+                seconds = batch.seconds * fabric.world_size
+                values = {name: float(value) for name, value in terms.items()}
+                log.update(update, epoch, mode, values, rate, seconds)
+            evaluated_now = update == epoch_ends[epoch] and (
+                (epoch + 1) % config.evaluate_every_epochs == 0 or update == total_updates
+            )
+            asked = bool(fabric.all_reduce(torch.tensor(float(stopping.asked)), reduce_op="sum"))
+            updates_made += 1
+            stop = asked or updates_made == most_updates
+            due = time.monotonic() - saved_at > 60 * config.checkpoint_minutes
+            # Where an evaluation is due only after it, so that a kill cannot skip that.
+            if (stop or due) and not evaluated_now:
+                save()
+                saved_at = time.monotonic()
+            if evaluated_now and log:
+                evaluated = AcousticModel(model.config)
+                evaluated.load_state_dict(average)
+                errors = token_errors(evaluated.eval(), valid_batches, config.valid_utterances)
+                log.epoch(update, epoch, errors, spelled_samples(evaluated, valid_batches))
+                # Of both modes: one alone wavers by more than an epoch brings.
+                wrong = sum(of_mode["phones"] for of_mode in errors.values()) / len(errors)
+                epochs_without_best += config.evaluate_every_epochs
+                if wrong <= best:
+                    best, epochs_without_best = wrong, 0
+                    save_model(
+                        evaluated, output / "model", {"epoch": epoch, "token_errors": errors}
+                    )
+                save()
+                saved_at = time.monotonic()
+            if evaluated_now and config.patience_epochs:
+                waited = fabric.broadcast(epochs_without_best)
+                if waited >= config.patience_epochs:
+                    report(f"no better for {waited} epochs: ended")
+                    break
+            if stop:
+                report(f"stopped at update {update}; the same command goes on from here")
                 break
-        if stop:
-            report(f"stopped at update {update}; the same command goes on from here")
-            break
     stopping.restore()
     if log:
         log.close()
@@ -254,6 +264,10 @@ class _Stopping:
         self.asked = True
 
 
+def _nobody(line: str) -> None:
+    """Of several processes the first alone tells."""
+
+
 def _follow(average: dict[str, Tensor], model: AcousticModel, decay: float) -> None:
     for name, value in model.state_dict().items():
-        average[name].lerp_(value.detach().to(average[name].device), 1 - decay)
+        average[name].lerp_(value, 1 - decay)  # both on the device

@@ -45,7 +45,7 @@ def write_variants(
     Raises:
         DataError: a folder of noise or of rooms without recordings; another length than before.
     """
-    for folder in (config.noise_folder, config.room_folder):
+    for folder in (config.noise_folder, config.room_folder, config.babble_folder):
         if folder:
             _recordings(folder)
     jobs = [
@@ -82,6 +82,8 @@ def vary(samples: Samples, config: VariantConfig, random: np.random.Generator) -
         samples = _in_a_room(samples, config, random)
     if config.noise_folder and random.random() < config.noise_share:
         samples = _with_noise(samples, config, random)
+    if config.babble_folder and random.random() < config.babble_share:
+        samples = _with_babble(samples, config, random)
     if random.random() < config.clip_share:
         ceiling = np.quantile(np.abs(samples), random.uniform(0.98, 0.999))
         samples = samples.clip(-ceiling, ceiling)
@@ -91,6 +93,8 @@ def vary(samples: Samples, config: VariantConfig, random: np.random.Generator) -
         samples = _telephone(samples, random)
     elif random.random() < config.codec_share:
         samples = _compressed(samples, str(random.choice(config.codecs)), random.uniform(0.3, 0.99))
+    if random.random() < config.level_share:
+        samples = samples * np.float32(10 ** (random.uniform(*config.level_db) / 20))
     return _to_length(samples, length)
 
 
@@ -139,10 +143,26 @@ def _with_noise(samples: Samples, config: VariantConfig, random: np.random.Gener
     noise = _sound(places[random.integers(len(places))])
     begin = int(random.integers(len(noise)))
     noise = np.resize(np.roll(noise, -begin), len(samples))
+    return _mixed(samples, noise, random.uniform(*config.noise_snr_db))
+
+
+def _with_babble(samples: Samples, config: VariantConfig, random: np.random.Generator) -> Samples:
+    """With other voices of one level that talk at the same time."""
+    assert config.babble_folder
+    places = _recordings(config.babble_folder)
+    babble = np.zeros(len(samples), np.float32)
+    for place in random.choice(len(places), config.babble_voices):
+        voice = _sound(places[place])
+        voice = np.resize(np.roll(voice, -int(random.integers(len(voice)))), len(samples))
+        babble += voice / np.float32(max(np.sqrt(np.quantile(voice**2, 0.9)), 1e-6))
+    return _mixed(samples, babble, random.uniform(*config.noise_snr_db))
+
+
+def _mixed(samples: Samples, noise: Samples, snr_db: float) -> Samples:
     # Against the louder parts of the speech, so that its pauses do not count.
     speech_power = np.quantile(samples**2, 0.9)
     gain = np.sqrt(speech_power / max(float((noise**2).mean()), 1e-12))
-    return samples + noise * np.float32(gain * 10 ** (-random.uniform(*config.noise_snr_db) / 20))
+    return samples + noise * np.float32(gain * 10 ** (-snr_db / 20))
 
 
 def _resampled_twice(samples: Samples, rate: int, random: np.random.Generator) -> Samples:

@@ -25,7 +25,7 @@ from asr.audio import SAMPLE_RATE, Samples, read_audio
 from asr.errors import ConfigError
 from asr.recognizer import Recognizer
 from asr.transcribing import find_recordings
-from streaming.in_step import Turns, push_in_step
+from streaming.in_step import Turns, push_in_step, raised_if_failed
 from streaming.stream import Partial, Stream
 
 PIECE_SECONDS = 0.1
@@ -184,7 +184,8 @@ def voices_in_step(
     heard_by = [Stream(recognizer, second_pass=second_pass) for _ in voices]
     began = time.process_time()
     for pieces in zip(*voices):
-        push_in_step(heard_by, pieces)
+        for answer in push_in_step(heard_by, pieces):
+            raised_if_failed(answer)
     used = time.process_time() - began
     return InStep(streams, used / (chunks * chunk_seconds * streams))
 

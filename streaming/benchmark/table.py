@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,8 @@ def benchmark(
     recognizer = Recognizer.load(model, threads=1)  # what is wrong with either is told at once
     seconds = sum(map(len, sounds)) / SAMPLE_RATE
     said = [(references or {}).get(recording) for recording in recordings]
+    if any(said) and not find_spec("jiwer"):
+        report("without word error rates: they need jiwer (pip install 'rill-asr[benchmark]')")
     figures: dict[str, Any] = {"recordings": len(sounds), "seconds": round(seconds, 1)}
     start = cold_start(recordings[0], model)
     report(start.line())

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -14,6 +15,7 @@ import uvicorn
 from prometheus_client import generate_latest
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
@@ -24,12 +26,16 @@ from starlette.websockets import WebSocket
 from asr import __version__
 from asr.recognizer import Recognizer
 from streaming.server import rill_socket, transcriptions, vosk_socket
+from streaming.server.access import Access
+from streaming.server.addresses import listening_sockets
+from streaming.server.failures import log_no_faults_of_clients
 from streaming.server.heads import PromptHttp
 from streaming.server.limits import Limits
 from streaming.server.service import Service
 
 WEB = Path(__file__).parents[1] / "web"
 FINISH_SECONDS = 10.0  # that live streams have for their last words when the server ends
+CLOSE_SECONDS = 2  # that connections have after that to close
 HEADERS = {
     "content-security-policy": "default-src 'self'; frame-ancestors 'none'",
     "x-content-type-options": "nosniff",
@@ -42,9 +48,16 @@ def create_app(
     limits: Limits = Limits(),
     token: str | None = None,
     workers: int = 2,
+    access: Access | None = None,
 ) -> Starlette:
-    """The application; `app.state.service` is what its routes share."""
-    service = Service(recognizer, limits, token, workers)
+    """The application; `app.state.service` is what its routes share.
+
+    Args:
+        token: that clients have to give.
+        access: the token, and the origins and names that are allowed, in place of `token`.
+    """
+    access = access or Access(token)
+    service = Service(recognizer, limits, access, workers)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -63,16 +76,26 @@ def create_app(
     async def transcribe(request: Request) -> Response:
         return await transcriptions.transcribe(request, service)
 
+    async def models(request: Request) -> Response:
+        return await transcriptions.models(request, service)
+
+    across_origins = Middleware(
+        CORSMiddleware,
+        allow_origins=sorted(access.origins),
+        allow_methods=["GET", "POST"],
+        allow_headers=["authorization", "content-type"],
+    )
     app = Starlette(
         routes=[
             Route("/health", health),
             Route("/metrics", metrics),
             Route("/v1/audio/transcriptions", transcribe, methods=["POST"]),
+            Route("/v1/models", models),
             WebSocketRoute("/v1/stream", _with(rill_socket.serve, service)),
             WebSocketRoute("/", _with(vosk_socket.serve, service)),
             Mount("/", StaticFiles(directory=WEB, html=True)),
         ],
-        middleware=[Middleware(SafeHeaders)],
+        middleware=[Middleware(SafeHeaders), *([across_origins] if access.origins else [])],
         lifespan=lifespan,
     )
     app.state.service = service
@@ -85,29 +108,41 @@ def run(
     port: int,
     ready: Callable[[str], None],
     wyoming: tuple[str, int] | None = None,
+    trusted_proxies: Sequence[str] = (),
 ) -> None:
     """Serve until Ctrl-C or SIGTERM, then let live streams say their last words.
 
     Args:
         ready: is told each address when clients can come.
         wyoming: host and port for that protocol.
+        trusted_proxies: addresses and networks whose X-Forwarded-For is believed.
 
     Raises:
         ConfigError: nobody can listen there.
     """
     service: Service = app.state.service
+    service.access = service.access.bound_to(host)
+    option = f"--host {host} --port {port}"
+    sockets = listening_sockets(host, port, option, service.limits.idle_seconds)
+    wyoming_sockets: list[socket.socket] = []
+    if wyoming:
+        from streaming.server.wyoming import bind
+
+        wyoming_sockets = bind(service, *wyoming)
+    log_no_faults_of_clients()
     config = uvicorn.Config(
         app,
-        host,
-        port,
         http=partial(PromptHttp, head_seconds=service.limits.head_seconds),  # type: ignore[arg-type]
         log_level="warning",
         access_log=False,  # addresses of pages hold the token
         ws_max_size=2 * service.limits.message_bytes,  # ours is told, this one only closes
         ws_per_message_deflate=False,  # sound hardly shrinks, and each stream would pay for it
         server_header=False,
+        proxy_headers=bool(trusted_proxies),
+        forwarded_allow_ips=list(trusted_proxies),
+        timeout_graceful_shutdown=CLOSE_SECONDS,
     )
-    Server(config, service, ready, wyoming).run()
+    Server(config, service, ready, wyoming_sockets).run(sockets)
 
 
 class Server(uvicorn.Server):
@@ -118,15 +153,15 @@ class Server(uvicorn.Server):
         config: uvicorn.Config,
         service: Service,
         ready: Callable[[str], None],
-        wyoming: tuple[str, int] | None,
+        wyoming: Sequence[socket.socket],
     ) -> None:
         super().__init__(config)
         self._service, self._ready, self._wyoming = service, ready, wyoming
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ending: asyncio.Task[None] | None = None
 
-    async def startup(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
-        await super().startup(sockets)  # type: ignore[arg-type]
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
         self._loop = asyncio.get_running_loop()
         if not self.started:
             return
@@ -134,8 +169,9 @@ class Server(uvicorn.Server):
         if self._wyoming:
             from streaming.server import wyoming
 
-            self.servers.append(await wyoming.listen(self._service, *self._wyoming))
-            self._ready(f"tcp://{_address(self.servers[-1])}")
+            servers = await wyoming.listen(self._service, self._wyoming)
+            self.servers += servers
+            self._ready(f"tcp://{_address(servers[0])}")
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         if self._loop is None or self._service.closing.is_set() or sig == signal.SIGQUIT:
@@ -152,6 +188,7 @@ class Server(uvicorn.Server):
             if not self._service.places.taken:
                 break
             await asyncio.sleep(0.05)
+        self._service.stopping.set()
         self.should_exit = True
 
 

@@ -16,6 +16,9 @@ class Limits:
     streams_per_client: int = 10  # from one address
     message_bytes: int = 2**20
     upload_bytes: int = 100 * 2**20
+    upload_seconds: float = 3 * 3600.0  # of sound in one upload
+    body_seconds: float = 30.0  # that the body of an upload may take,
+    body_bytes_per_second: float = 16 * 2**10  # and a second more for so much of it
     head_seconds: float = 10.0  # that the head of a request may take
     idle_seconds: float = 60.0  # without a message
     longest_seconds: float = 3 * 3600.0  # of sound in one stream

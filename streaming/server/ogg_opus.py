@@ -20,6 +20,7 @@ from asr.errors import AudioError
 
 OPUS_RATE = 48_000  # whatever the encoder was given
 HEADER_BYTES = 27  # of a page, before its table of segments
+MOST_PACKET_BYTES = 2**24  # sound needs 2**16; a comment may hold a picture
 BEGINS, ENDS, CONTINUES = 2, 4, 1  # flags of a page
 _REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
@@ -37,7 +38,7 @@ class OggOpus:
         self._serial = self._next_page = -1
         self._headers = 0  # of the two that a stream begins with
         self._decoder: Any = None
-        self._skip = self._given_out = 0  # samples
+        self._pre_skip = self._skip = self._given_out = 0  # samples
 
     @property
     def within_a_page(self) -> bool:
@@ -80,6 +81,8 @@ class OggOpus:
         if bool(flags & CONTINUES) != bool(self._packet):
             raise AudioError("a packet of Ogg is missing")
         pieces = [piece for packet in self._packets(page) for piece in self._hear(packet)]
+        if not self._headers:
+            raise AudioError("a stream of Ogg whose first page holds no OpusHead")
         sound = np.concatenate([np.zeros(0, np.float32), *pieces])
         skipped = min(self._skip, len(sound))
         self._skip -= skipped
@@ -94,6 +97,8 @@ class OggOpus:
         at = HEADER_BYTES + page[26]
         for size in page[HEADER_BYTES:at]:
             self._packet += page[at : at + size]
+            if len(self._packet) > MOST_PACKET_BYTES:
+                raise AudioError(f"a packet of Ogg of more than {MOST_PACKET_BYTES} bytes")
             at += size
             if size < 255:
                 yield bytes(self._packet)
@@ -116,7 +121,7 @@ class OggOpus:
         channels, family = head[9], head[18]
         if channels not in (1, 2) or family:
             raise AudioError("Opus of more than two channels")
-        self._pre_skip: int = unpack_from("<H", head, 10)[0]
+        self._pre_skip = unpack_from("<H", head, 10)[0]
         self._skip, self._given_out = self._pre_skip, 0
         self._decoder = self._av.CodecContext.create("libopus", "r")
         # Nothing to skip: what FFmpeg does with it has changed between versions.

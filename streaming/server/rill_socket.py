@@ -31,7 +31,7 @@ from streaming.server.limits import Refused
 from streaming.server.ogg_opus import OPUS_RATE, OggOpus
 from streaming.server.service import SAMPLE_BYTES, Service
 from streaming.server.sockets import converse, json_object, number, receive_within, send_within
-from streaming.stream import Partial
+from streaming.utterance import Partial
 
 OPUS = "opus-in-ogg"
 
@@ -91,11 +91,13 @@ async def _hear(websocket: WebSocket, service: Service) -> None:
             case "finish":
                 break
             case other:
-                raise Refused("bad_message", f"type {other!r}; expected keepalive or finish")
+                shown = repr(other)[:100]
+                raise Refused("bad_message", f"type {shown}; expected keepalive or finish")
     else:
         if not service.closing.is_set():
             return  # the client has gone without finish
     await _tell(websocket, service, await stream.finish(), time.monotonic())
+    stream.check_whole()
     if opus and opus.within_a_page:
         raise Refused("bad_audio", "the sound ends within a page of Ogg; its rest was not heard")
     done = {"type": "done", "duration": round(stream.seconds_heard, 3)}
@@ -141,7 +143,7 @@ def parse_start(message: str | bytes) -> Start:
     if fields.pop("type", None) != "start":
         raise Refused("bad_message", 'expected {"type": "start", "sample_rate": ...} first')
     if unknown := sorted(set(fields) - set(Start.__dataclass_fields__)):
-        raise Refused("bad_message", f"start has no setting {unknown[0]!r}")
+        raise Refused("bad_message", f"start has no setting {unknown[0][:100]!r}")
     start = Start(**{"sample_rate": None} | fields)
     encodings = (*SAMPLE_BYTES, OPUS)
     if start.encoding not in encodings:

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import math
-import secrets
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
-from urllib.parse import urlsplit
 
 import numpy as np
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from starlette.requests import HTTPConnection
 
 from asr.errors import AudioError, ConfigError
 from asr.recognizer import Recognizer
 from streaming.endpointing import EndpointRules
 from streaming.in_step import Turns
+from streaming.server.access import Access
 from streaming.server.limits import Limits, Places, Refused
 from streaming.server.word_sets import WordSets
-from streaming.stream import Final, Partial, Stream
+from streaming.stream import Stream
+from streaming.utterance import Final, Partial
 
 Result = TypeVar("Result")
 
@@ -34,11 +34,12 @@ class Service:
     recordings and custom words have as many of their own, so that no stream waits for them."""
 
     def __init__(
-        self, recognizer: Recognizer, limits: Limits, token: str | None, workers: int
+        self, recognizer: Recognizer, limits: Limits, access: Access, workers: int
     ) -> None:
-        self.recognizer, self.limits, self._token = recognizer, limits, token
+        self.recognizer, self.limits, self.access = recognizer, limits, access
         self.places = Places(limits)
-        self.closing = asyncio.Event()
+        self.closing = asyncio.Event()  # no new work; what was begun may end
+        self.stopping = asyncio.Event()  # what was begun is given up too
         self._patient = set[asyncio.Timeout]()
         self._workers = ThreadPoolExecutor(workers, "recordings")
         self._word_sets = WordSets(recognizer, limits.word_sets, self.run)
@@ -61,18 +62,6 @@ class Service:
         self.turns = Turns(workers, self.work_seconds.inc)
         streams = Gauge("rill_streams", "Streams that run now.", registry=self.registry)
         streams.set_function(lambda: self.places.taken)
-
-    def admit(self, connection: HTTPConnection) -> None:
-        """Raises Refused for a wrong token, and for a web page of another origin."""
-        origin = connection.headers.get("origin")
-        if origin and urlsplit(origin).netloc != connection.headers.get("host"):
-            raise Refused("unauthorised", "pages of other origins may not listen here", 4403, 403)
-        if self._token is None:
-            return
-        given = connection.headers.get("authorization", "").removeprefix("Bearer ")
-        given = given or connection.query_params.get("token", "")
-        if not secrets.compare_digest(given.encode(), self._token.encode()):
-            raise Refused("unauthorised", "a token is needed, or another one", 4401, 401)
 
     async def run(self, work: Callable[..., Result], *arguments: object) -> Result:
         """Work of the recogniser that is no stream's, on a thread."""
@@ -119,9 +108,22 @@ class Service:
         Raises:
             Refused: nothing came for too long.
         """
+        seconds = self.limits.idle_seconds
+        try:
+            return await self.patiently(receive, seconds)
+        except TimeoutError:
+            raise Refused("idle", f"no message for {seconds:.0f} s{hint}", 4408) from None
+
+    async def patiently(
+        self, receive: Callable[[], Awaitable[Result]], seconds: float
+    ) -> Result | None:
+        """What comes within so many seconds; None when the server closes.
+
+        Raises:
+            TimeoutError: nothing came.
+        """
         if self.closing.is_set():
             return None
-        seconds = self.limits.idle_seconds
         try:
             async with asyncio.timeout(seconds) as patience:
                 self._patient.add(patience)
@@ -132,7 +134,7 @@ class Service:
         except TimeoutError:
             if self.closing.is_set():
                 return None
-            raise Refused("idle", f"no message for {seconds:.0f} s{hint}", 4408) from None
+            raise
 
     def begin_to_close(self) -> None:
         """No new streams; who waits for a message waits no longer."""
@@ -142,6 +144,7 @@ class Service:
 
     def close(self) -> None:
         """No more work comes."""
+        self.stopping.set()
         self.turns.close()
         self._workers.shutdown(wait=False, cancel_futures=True)
 
@@ -153,28 +156,31 @@ class LiveStream:
         self._service, self._stream, self._rate = service, stream, sample_rate
         self._ahead_seconds = math.inf if in_step else service.limits.ahead_seconds
         self._began = time.monotonic()
+        self._part = b""  # of a sample
 
     @property
     def seconds_heard(self) -> float:
         """Seconds of sound pushed so far."""
         return self._stream.seconds_heard
 
-    async def push(self, data: bytes, encoding: str) -> list[Partial]:
-        """Hear samples as they came over the wire: little endian, one channel.
+    async def push(self, data: bytes, encoding: str, channels: int = 1) -> list[Partial]:
+        """Hear samples as they came over the wire, little endian, the channels in turn. Bytes that
+        fill no sample of all channels wait for the next piece.
 
         Raises:
-            Refused: half a sample, no numbers, too much, or too fast.
+            Refused: no numbers, too much, or too fast.
         """
-        if len(data) % SAMPLE_BYTES[encoding]:
-            raise Refused(
-                "bad_audio",
-                f"{len(data)} bytes are no whole number of {encoding} samples of "
-                f"{SAMPLE_BYTES[encoding]} bytes",
-            )
-        return await self.hear(np.frombuffer(data, "<i2" if encoding == "pcm16" else "<f4"))
+        size = SAMPLE_BYTES[encoding] * channels
+        data = self._part + data if self._part else data
+        whole = len(data) // size * size
+        self._part = data[whole:]
+        samples = np.frombuffer(
+            data, "<i2" if encoding == "pcm16" else "<f4", whole // size * channels
+        )
+        return await self.hear(samples if channels == 1 else samples.reshape(-1, channels))
 
     async def hear(self, samples: np.ndarray) -> list[Partial]:
-        """The same for [samples] as `Stream.push` takes them."""
+        """The same for samples as `Stream.push` takes them."""
         seconds = len(samples) / self._rate
         limits, elapsed = self._service.limits, time.monotonic() - self._began
         if self.seconds_heard + seconds > limits.longest_seconds:
@@ -191,7 +197,7 @@ class LiveStream:
         answer = self._service.turns.push(self._stream, samples)
         waits = not answer.done()  # as long as no chunk is whole, it does not
         try:
-            events = await asyncio.wrap_future(answer) if waits else answer.result()
+            events = await self._answered(answer) if waits else answer.result()
         except AudioError as error:
             raise Refused("bad_audio", str(error)) from None
         self._service.heard_seconds.inc(seconds)
@@ -201,6 +207,25 @@ class LiveStream:
 
     async def finish(self) -> list[Final]:
         """The last utterance, if anything was said in it or has to be taken back."""
-        told = await asyncio.wrap_future(self._service.turns.finish(self._stream))
+        try:
+            told = await self._answered(self._service.turns.finish(self._stream))
+        except AudioError as error:
+            raise Refused("bad_audio", str(error)) from None
         finals = [event for event in told if isinstance(event, Final)]
         return [final for final in finals if final.words or final.revised]
+
+    def check_whole(self) -> None:
+        """Raises Refused when the sound ended within a sample: for after its last words."""
+        if self._part:
+            raise Refused(
+                "bad_audio",
+                f"the sound ends within a sample; its last {len(self._part)} bytes were not heard",
+            )
+
+    async def _answered(self, answer: concurrent.futures.Future[list[Partial]]) -> list[Partial]:
+        try:
+            return await asyncio.wrap_future(answer)
+        except asyncio.CancelledError:
+            if answer.done() and isinstance(answer.exception(), concurrent.futures.CancelledError):
+                raise Refused("closing", "the server ends", 1012, 503) from None
+            raise

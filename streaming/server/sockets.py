@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
+from streaming.server.access import address_key
+from streaming.server.failures import internal
 from streaming.server.limits import Refused
 from streaming.server.service import Service
 
@@ -21,20 +24,38 @@ async def converse(
 ) -> None:
     """Let a client in if it may, `hear` it to its end, and close; `error` makes the message that
     says why it was refused."""
-    await websocket.accept()
     try:
+        await websocket.accept()
         try:
-            service.admit(websocket)
-            with service.places.one(websocket.client.host if websocket.client else ""):
+            service.access.check(websocket)
+            with service.places.one(address_key(websocket.client.host if websocket.client else "")):
                 await hear(websocket, service)
             if websocket.client_state is WebSocketState.CONNECTED:
                 await websocket.close(1000)
         except Refused as refused:
-            service.refusals.labels(refused.code).inc()
-            await websocket.send_text(json.dumps(error(refused)))
-            await websocket.close(refused.close_code, refused.code)
+            await _refuse(websocket, service, refused, error)
+        except WebSocketDisconnect:
+            pass
+        except Exception as failure:
+            await _refuse(websocket, service, internal(failure), error)
     except WebSocketDisconnect:
         pass  # the client has gone
+
+
+async def _refuse(
+    websocket: WebSocket,
+    service: Service,
+    refused: Refused,
+    error: Callable[[Refused], dict[str, str]],
+) -> None:
+    service.refusals.labels(refused.code).inc()
+    if websocket.client_state is not WebSocketState.CONNECTED:
+        return
+    # Who does not take it in time is closed all the same.
+    with suppress(TimeoutError):
+        async with asyncio.timeout(service.limits.slow_reader_seconds):
+            await websocket.send_text(json.dumps(error(refused)))
+            await websocket.close(refused.close_code, refused.code)
 
 
 def json_object(message: str | bytes) -> dict[str, Any]:
@@ -73,7 +94,8 @@ async def receive_within(websocket: WebSocket, service: Service) -> str | bytes 
         return None
     if message["type"] == "websocket.disconnect":
         return None
-    data: str | bytes = message.get("text") or message.get("bytes") or b""
+    text = message.get("text")
+    data: str | bytes = message.get("bytes") or b"" if text is None else text
     if len(data) > service.limits.message_bytes:
         raise Refused("too_large", f"a message may have {service.limits.message_bytes} bytes", 1009)
     return data

@@ -18,7 +18,7 @@ from starlette.websockets import WebSocket
 from streaming.server.limits import Refused
 from streaming.server.service import LiveStream, Service
 from streaming.server.sockets import converse, json_object, number, receive_within, send_within
-from streaming.stream import Final
+from streaming.utterance import Final
 
 DEFAULT_RATE = 8000
 
@@ -55,6 +55,8 @@ async def _hear(websocket: WebSocket, service: Service) -> None:
             continue
         finals = await stream.finish() if stream else []
         await send_within(websocket, _result(finals, with_words), service)
+        if stream:
+            stream.check_whole()
         stream, shown = None, ""
         if "eof" in command:
             return

@@ -13,12 +13,12 @@ An event is a line of JSON, then `data_length` bytes of more JSON, then `payload
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
-import numpy as np
 from wyoming.asr import Transcript, TranscriptChunk, TranscriptStart, TranscriptStop
 from wyoming.error import Error
 from wyoming.event import Event, Eventable, async_write_event
@@ -27,10 +27,14 @@ from wyoming.ping import Ping, Pong
 
 from asr import __version__
 from asr.errors import ConfigError
+from streaming.server.access import address_key
+from streaming.server.addresses import listening_sockets
+from streaming.server.failures import internal
+from streaming.server.languages import is_english
 from streaming.server.limits import Refused
 from streaming.server.service import LiveStream, Service
 from streaming.server.sockets import json_object, number
-from streaming.stream import Final, Partial
+from streaming.utterance import Final, Partial
 
 LANGUAGE = "en"
 MOST_CHANNELS = 8
@@ -53,36 +57,44 @@ def parse_address(address: str) -> tuple[str, int]:
     raise ConfigError(f"--wyoming {address}: expected tcp://HOST:PORT, as tcp://127.0.0.1:10300")
 
 
-async def listen(service: Service, host: str, port: int) -> asyncio.Server:
-    """Serve until the server that is returned is closed.
+def bind(service: Service, host: str, port: int) -> list[socket.socket]:
+    """Sockets for `listen`.
 
     Raises:
         ConfigError: nobody can listen there.
     """
+    option = f"--wyoming tcp://{host}:{port}"
+    return listening_sockets(host, port, option, service.limits.idle_seconds)
+
+
+async def listen(service: Service, sockets: Sequence[socket.socket]) -> list[asyncio.Server]:
+    """Serve until the servers that are returned are closed."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await _serve(reader, writer, service)
 
-    try:
-        return await asyncio.start_server(serve, host, port, limit=service.limits.message_bytes)
-    except OSError as error:
-        raise ConfigError(f"--wyoming tcp://{host}:{port}: {error.strerror or error}") from None
+    limit = service.limits.message_bytes
+    return [await asyncio.start_server(serve, sock=one, limit=limit) for one in sockets]
 
 
 async def _serve(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, service: Service
 ) -> None:
-    client = str((writer.get_extra_info("peername") or ("",))[0])
+    client = address_key(str((writer.get_extra_info("peername") or ("",))[0]))
     connection = Connection(reader, writer, service)
     try:
         try:
             with service.places.one(client):
                 await connection.converse()
-        except Refused as refused:
-            service.refusals.labels(refused.code).inc()
-            with suppress(Refused):
-                await connection.tell(Error(refused.message, refused.code))
-                await _let_it_be_read(reader, writer)
+        except (Refused, OSError):
+            raise
+        except Exception as failure:
+            raise internal(failure) from None
+    except Refused as refused:
+        service.refusals.labels(refused.code).inc()
+        with suppress(Refused, OSError):
+            await connection.tell(Error(refused.message, refused.code))
+            await _let_it_be_read(reader, writer)
     except OSError:
         pass  # the client has gone
     finally:
@@ -161,14 +173,7 @@ class Connection:
             assert self._stream is not None
         elif _format(event.data) != self._format:
             raise Refused("bad_audio", "audio-chunk of another format than its audio-start")
-        sound, channels = event.payload or b"", self._format[1]
-        if channels > 1:
-            if len(sound) % (2 * channels):
-                raise Refused("bad_audio", f"{len(sound)} bytes do not fill {channels} channels")
-            mixed = np.frombuffer(sound, "<i2").reshape(-1, channels).mean(axis=1) / 2**15
-            events = await self._stream.push(mixed.astype("<f4").tobytes(), "float32")
-        else:
-            events = await self._stream.push(sound, "pcm16")
+        events = await self._stream.push(event.payload or b"", "pcm16", self._format[1])
         await self._tell_finals(events)
 
     async def _end(self) -> None:
@@ -177,6 +182,7 @@ class Connection:
         await self.tell(Transcript(" ".join(self._texts), language=LANGUAGE))
         if self._stream:
             await self.tell(TranscriptStop())
+            self._stream.check_whole()
         self._stream, self._texts = None, []
 
     async def _tell_finals(self, events: Sequence[Partial]) -> None:
@@ -244,7 +250,7 @@ def _format(data: dict[str, Any]) -> tuple[float, int]:
 def _wanted(data: dict[str, Any], model: str) -> tuple[str, ...]:
     """The custom words that a transcribe event asks for."""
     language = data.get("language") or LANGUAGE
-    if not isinstance(language, str) or language.lower().replace("_", "-").split("-")[0] != "en":
+    if not isinstance(language, str) or not is_english(language):
         raise Refused("bad_message", "language: this model hears English (en)")
     if data.get("name") not in (None, "", model):
         raise Refused("bad_message", f"name: there is one model, {model}")

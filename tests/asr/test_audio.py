@@ -108,6 +108,28 @@ def test_a_restored_resampler_goes_on(data: st.DataObject) -> None:
     np.testing.assert_allclose(heard, soxr.resample(sound, sample_rate, SAMPLE_RATE), atol=2e-6)
 
 
+@pytest.mark.parametrize("sample_rate", [16_000, 32_000, 48_000])
+def test_a_constant_rate_mp3_without_an_info_frame_is_read(
+    tmp_path: Path, sample_rate: int
+) -> None:
+    """Every clip of Common Voice, and what many recorders and pipes write, is such a file."""
+    av = pytest.importorskip("av")
+    path = tmp_path / "clip.mp3"
+    with av.open(str(path), "w", options={"write_xing": "0"}) as output:
+        stream = output.add_stream("libmp3lame", rate=sample_rate, layout="mono")
+        stream.bit_rate = 64_000
+        sound = tone(sample_rate, 2.0)[None]
+        frame = av.AudioFrame.from_ndarray(sound, "fltp", "mono")
+        frame.sample_rate = sample_rate
+        for packet in [*stream.encode(frame), *stream.encode(None)]:
+            output.mux(packet)
+    data = path.read_bytes()
+    assert b"Xing" not in data and b"Info" not in data
+    for source in (path, BytesIO(data)):
+        heard = read_audio(source)
+        assert len(heard) == pytest.approx(2 * SAMPLE_RATE, abs=3 * 1152 * 16_000 / sample_rate)
+
+
 def _missing(folder: Path) -> Path:
     return folder / "no.wav"
 

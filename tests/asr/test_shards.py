@@ -36,9 +36,12 @@ def test_a_folder_is_gone_on_with(tmp_path: Path) -> None:
         soundfile.write(source, np.zeros(31 * SAMPLE_RATE, np.int16), SAMPLE_RATE)
     folder, mode = tmp_path / "out", {"mode": "full"}
     begun = ShardFolder(folder, sources[:4], mode)
+    assert not folder.exists()
+    begun.begin()
     assert [shard.files for shard in begun.shards] == [sources[:2], sources[2:4]]
     begun.write(begun.shards[0], ["{}", "{}"])
     grown = ShardFolder(folder, sources, mode)
+    grown.begin()
     assert [shard.files for shard in grown.waiting()] == [sources[2:4], sources[4:]]
     assert ShardFolder(folder, sources, mode).shards == grown.shards
     with pytest.raises(ConfigError, match="other recordings"):
@@ -49,7 +52,7 @@ def test_a_folder_is_gone_on_with(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="damaged"):
         ShardFolder(folder, sources, mode)
     with pytest.raises(ConfigError, match="Not a directory"):
-        ShardFolder(Path("/dev/null/x"), sources, mode)
+        ShardFolder(Path("/dev/null/x"), sources, mode).begin()
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,6 @@ import math
 import sys
 from collections import defaultdict
 from dataclasses import replace
-from pathlib import Path
 from unittest.mock import Mock, patch
 
 import numpy as np
@@ -213,20 +212,6 @@ def _sentences() -> list[str]:
     if sample.exists():
         return lzma.open(sample, "rt").read(200_000).split("\n")
     return ["she entered a magnificent room", "the the of a", "i do not know what you mean"] * 20
-
-
-def test_a_damaged_trie_says_something_and_reads_nothing_else(tmp_path: Path) -> None:
-    data = bytearray(BUNDLED.read_bytes())
-    random = np.random.default_rng(1)
-    for place in random.integers(2_500_000, len(data) - 2_000_000, 50_000):
-        data[place] = random.integers(256)
-    path = tmp_path / "damaged.bin"
-    path.write_bytes(data)
-    contexts = LanguageModel(path).for_words(["the", "of", "and", "castle", "room"]).contexts()
-    assert isinstance(contexts, TrieContexts)
-    at = 0
-    for number in random.integers(5, size=20_000).tolist():
-        at, _ = contexts.score(at, number)
 
 
 def test_contexts_that_mean_the_same_to_the_model_are_one() -> None:

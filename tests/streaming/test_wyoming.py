@@ -118,7 +118,9 @@ BAD = {
     "an absurd rate": START.replace(b"16000", b"7"),
     "two begins": START * 2,
     "another format": START + CHUNK.replace(b"16000", b"8000"),
-    "half a sample": START + CHUNK.replace(b"}}", b'}, "payload_length": 3}') + b"123",
+    "an end within a sample": START
+    + CHUNK.replace(b"}}", b'}, "payload_length": 3}')
+    + b'123{"type": "audio-stop"}\n',
 }
 
 

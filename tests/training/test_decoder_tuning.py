@@ -12,6 +12,7 @@ from asr.beam_search import BeamDecoder, BeamSettings
 from asr.errors import ConfigError
 from asr.model_config import BUNDLED_MODEL, read_model_config, save_settings
 from asr.recognizer import Recognizer
+from training.corpora import find_corpus
 from training.decoder_tuning import neighbours, tune
 
 
@@ -30,7 +31,9 @@ def test_settings_that_are_far_off_become_better(recognizer: Recognizer, corpus:
     bad = replace(recognizer.decoder.settings, lm_weight=0.0, beam=20)
     changed = Recognizer(recognizer.engine, recognizer.decoder.with_settings(bad))
     told: list[str] = []
-    best, rate = tune(changed, corpus, "streaming", processes=1, report=told.append)
+    best, rate = tune(
+        changed, [find_corpus(corpus).utterances], "streaming", processes=1, report=told.append
+    )
     first = float(told[1].split()[1])
     assert rate < first and best.lm_weight > 0
     assert best.beam == 20, "what is not tuned stays"
@@ -53,7 +56,9 @@ def test_the_share_of_a_rescorer_is_tuned_where_there_is_one(
     assert shares == {0.9, 1.0}
     rescored = Recognizer.load(rescore=lstm_lm, rescore_share=0.9)
     lines: list[str] = []
-    best, rate = tune(rescored, corpus, "full", processes=1, report=lines.append)
+    best, rate = tune(
+        rescored, [find_corpus(corpus).utterances], "full", processes=1, report=lines.append
+    )
     tried = [line for line in lines if line.startswith("WER")]
     assert {line.split()[-1] for line in tried} >= {"0.8", "0.9", "1"}, "of the share"
     assert rate == pytest.approx(min(float(line.split()[1]) for line in tried), abs=0.01)
@@ -62,7 +67,7 @@ def test_the_share_of_a_rescorer_is_tuned_where_there_is_one(
 
 def test_greedy_has_no_settings(corpus: Path) -> None:
     with pytest.raises(ConfigError, match="beam"):
-        tune(Recognizer.load(decoder="greedy"), corpus, "full")
+        tune(Recognizer.load(decoder="greedy"), [find_corpus(corpus).utterances], "full")
 
 
 def test_settings_are_saved_beside_those_that_are_there(tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
-"""Muon in float32 moves matrices as torch's own does in bfloat16."""
+"""Muon moves matrices as torch's own does, in float32 and in bfloat16."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import pytest
 import torch
@@ -22,9 +24,18 @@ def test_all_singular_values_become_alike(shape: tuple[int, int]) -> None:
     torch.testing.assert_close(made, torch.diag(values), atol=1e-3, rtol=0)
 
 
+def test_in_bfloat16_it_does_not_drift_away_where_singular_values_differ_much() -> None:
+    random = torch.Generator().manual_seed(3)
+    matrix = torch.randn(256, 512, generator=random) * torch.logspace(0, -3, 512)
+    exact, coarse = orthogonalised(matrix), orthogonalised(matrix, torch.bfloat16)
+    assert (exact - coarse).norm() < 0.05 * exact.norm()
+    assert torch.linalg.matrix_norm(coarse, 2) < 1.3
+
+
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_it_moves_as_torch_does(shape: tuple[int, int]) -> None:
-    def moved(kind: type, **settings: str) -> list[Tensor]:
+def test_it_moves_as_torch_does(shape: tuple[int, int], precision: torch.dtype) -> None:
+    def moved(kind: type, **settings: Any) -> list[Tensor]:
         random = torch.Generator().manual_seed(2)
         matrix = torch.nn.Parameter(torch.randn(shape, generator=random))
         mover = kind([matrix], lr=0.02, weight_decay=0.1, **settings)
@@ -37,7 +48,7 @@ def test_it_moves_as_torch_does(shape: tuple[int, int]) -> None:
         return steps
 
     torchs = moved(torch.optim.Muon, adjust_lr_fn="match_rms_adamw")
-    for own, other in zip(moved(Muon), torchs):
+    for own, other in zip(moved(Muon, precision=precision), torchs):
         assert (own - other).norm() < 0.05 * other.norm()
 
 

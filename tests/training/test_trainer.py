@@ -18,6 +18,7 @@ from asr.model_config import read_model_config
 from asr.model_file import load_model
 from tests.training.synthetic import write_synthetic_cache
 from training.config import (
+    ScoreConfig,
     TrainConfig,
     VariantConfig,
     WordModelConfig,
@@ -59,8 +60,8 @@ def test_it_learns_and_the_model_can_be_loaded(tmp_path: Path, optimiser: str) -
 
 def test_a_run_leaves_a_record_that_a_resumed_run_goes_on_with(tmp_path: Path) -> None:
     lines: list[str] = []
-    for epochs in (5, 15):
-        train(configured(tiny(tmp_path, f"epochs={epochs}")), lines.append)
+    for most_updates in (10, None):
+        train(configured(tiny(tmp_path, "epochs=15")), lines.append, most_updates)
     history = [json.loads(x) for x in (tmp_path / "run" / "history.jsonl").read_text().splitlines()]
     assert [r["update"] for r in history if "valid/streaming/phones" in r] == list(range(2, 31, 2))
     assert [r["update"] for r in history if "loss/full/ctc_phones" in r] == [20]
@@ -114,7 +115,7 @@ def test_kill_9_and_the_same_command_goes_on(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_is_told_and_the_checkpoint_before_is_whole(tmp_path: Path) -> None:
-    train(configured(tiny(tmp_path, "epochs=2")), lambda line: None)
+    train(configured(tiny(tmp_path, "epochs=4")), lambda line: None, 4)
     last = tmp_path / "run" / "last.pt"
     before = last.read_bytes()
     command = [sys.executable, "-m", "asr.cli", "train", *tiny(tmp_path, "epochs=4")]
@@ -206,7 +207,7 @@ def test_wrong_settings_are_told(tmp_path: Path, override: str, reason: str) -> 
 
 
 def test_a_profile_says_where_the_time_goes_and_leaves_nothing(tmp_path: Path) -> None:
-    config = configured(tiny(tmp_path, "epochs=40"))
+    config = configured(tiny(tmp_path, "epochs=1"))  # with fewer updates than are asked for
     lines = profile_lines(config, 10)
     assert lines[0].startswith("10 updates in")
     shares = [float(line.split("%")[0]) for line in lines[1:6]]
@@ -218,6 +219,8 @@ def test_a_profile_says_where_the_time_goes_and_leaves_nothing(tmp_path: Path) -
 def test_every_bundled_configuration_is_valid(path: Path) -> None:
     if path.stem == "variants":
         assert read_settings(VariantConfig, path) == VariantConfig()
+    elif path.stem == "scores":
+        assert read_settings(ScoreConfig, path).sets
     elif path.stem == "lstm-lm":
         assert read_settings(WordModelConfig, path).epochs > 0
     else:

@@ -1,0 +1,110 @@
+"""The frames of MP3, as far as its length needs them: headers, tags, and the Xing, Info or VBRI
+frame that counts the others.
+
+    a header, 4 bytes: 11 bits set, version, layer, no checksum, bit rate, sample rate, padding, ...
+
+Nothing is decoded here (FFmpeg does that).
+"""
+
+from __future__ import annotations
+
+import os
+from struct import unpack_from
+from typing import IO, NamedTuple
+
+# kbit/s by the header's index, of layer III: MPEG 1, then MPEG 2 and 2.5; of layer II alike.
+_RATES = {
+    (1, 3): (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
+    (2, 3): (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
+    (1, 2): (0, 32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384),
+    (2, 2): (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
+}
+_HERTZ = {3: (44_100, 48_000, 32_000), 2: (22_050, 24_000, 16_000), 0: (11_025, 12_000, 8_000)}
+_TAGS = (b"ID3", b"TAG", b"APETAGEX", b"LYRICSBEGIN", b"3DI")
+_FRAMES, _BYTES = 1, 2  # flags of a Xing frame: what it tells
+
+
+class Header(NamedTuple):
+    """What the header of a frame says."""
+
+    frame_bytes: int
+    samples: int  # of each channel
+    sample_rate: int  # Hz
+    side_bytes: int  # from the frame's begin to where a Xing or Info tag would stand
+
+
+class Promise(NamedTuple):
+    """What a Xing, Info or VBRI frame says of the file."""
+
+    frames: int
+    bytes: int | None  # from this frame's begin to the end
+
+
+def header(data: bytes, at: int = 0) -> Header | None:
+    """The header of a frame of layer II or III that begins at `at`; None if none begins there."""
+    if len(data) < at + 4 or data[at] != 0xFF or data[at + 1] & 0xE0 != 0xE0:
+        return None
+    version, layer = data[at + 1] >> 3 & 3, 4 - (data[at + 1] >> 1 & 3)
+    rate_index, hertz_index, padding = (
+        data[at + 2] >> 4,
+        data[at + 2] >> 2 & 3,
+        data[at + 2] >> 1 & 1,
+    )
+    if version == 1 or layer not in (2, 3) or rate_index in (0, 15) or hertz_index == 3:
+        return None
+    mpeg = 1 if version == 3 else 2
+    hertz = _HERTZ[version][hertz_index]
+    samples = 576 if (mpeg, layer) == (2, 3) else 1152
+    frame_bytes = samples // 8 * 1000 * _RATES[mpeg, layer][rate_index] // hertz + padding
+    mono = data[at + 3] >> 6 == 3
+    side = (17 if mono else 32) if mpeg == 1 else (9 if mono else 17)
+    return Header(frame_bytes, samples, hertz, 4 + side)
+
+
+def first_frame(data: bytes) -> int | None:
+    """Where the first frame begins: a header that another follows; None if there is none."""
+    at = data.find(b"\xff")
+    while at >= 0:
+        first = header(data, at)
+        if first is not None:
+            after = at + first.frame_bytes
+            if header(data, after) is not None or after == len(data):
+                return at
+        at = data.find(b"\xff", at + 1)
+    return None
+
+
+def promise_in(data: bytes) -> Promise | None:
+    """What the Xing, Info or VBRI frame in these bytes tells, if one is in them."""
+    for tag in (b"Xing", b"Info", b"VBRI"):
+        at = data.find(tag)
+        for side in (36, 21, 13) if at >= 0 else ():
+            parsed = header(data, at - side) if at >= side else None
+            if parsed is None or (tag != b"VBRI" and parsed.side_bytes != side):
+                continue
+            if tag == b"VBRI" and side == 36 and len(data) >= at + 18:
+                size, frames = unpack_from(">II", data, at + 10)
+                return Promise(frames, size)
+            if tag != b"VBRI" and len(data) >= at + 16:
+                flags, frames, size = unpack_from(">III", data, at + 4)
+                if flags & _FRAMES:
+                    return Promise(frames, size if flags & _BYTES else None)
+    return None
+
+
+def is_tag(data: bytes) -> bool:
+    """Whether bytes between frames are a tag or padding, and no damage."""
+    return data.startswith(_TAGS) or not data.strip(b"\0")
+
+
+def skip_tags(file: IO[bytes]) -> int:
+    """Where a file goes on behind the ID3v2 tags that it begins with."""
+    at = file.seek(0)
+    while True:
+        begin = file.read(10)
+        if begin[:3] != b"ID3" or len(begin) < 10 or max(begin[6:10]) > 127:
+            break
+        size = begin[6] << 21 | begin[7] << 14 | begin[8] << 7 | begin[9]
+        footer = 10 if begin[5] & 0x10 else 0
+        at = file.seek(at + 10 + size + footer, os.SEEK_SET)
+    return at

@@ -1,0 +1,97 @@
+"""The pages of an Ogg file (RFC 3533): whether all are there, and the last one too.
+
+FFmpeg leaves out a page whose checksum is wrong and says nothing, so the pages are looked at here.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from struct import unpack_from
+from typing import IO, NamedTuple
+
+HEADER_BYTES = 27
+MAX_PAGE_BYTES = HEADER_BYTES + 255 + 255 * 255
+BEGINS, ENDS = 2, 4  # flags
+_READ_BYTES = 1 << 20
+_REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
+
+
+class Report(NamedTuple):
+    """What was found out about the pages of a file."""
+
+    gaps: list[int]  # the position, in units of the stream, of the last page before each gap
+    ended: bool  # the last page is there, and says that it is the last
+
+
+class Page(NamedTuple):
+    """The header of one page."""
+
+    flags: int
+    position: int  # where its last packet ends, in units of the stream; -1 if none ends in it
+    serial: int  # which of the streams in the file
+    number: int
+    behind_a_gap: bool  # bytes that are no page were between the page before and this one
+
+
+def look_at_pages(file: IO[bytes]) -> Report:
+    """Walk through all pages."""
+    gaps: list[int] = []
+    next_numbers: dict[int, int] = {}
+    position, ended = 0, False
+    for page in _pages(file):
+        expected = next_numbers.get(page.serial)
+        is_missing = expected is not None and page.number != expected and not page.flags & BEGINS
+        # A recording of a broadcast goes on with any number behind the headers.
+        if (page.behind_a_gap and next_numbers) or (is_missing and position > 0):
+            gaps.append(position)
+        if page.flags & BEGINS:
+            position = 0
+        next_numbers[page.serial] = (page.number + 1) % 2**32
+        position = max(position, page.position)
+        ended = bool(page.flags & ENDS)
+    return Report(gaps, ended)
+
+
+def _pages(file: IO[bytes]) -> Iterator[Page]:
+    """The whole pages whose checksum is right."""
+    file.seek(0)
+    data, at, more = b"", 0, True
+    gap = False
+    while True:
+        if len(data) - at < 2 * MAX_PAGE_BYTES and more:
+            new = file.read(_READ_BYTES)
+            more = bool(new)
+            data, at = data[at:] + new, 0
+        begins = data.find(b"OggS", at)
+        if begins < 0 and not more:
+            return
+        if begins < 0:
+            at, gap = max(at, len(data) - 3), True
+            continue
+        gap = gap or begins > at
+        length = _page_length(data, begins)
+        page = data[begins : begins + length]
+        if len(page) < length or not _checksum_is_right(page):
+            at, gap = begins + 1, True
+            continue
+        flags, position, serial, number = unpack_from("<xxxxxBqII", page)
+        yield Page(flags, position, serial, number, gap)
+        at, gap = begins + length, False
+
+
+def _page_length(data: bytes, at: int) -> int:
+    """Bytes of the page; more than there are if its header is cut."""
+    if len(data) < at + HEADER_BYTES:
+        return MAX_PAGE_BYTES
+    table = data[at + HEADER_BYTES : at + HEADER_BYTES + data[at + 26]]
+    return HEADER_BYTES + data[at + 26] + sum(table)
+
+
+def _checksum_is_right(page: bytes) -> bool:
+    """zlib's polynomial, begun with 0, each byte's highest bit first; over the page with zeros for
+    the checksum."""
+    zeroed = page[:22] + bytes(4) + page[26:]
+    reflected = zlib.crc32(zeroed.translate(_REVERSED), 0xFFFFFFFF) ^ 0xFFFFFFFF
+    told: int = unpack_from("<I", page, 22)[0]
+    return int(f"{reflected:032b}"[::-1], 2) == told

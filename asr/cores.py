@@ -1,0 +1,60 @@
+"""How many cores this process may use: those that it is bound to, or fewer by the quota of its
+container."""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+
+CGROUPS = Path("/sys/fs/cgroup")
+MEMBERSHIP = Path("/proc/self/cgroup")
+
+
+def available_cores() -> int:
+    """At least one. A quota of one and a half cores counts as two, so that none of it is left."""
+    bound = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
+    return max(1, math.ceil(min(bound, quota_cores())))
+
+
+def quota_cores(cgroups: Path = CGROUPS, membership: Path = MEMBERSHIP) -> float:
+    """The smallest quota of the control groups above this process, in cores; infinity without one.
+
+    Args:
+        cgroups: where they are mounted: version 2 (`cpu.max`) or 1 (`cpu.cfs_quota_us`).
+        membership: lines of `number:controllers:path`, one for each hierarchy.
+    """
+    least = math.inf
+    try:
+        lines = membership.read_text().splitlines()
+    except OSError:  # no Linux
+        return least
+    for line in lines:
+        _, _, rest = line.partition(":")
+        controllers, _, path = rest.partition(":")
+        if controllers and "cpu" not in controllers.split(","):
+            continue
+        # Version 1 has a folder a hierarchy. A container may see its own group as the root.
+        for mounted in (cgroups / controllers, cgroups / "cpu") if controllers else (cgroups,):
+            group = mounted / path.strip("/")
+            for folder in (group, *group.parents):
+                least = min(least, _quota_of(folder))
+                if folder == mounted:
+                    break
+    return least
+
+
+def _quota_of(folder: Path) -> float:
+    try:
+        quota, period = (folder / "cpu.max").read_text().split()
+    except (OSError, ValueError):
+        try:
+            quota = (folder / "cpu.cfs_quota_us").read_text().strip()
+            period = (folder / "cpu.cfs_period_us").read_text().strip()
+        except OSError:
+            return math.inf
+    if not (quota.isdecimal() and period.isdecimal() and int(quota) and int(period)):
+        return math.inf  # "max", or -1
+    return int(quota) / int(period)

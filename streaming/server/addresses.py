@@ -1,0 +1,66 @@
+"""The sockets that the server listens at, opened before anything else begins: what is wrong with an
+address is told in one line."""
+
+from __future__ import annotations
+
+import errno
+import socket
+
+from asr.errors import ConfigError
+
+BACKLOG = 2048  # connections that wait to be accepted
+NO_SUCH_FAMILY = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)  # a machine without IPv6
+
+
+def listening_sockets(
+    host: str, port: int, option: str, silent_seconds: float
+) -> list[socket.socket]:
+    """A socket for each address of the host, all with one port.
+
+    Args:
+        port: 0 takes any that is free.
+        option: how messages call the address.
+        silent_seconds: a client that takes nothing of what was sent for so long has gone.
+
+    Raises:
+        ConfigError: nobody can listen there.
+    """
+    opened: list[socket.socket] = []
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        failed: OSError | None = None
+        for family, _, _, _, address in dict.fromkeys(found):
+            if opened:
+                address = (address[0], opened[0].getsockname()[1], *address[2:])
+            try:
+                opened.append(_listening(family, address, silent_seconds))
+            except OSError as error:
+                if error.errno not in NO_SUCH_FAMILY:
+                    raise
+                failed = error
+        if failed and not opened:
+            raise failed
+    except (OSError, UnicodeError, OverflowError) as error:
+        for one in opened:
+            one.close()
+        reason = getattr(error, "strerror", None) or error
+        raise ConfigError(f"{option}: nobody can listen there: {reason}") from None
+    return opened
+
+
+def _listening(family: int, address: tuple[object, ...], silent_seconds: float) -> socket.socket:
+    opened = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        if hasattr(socket, "TCP_USER_TIMEOUT"):  # each connection has it from here
+            milliseconds = int(1000 * silent_seconds)
+            opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
+        opened.bind(address)
+        opened.listen(BACKLOG)
+        opened.setblocking(False)
+    except OSError:
+        opened.close()
+        raise
+    return opened

@@ -1,0 +1,164 @@
+"""Whether a stream's state is one: each array's type, shape and numbers, and how they fit.
+
+A state comes from a disk or a network. What is wrong in it must be told before the network, the
+resampler or the compiled search reads it.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from asr.audio import HIGHEST_SAMPLE_RATE, LOWEST_SAMPLE_RATE, MAX_CHANNELS, SAMPLE_RATE
+from asr.audio.mono import BLOCK_SECONDS
+from asr.audio.offset import BLOCK_SAMPLES
+from asr.decoding import check_emission
+from asr.engine import AcousticConfig
+from asr.errors import ModelError
+from asr.features import MEL_BANDS, WINDOW_SAMPLES
+from asr.recognizer import RecognizerState
+
+MOST_NUMBER = 2**52  # of samples or steps: a float is exact up to here
+MOST_HISTORY_SECONDS = 1.5  # a quarter, and up to one more of the oddest rates
+
+
+def check_state(state: dict[str, Any], config: AcousticConfig) -> None:
+    """Checks what `streaming.state.unpack_state` found.
+
+    Raises:
+        ValueError: what is wrong with it.
+    """
+    _check_resampler(state["resampler"])
+    if "channels" in state["resampler"]:  # an older Rill kept none
+        _check_mixer(state["resampler"])
+    if "offset_level" in state["offset"]:
+        _check_offset(state["offset"])
+    _check("waiting", state["waiting"], (None,))
+    _check_carried(state["carried"], config)
+    _check("utterance", state["frames"], (None, MEL_BANDS))
+    _check("before", state["before"], (None, MEL_BANDS))
+    if len(state["before"]) % config.frames_per_step:
+        raise ValueError(f"before has {len(state['before'])} frames, not whole steps")
+    for emission in state["emissions"]:
+        try:
+            check_emission(emission)
+        except ModelError as error:
+            raise ValueError(str(error)) from None
+    steps = sum(emission.phones.shape[1] for emission in state["emissions"])
+    _check_number("first_step", state["first_step"])
+    _check_number("silent_steps", state["silent_steps"], most=steps)
+    if state["reading"] is not None:
+        frames, read_steps = state["reading"]
+        _check_number("reading", frames, most=len(state["frames"]))
+        _check_number("reading", read_steps, most=steps)
+        # The second pass reads so many steps of these frames, or one less at their end.
+        if read_steps > -(-frames // config.frames_per_step):
+            raise ValueError(f"reading has {frames} frames for {read_steps} steps")
+    for name in ("finished", "second_pass"):
+        if not isinstance(state[name], bool):
+            raise ValueError(f"{name} is {state[name]!r}")
+    if not isinstance(state["name"], str):
+        raise ValueError(f"name is {state['name']!r}")
+    for name, value in vars(state["rules"]).items():
+        if not _is_number(value) or not value >= 0:
+            raise ValueError(f"the rule {name} is {value!r}")
+    for word in state["shown"]:
+        _check_word(word)
+
+
+def _check_resampler(state: dict[str, Any]) -> None:
+    rate = state["sample_rate"]
+    _check_number("sample_rate", rate, LOWEST_SAMPLE_RATE, HIGHEST_SAMPLE_RATE)
+    for name in ("samples_in", "samples_out"):
+        _check_number(name, state[name])
+    history = state["history"]
+    _check("history", history, (None,))
+    if len(history) > min(state["samples_in"], MOST_HISTORY_SECONDS * rate):
+        raise ValueError(f"history of {len(history)} samples")
+    unit = rate // math.gcd(rate, SAMPLE_RATE)
+    if rate != SAMPLE_RATE and (state["samples_in"] - len(history)) % unit:
+        raise ValueError("history begins between two samples of 16 kHz")
+    ahead = state["samples_out"] - state["samples_in"] / rate * SAMPLE_RATE
+    if not -MOST_HISTORY_SECONDS * SAMPLE_RATE < ahead <= unit:
+        raise ValueError("samples_in and samples_out do not fit each other")
+
+
+def _check_mixer(state: dict[str, Any]) -> None:
+    channels, block = state["channels"], state["channel_block"]
+    _check_number("channels", channels, 1, MAX_CHANNELS)
+    _check("channel_block", block, (None, channels))
+    if len(block) >= max(1, round(BLOCK_SECONDS * state["sample_rate"])):
+        raise ValueError(f"channel_block of {len(block)} samples")
+    _check_number("channel_blocks", state["channel_blocks"])
+    energies = state["channel_energies"]
+    if not isinstance(energies, list) or len(energies) != channels:
+        raise ValueError(f"channel_energies is {energies!r}")
+    for energy in (*energies, state["average_energy"]):
+        if not _is_number(energy) or not energy >= 0:
+            raise ValueError(f"an energy of {energy!r}")
+    for name in ("channel_before", "channel"):
+        if state[name] is not None:
+            _check_number(name, state[name], most=channels - 1)
+
+
+def _check_offset(state: dict[str, Any]) -> None:
+    _check("offset_block", state["offset_block"], (None,))
+    if len(state["offset_block"]) >= BLOCK_SAMPLES:
+        raise ValueError(f"offset_block of {len(state['offset_block'])} samples")
+    _check_number("offset_blocks", state["offset_blocks"])
+    for name in ("offset_before", "offset_level"):
+        if not _is_number(state[name]):
+            raise ValueError(f"{name} is {state[name]!r}")
+
+
+def _check_carried(carried: RecognizerState, config: AcousticConfig) -> None:
+    _check("samples", carried.samples, (None,))
+    if len(carried.samples) >= WINDOW_SAMPLES:
+        raise ValueError(f"{len(carried.samples)} samples of a window of {WINDOW_SAMPLES}")
+    frames = carried.acoustic.frames
+    _check("frames", frames, (1, None, MEL_BANDS))
+    # An engine may wait for a step for each block before it begins (asr/onnx_engine.py).
+    steps = 1 + config.blocks * config.lookahead
+    most = (1 + steps) * config.frames_per_step + 2 * config.context_frames
+    if not config.context_frames <= frames.shape[1] < most:
+        raise ValueError(f"{frames.shape[1]} frames carried")
+    for block in carried.acoustic.blocks:
+        for name in ("hidden", "cell"):
+            _check(name, getattr(block, name), (1, config.hidden))
+        for name in ("waiting_input", "waiting_output"):
+            waiting = getattr(block, name)
+            _check(name, waiting, (1, None, config.hidden))
+            if waiting.shape[1] > config.lookahead:
+                raise ValueError(f"{name} has {waiting.shape[1]} steps")
+        if block.waiting_input.shape != block.waiting_output.shape:
+            raise ValueError("waiting_input and waiting_output have other lengths")
+
+
+def _check(name: str, array: np.ndarray, shape: tuple[int | None, ...]) -> None:
+    """An array of float32 that are all finite numbers; None in its shape is any length."""
+    fits = array.ndim == len(shape) and all(
+        wanted in (None, length) for wanted, length in zip(shape, array.shape)
+    )
+    if array.dtype != np.float32 or not fits:
+        raise ValueError(f"{name} is {array.dtype} {list(array.shape)}")
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name} holds what is no number")
+
+
+def _check_number(name: str, value: Any, least: int = 0, most: int = MOST_NUMBER) -> None:
+    """A whole number."""
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+        raise ValueError(f"{name} is {value!r}")
+
+
+def _check_word(word: dict[str, Any]) -> None:
+    times = (word["start"], word["end"], word["confidence"])
+    if len(word) != 4 or not isinstance(word["word"], str) or not all(map(_is_number, times)):
+        raise ValueError(f"a word that was shown is {word!r}")
+
+
+def _is_number(value: Any) -> bool:
+    is_float = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_float and not math.isnan(value)

@@ -1,0 +1,281 @@
+"""An exception in one stream is that stream's alone, wherever it is raised: twenty others beside it
+tell what each tells alone, and the threads go on."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
+from typing import Any
+
+import numpy as np
+import pytest
+
+from asr.audio import SAMPLE_RATE, Samples
+from asr.errors import AudioError, RecognitionError
+from asr.recognizer import Heard, Recognizer, RecognizerState
+from asr.transcript import Segment, Transcript
+from streaming.in_step import Turns, push_in_step
+from streaming.recordings import transcribe_in_step
+from streaming.stream import Stream
+from streaming.utterance import Final, Partial
+
+BESIDE = 20
+POISON = np.float32(0.125)  # the size of every sample of a chunk that the network cannot hear
+PLACES = (
+    "accept", "has_chunk", "next_chunk", "network", "hear", "has_work", "work", "work later",
+    "finishing", "finishing later",
+)  # fmt: skip
+
+
+class Injected(Exception):
+    """What a stream's own code raises here."""
+
+
+class FailingStream(Stream):
+    """Raises at one place, when an utterance has been heard to its end."""
+
+    place = ""
+    error: Exception = Injected("here")
+
+    def _fail_at(self, place: str) -> None:
+        if self.place == place:
+            raise self.error
+
+    def accept(self, samples: np.ndarray) -> None:
+        self._fail_at("accept")
+        super().accept(samples)
+
+    @property
+    def has_chunk(self) -> bool:
+        self._fail_at("has_chunk")
+        return super().has_chunk
+
+    def next_chunk(self) -> tuple[RecognizerState, Samples]:
+        self._fail_at("next_chunk")
+        return super().next_chunk()
+
+    def hear(self, state: RecognizerState, heard: Heard) -> list[Partial]:
+        self._fail_at("hear")
+        return super().hear(state, heard)
+
+    @property
+    def has_work(self) -> bool:
+        self._fail_at("has_work")
+        return super().has_work
+
+    def work(self) -> Iterator[list[Final]]:
+        self._fail_at("work")
+        for piece in super().work():
+            yield piece
+            self._fail_at("work later")
+
+    def finishing(self) -> Iterator[Final | None]:
+        self._fail_at("finishing")
+        for piece in super().finishing():
+            yield piece
+            self._fail_at("finishing later")
+
+
+def poison(length: int) -> Samples:
+    """Of either sign in turns, for a constant offset would be taken out."""
+    return np.resize(np.array([POISON, -POISON], np.float32), length)
+
+
+class PoisonedNetwork(Recognizer):
+    """A recogniser whose network fails for the whole batch when one chunk is poisoned."""
+
+    @classmethod
+    def of(cls, recognizer: Recognizer) -> PoisonedNetwork:
+        poisoned = object.__new__(cls)
+        vars(poisoned).update(vars(recognizer))
+        return poisoned
+
+    def step_together(
+        self, states: Sequence[RecognizerState], samples: Sequence[Samples]
+    ) -> list[tuple[RecognizerState, Heard]]:
+        if any(len(chunk) and np.abs(chunk).min() > POISON / 2 for chunk in samples):
+            raise FailingStream.error
+        return super().step_together(states, samples)
+
+
+@pytest.fixture(scope="module")
+def network(recognizer: Recognizer) -> Recognizer:
+    return PoisonedNetwork.of(recognizer)
+
+
+@pytest.fixture(scope="module")
+def sound(speech: Samples) -> Samples:
+    """An utterance that ends, and the begin of another."""
+    silence = np.zeros(2 * SAMPLE_RATE, np.float32)
+    return np.concatenate([speech[: 3 * SAMPLE_RATE], silence, speech[: 2 * SAMPLE_RATE]])
+
+
+@pytest.fixture(scope="module")
+def alone(recognizer: Recognizer, sound: Samples) -> list[Partial]:
+    stream = Stream(recognizer)
+    told = [*stream.push(sound), stream.finish()]
+    assert sum(isinstance(event, Final) and bool(event.words) for event in told) == 2
+    return told
+
+
+def failing(network: Recognizer, place: str, error: Exception | None = None) -> FailingStream:
+    stream = FailingStream(network)
+    stream.place = place
+    stream.error = error or Injected("here")
+    return stream
+
+
+def cuts_of(stream: Stream, sound: Samples) -> list[Samples]:
+    """Its sound in two pieces; poison as the second, where the network is to fail."""
+    first, second = np.split(sound, [3 * SAMPLE_RATE + 777])
+    if isinstance(stream, FailingStream) and stream.place == "network":
+        second = poison(len(second))
+    return [first, second]
+
+
+def answers_of(
+    turns: Turns, streams: Sequence[Stream], sound: Samples
+) -> list[list[Partial] | BaseException]:
+    """What each told, or the exception that it was answered with; waits for each but a while."""
+    told: list[list[Partial] | BaseException] = [[] for _ in streams]
+
+    def add(answers: Sequence[Future[list[Partial]] | None]) -> None:
+        for number, answer in enumerate(answers):
+            if answer is None:
+                continue
+            error = answer.exception(timeout=60)
+            so_far = told[number]
+            told[number] = error or [*so_far, *answer.result()]  # type: ignore[misc]
+
+    for piece in range(2):
+        add(
+            [
+                turns.push(stream, cuts_of(stream, sound)[piece])
+                if isinstance(told[number], list)
+                else None
+                for number, stream in enumerate(streams)
+            ]
+        )
+    add(
+        [
+            turns.finish(stream) if isinstance(told[number], list) else None
+            for number, stream in enumerate(streams)
+        ]
+    )
+    return told
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("place", PLACES)
+def test_a_stream_that_fails_on_the_threads_harms_no_other(
+    network: Recognizer, sound: Samples, alone: list[Partial], place: str, workers: int
+) -> None:
+    turns = Turns(workers)
+    threads = [thread for thread in threading.enumerate() if thread.name.startswith("turns-")]
+    try:
+        streams = [Stream(network) for _ in range(BESIDE)]
+        streams.insert(7, failing(network, place))
+        told = answers_of(turns, streams, sound)
+        assert isinstance(told.pop(7), Injected)
+        assert told == [alone] * BESIDE
+        assert all(thread.is_alive() for thread in threads)
+        assert answers_of(turns, [Stream(network)], sound) == [alone], "a client that comes later"
+    finally:
+        turns.close()
+
+
+@pytest.mark.parametrize("error", [StopIteration(), MemoryError(), KeyError("x"), RuntimeError()])
+@pytest.mark.parametrize("place", ["accept", "network", "hear", "work later", "finishing"])
+def test_whatever_the_exception_is(
+    network: Recognizer, sound: Samples, alone: list[Partial], place: str, error: Exception
+) -> None:
+    turns = Turns(1)
+    try:
+        streams = [failing(network, place, error), Stream(network)]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(FailingStream, "error", error)
+            broken, told = answers_of(turns, streams, sound)
+        assert isinstance(broken, Exception) and told == alone
+    finally:
+        turns.close()
+
+
+@pytest.mark.parametrize("place", [place for place in PLACES if "finish" not in place])
+def test_a_stream_that_fails_in_step_harms_no_other(
+    network: Recognizer, sound: Samples, alone: list[Partial], place: str
+) -> None:
+    if place == "has_work":
+        pytest.skip("nobody asks for it there")
+    streams = [Stream(network) for _ in range(4)]
+    streams.insert(2, failing(network, place))
+    told: list[list[Partial]] = [[] for _ in streams]
+    failed: list[Any] = []
+    for piece in range(2):
+        answers = push_in_step(streams, [cuts_of(stream, sound)[piece] for stream in streams])
+        for number, answer in enumerate(answers):
+            if isinstance(answer, Exception):
+                assert number == 2
+                failed.append(answer)
+            else:
+                told[number] += answer
+    assert failed and all(isinstance(error, Injected) for error in failed)
+    for number in (0, 1, 3, 4):
+        assert [*told[number], streams[number].finish()] == alone
+
+
+def test_samples_that_cannot_be_used_leave_all_streams_as_they_were(
+    recognizer: Recognizer, sound: Samples, alone: list[Partial]
+) -> None:
+    """Who is told an AudioError can go on with sound that is none of it."""
+    good, bad = Stream(recognizer), Stream(recognizer)
+    told = push_in_step([good, bad], [sound, np.full(4000, np.nan, np.float32)])
+    assert isinstance(told[1], AudioError) and told[0] == alone[:-1]
+    (later,) = push_in_step([bad], [sound])
+    assert later == alone[:-1] and good.finish() == bad.finish() == alone[-1]
+
+
+@pytest.mark.parametrize("place", [place for place in PLACES if place != "has_work"])
+def test_a_recording_that_fails_beside_others_is_told_and_they_are_read(
+    recognizer: Recognizer,
+    sound: Samples,
+    place: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its utterances that had ended before are told with it."""
+    sound = np.concatenate([sound, np.zeros(2 * SAMPLE_RATE, np.float32)])
+    stream = Stream(recognizer)
+    alone = [*stream.push(sound), stream.finish()]
+    network = PoisonedNetwork.of(recognizer)
+    made: list[Stream] = []
+
+    class SecondFails(FailingStream):
+        def __init__(self, *arguments: Any, **named: Any) -> None:
+            super().__init__(*arguments, **named)
+            made.append(self)
+
+        @property
+        def place(self) -> str:  # type: ignore[override]
+            late = self.seconds_heard > 4.9 or "finish" in place
+            return place if len(made) > 1 and self is made[1] and late else ""
+
+        def finish(self) -> Final:
+            *_, final = self.finishing()
+            assert final
+            return final
+
+    monkeypatch.setattr("streaming.recordings.Stream", SecondFails)
+    poisoned = sound.copy()
+    if place == "network":
+        poisoned[5 * SAMPLE_RATE :] = poison(len(poisoned) - 5 * SAMPLE_RATE)
+    coming = [np.split(each, range(1920, len(each), 1920)) for each in (sound, poisoned, sound)]
+    found = list(transcribe_in_step(network, coming * 2))
+    segments = [Segment(e.words) for e in alone if isinstance(e, Final) and e.words]
+    right = Transcript(tuple(segments), len(sound) / SAMPLE_RATE)
+    broken = found.pop(1)
+    assert isinstance(broken, RecognitionError) and "Injected" in str(broken)
+    ended = segments[: 2 if "finish" in place else 1]
+    assert broken.transcript and list(broken.transcript.segments) == ended
+    if place == "network":
+        assert isinstance(found.pop(3), RecognitionError)
+    assert found == [right] * len(found) and len(found) >= 4
