@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import chain
+from itertools import chain, takewhile
 from numbers import Real
 from pathlib import Path
 from typing import NamedTuple
@@ -93,6 +93,9 @@ class SearchWords:
     # Custom words, whose numbers follow the vocabulary's. They may share sounds with it.
     phrases: Mapping[int, CustomWord] = field(default_factory=dict)
     custom: Trie | None = None
+    # A number that stands for speech of no word: hypotheses that differ in how often they have it
+    # are told alike.
+    filler: int = -1
 
     def __post_init__(self) -> None:
         """Raises ModelError for a trie with words that nothing is known of."""
@@ -287,12 +290,12 @@ class BeamDecoding:
         # Steps at which a phone begins, and with which of them each word begins.
         begins = np.flatnonzero((path != BLANK_ID) & (path != np.append(BLANK_ID, path[:-1])))
         said = path[begins].tolist()
-        # Of a phrase that began before what is settled (asr/search.py), its last phones alone are
-        # here.
+        # Of a phrase that began before what is settled, which none does that is shorter than 40 s
+        # (asr/search.py), its last phones alone are here, or others before them.
         variants = self._words.phrases[number].pronunciations
-        variant = min(
-            (v for v in variants if phone_ids(chain.from_iterable(v))[-len(said) :] == said),
-            key=lambda phones: sum(map(len, phones)),
+        variant = max(
+            variants,
+            key=lambda phones: _common_end(phone_ids(chain.from_iterable(phones)), said),
         )
         lengths = [len(phones) for phones in variant]
         ends_at = np.cumsum(lengths) - sum(lengths) + len(said)  # of each word, in `said`
@@ -302,6 +305,12 @@ class BeamDecoding:
         # A word lasts to its last phone's last step, not to the begin of the next.
         ends = [int(np.flatnonzero(path[:first])[-1]) + 1 for first in firsts[1:]]
         return list(zip(words, firsts, [*ends, len(path)]))
+
+
+def _common_end(one: Sequence[int], other: Sequence[int]) -> tuple[int, int]:
+    """How many phones at the end are the same; of equals, the shorter is greater."""
+    pairs = zip(reversed(one), reversed(other))
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs)), -len(one)
 
 
 def _root_of_mean(logs: np.ndarray) -> float:

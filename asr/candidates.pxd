@@ -17,12 +17,14 @@ cdef class Candidates:
     cdef Py_ssize_t count
     cdef Completion* completions
     cdef Py_ssize_t completed
-    cdef double floor
+    cdef double floor, phrase_floor
+    cdef int32_t phrase_nodes
     cdef int32_t* states
     cdef double* totals
     cdef Py_ssize_t _room, _completions_room, _mask
     cdef int32_t* _table
-    cdef int begin(self) except -1
+    cdef int begin(self, int32_t phrase_nodes) except -1
+    cdef void raise_floor(self, double score, int32_t node) noexcept
     cdef int add(self, Token* token) except -1
     cdef int complete(self, Completion completion) except -1
     cdef Py_ssize_t gather(self, double threshold, Py_ssize_t beam) except -1

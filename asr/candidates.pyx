@@ -18,7 +18,9 @@ cdef class Candidates:
     """Of one step at a time: what is in it then is forgotten, the memory is used again.
 
     `tokens` are `count` candidates: each in another state, or with other words in the same. Those
-    below `floor` are not taken. `completions` are tokens whose words end, `completed` of them.
+    below `floor` are not taken; within a phrase (from the node `phrase_nodes` on) those below
+    `phrase_floor`. A phrase that is not ended has not paid for its words yet, and may never end: it
+    raises the second alone, so that it takes no word's place. `completions` are tokens whose words end, `completed` of them.
     """
 
     def __cinit__(self):
@@ -34,19 +36,28 @@ cdef class Candidates:
         free(self.totals)
         free(self._table)
 
-    cdef int begin(self) except -1:
+    cdef int begin(self, int32_t phrase_nodes) except -1:
         """A step, without candidates."""
-        self.count, self.completed, self.floor = 0, 0, NEVER
+        self.count = self.completed = 0
+        self.floor = self.phrase_floor = NEVER
+        self.phrase_nodes = phrase_nodes
         self._make_room(FIRST_ROOM)
         self._index()
         return 0
+
+    cdef void raise_floor(self, double score, int32_t node) noexcept:
+        """Some token will be at this node with this score, less what is near enough, or more."""
+        if score > self.phrase_floor:
+            self.phrase_floor = score
+        if score > self.floor and node < self.phrase_nodes:
+            self.floor = score
 
     cdef int add(self, Token* token) except -1:
         """One more candidate, or one more alignment of a candidate that is there."""
         cdef Py_ssize_t at
         cdef int32_t i, first
         cdef Token* other
-        if token.score < self.floor:
+        if token.score < (self.floor if token.node < self.phrase_nodes else self.phrase_floor):
             return 0
         if self.count == self._room:
             self._make_room(self._room + 1)
@@ -92,7 +103,7 @@ cdef class Candidates:
         """
         cdef Py_ssize_t i, count = 0, kept = 0
         cdef int32_t other
-        cdef double floor = NEVER, total
+        cdef double best = NEVER, total
         for i in range(self.count):
             if self._table[self._slot(&self.tokens[i])] != i:
                 continue
@@ -102,12 +113,15 @@ cdef class Candidates:
                 other = self.tokens[other].alike
             self.states[count], self.totals[count] = <int32_t>i, total
             count += 1
-            floor = max(floor, total - threshold)
+            self.raise_floor(total - threshold, self.tokens[i].node)
         if count > beam:
             totals = np.asarray(<double[:count]>self.totals)
-            floor = max(floor, np.partition(totals, count - beam)[count - beam])
+            best = np.partition(totals, count - beam)[count - beam]
         for i in range(count):
-            if self.totals[i] >= floor and kept < beam:
+            total = self.phrase_floor
+            if self.tokens[self.states[i]].node < self.phrase_nodes:
+                total = self.floor
+            if self.totals[i] >= max(total, best) and kept < beam:
                 self.states[kept], self.totals[kept] = self.states[i], self.totals[i]
                 kept += 1
         return kept

@@ -41,7 +41,8 @@ def log_mel(samples: Samples) -> np.ndarray:
     windows = np.lib.stride_tricks.sliding_window_view(heard, WINDOW_SAMPLES)[::HOP_SAMPLES]
     spectrum = np.fft.rfft(windows * _hann())
     power = (spectrum.real**2 + spectrum.imag**2).astype(np.float32)  # [frames, 201]
-    return np.log(np.maximum(power @ mel_filters(), ENERGY_FLOOR))
+    frames: np.ndarray = np.log(np.maximum(power @ mel_filters(), ENERGY_FLOOR))
+    return frames
 
 
 def log_mel_step(carried: Samples, samples: Samples) -> tuple[Samples, np.ndarray]:

@@ -81,7 +81,7 @@ class GrammarDecoder:
         outlet = CustomWord((UNKNOWN,), tuple(((phone,),) for phone in PHONES))
         numbered = dict(enumerate([outlet, *phrases]))
         trie = phrase_trie(numbered, [0.0] * len(numbered))
-        self.words = SearchWords(_NoLanguageModel(), [], trie, numbered)
+        self.words = SearchWords(_NoLanguageModel(), [], trie, numbered, filler=0)
 
     def begin(self) -> Decoding:
         """A decoding of a new utterance; trie and scores are shared."""

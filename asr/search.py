@@ -27,6 +27,9 @@ NEAR_STEPS = 3  # by which the same word may stand elsewhere in another hypothes
 # many (1.6 s) are taken as the best hypothesis has them, which costs no words (docs/experiments.md)
 # and holds memory and time.
 MOST_STEPS, OPEN_STEPS = 80, 40
+# But nothing is settled within a phrase that a hypothesis may still end, or another phrase that
+# overtakes it would have its first phones; unless it takes longer than this (40 s).
+MOST_PHRASE_STEPS = 1_000
 MOST_WAYS = 100  # that readings are made of
 LEAST_LOG = -1e4  # of a phone's probability
 
@@ -166,16 +169,26 @@ class Search:
 
     def _settle(self) -> None:
         """The best hypothesis' old steps become everybody's: up to the last word that they tell,
-        or all of them where they tell none."""
+        or all of them where they tell none; but no phrase is cut that a hypothesis is within."""
         self._beam.move_to(self._words.language_model.contexts())
         settled = self._settled.shape[1]
         path = self.best()
-        ends = np.flatnonzero(path[0, settled : self.steps - OPEN_STEPS] >= 0)
-        taken = int(ends[-1]) + 1 if len(ends) else self.steps - OPEN_STEPS - settled
-        shares = self._shares(self._beam.scores(False), path[0, settled:], ends.tolist())
+        old = self.steps - OPEN_STEPS - settled
+        ends = np.flatnonzero(path[0, settled : settled + old] >= 0)
+        # Behind the last word that is told, or else anywhere before the first.
+        may_end = np.arange(old + 1) <= (ends[0] if len(ends) else old)
+        may_end[ends + 1] = True
+        clear = self._beam.clear_of_phrases()[: old + 1]
+        if self._beam.ways.steps >= MOST_PHRASE_STEPS:
+            clear[:] = True
+        taken = int(np.flatnonzero(may_end & clear).max(initial=0))
+        if not taken:
+            return
+        told = ends[ends < taken].tolist()
+        shares = self._shares(self._beam.scores(False), path[0, settled:], told)
         self._settled_shares |= {settled + place: share for place, share in shares.items()}
         self._settled = path[:, : settled + taken]
-        self._beam.settle(taken)
+        self._beam.settle(taken, self._words.filler)
 
     def _shares(
         self, scores: np.ndarray, labels: np.ndarray, places: Sequence[int]

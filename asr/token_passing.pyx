@@ -162,14 +162,14 @@ cdef class Beam:
         cdef double score
         cdef Token moved
         cdef Token* token
-        candidates.begin()
+        candidates.begin(self.ways.phrase_nodes)
         # What some token has that stays where it is, the best will have at least.
         for i in range(self._count):
             token = &self._tokens[i]
             score = token.score + row[BLANK]
             if token.speaks:
                 score = max(score, token.score + row[token.last])
-            candidates.floor = max(candidates.floor, score - self._threshold)
+            candidates.raise_floor(score - self._threshold, token.node)
         for i in range(self._count):
             token = &self._tokens[i]
             moved = token[0]
@@ -219,7 +219,7 @@ cdef class Beam:
                 moved.phone = moved.last = phone
                 moved.node = child + nodes.begin
                 moved.score = moved.best_score = score + self._lm_weight * nodes.ahead[child]
-                candidates.floor = max(candidates.floor, moved.score - self._threshold)
+                candidates.raise_floor(moved.score - self._threshold, moved.node)
                 candidates.add(&moved)
             score += self._word_score
             if score >= candidates.floor and nodes.first_word[child] < nodes.first_word[child + 1]:
@@ -256,7 +256,7 @@ cdef class Beam:
                 moved.context = answer.context
             moved.best_score = moved.score
             moved.history = mixed(token.history ^ (<uint64_t>moved.word + 1))
-            candidates.floor = max(candidates.floor, moved.score - self._threshold)
+            candidates.raise_floor(moved.score - self._threshold, ROOT)
             candidates.add(&moved)
         return 0
 
@@ -317,6 +317,8 @@ cdef class Beam:
     def clear_of_phrases(self):
         """`Ways.clear_of_phrases` of the tokens that were not given up."""
         cdef Py_ssize_t i
+        if self._custom is None and not self._lexicon.steady:
+            return np.ones(self.ways.steps + 1, bool)  # there are no phrases
         cdef unsigned char[::1] alive = np.zeros(self.ways.places(self.ways.steps), np.uint8)
         for i in range(self._count):
             if self._tokens[i].score > NEVER / 2:

@@ -136,5 +136,5 @@ def _checksum(arrays: dict[str, np.ndarray], text: str) -> str:
     found = zlib.crc32(text.encode())
     for name, array in sorted(arrays.items()):
         found = zlib.crc32(f"{name} {array.dtype} {array.shape}".encode(), found)
-        found = zlib.crc32(np.ascontiguousarray(array).view(np.uint8).reshape(-1), found)
+        found = zlib.crc32(np.ascontiguousarray(array).tobytes(), found)
     return f"{found:08x}"

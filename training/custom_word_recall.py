@@ -21,6 +21,7 @@ from asr.decoding import Decoder, decode
 from asr.engine import Mode
 from asr.errors import ConfigError, DataError
 from asr.recognizer import Recognizer
+from training.corpora import find_corpus
 from training.decoder_tuning import Spoken, hear
 
 UNRELATED = (1, 100, 5000)
@@ -71,7 +72,7 @@ def measure(
     if not isinstance(recognizer.decoder, BeamDecoder):
         raise ConfigError("the greedy decoder takes no custom words; use beam")
     lexicon = recognizer.decoder.lexicon
-    spoken = hear(recognizer, corpus, mode, every)
+    spoken = hear(recognizer, find_corpus(corpus).utterances[::every], mode)
     words = Counter(word for one in spoken for word in one.reference.split())
     wanted = list(names) if names is not None else [word for word in words if word not in lexicon]
     texts = list(dict.fromkeys(map(written_words, wanted)))

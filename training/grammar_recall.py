@@ -17,6 +17,7 @@ from asr.engine import Mode
 from asr.errors import ConfigError, DataError
 from asr.grammar import OUTLET_COST, UNKNOWN, GrammarDecoder, read_grammar
 from asr.recognizer import Recognizer
+from training.corpora import find_corpus
 from training.decoder_tuning import Spoken, hear
 
 
@@ -69,7 +70,7 @@ def measure_grammar(
     lexicon, clock = recognizer.decoder.lexicon, recognizer.decoder.clock
     spoken = [
         one
-        for one in hear(recognizer, corpus, mode, every)
+        for one in hear(recognizer, find_corpus(corpus).utterances[::every], mode)
         if 0 < len(one.reference.split()) <= most_words
     ]
     if len(spoken) <= phrases:

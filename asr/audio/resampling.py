@@ -53,7 +53,7 @@ class Resampler:
         self.samples_out = 0
         self._drop = 0  # outputs of a restored resampler that were given out before
         self._primed = np.zeros(0, np.float32)  # outputs of the priming that were not
-        self._history = np.zeros(0, np.float32)
+        self._recent = _RecentSamples(int(_HISTORY_SECONDS * self.sample_rate) + self._unit_in)
         self._soxr = _new_soxr(self.sample_rate)
         self._mixer = ChannelMixer(self.sample_rate)
         self._integers = IntegerScale(self.sample_rate, name)
@@ -72,7 +72,7 @@ class Resampler:
         if self._soxr is None:
             self.samples_out += len(mono)
             return mono
-        self._remember(mono)
+        self._recent.push(mono)
         return self._given_out(self._soxr.resample_chunk(mono))
 
     def finish(self) -> Samples:
@@ -87,7 +87,7 @@ class Resampler:
             "sample_rate": self.sample_rate,
             "samples_in": self.samples_in,
             "samples_out": self.samples_out,
-            "history": self._history.copy(),
+            "history": self._history(),
             **self._mixer.state(),
         }
 
@@ -99,11 +99,12 @@ class Resampler:
         resampler.samples_out = int(state["samples_out"])
         resampler._mixer.restore(state)
         if resampler._soxr is not None:
-            resampler._history = np.asarray(state["history"], np.float32)
+            history = np.asarray(state["history"], np.float32)
+            resampler._recent.push(history)
             unit_in, unit_out = _ratio(resampler.sample_rate)
-            primed_from = resampler.samples_in - len(resampler._history)  # a multiple of unit_in
+            primed_from = resampler.samples_in - len(history)  # a multiple of unit_in
             given_out = resampler.samples_out - primed_from // unit_in * unit_out
-            primed = resampler._soxr.resample_chunk(resampler._history)
+            primed = resampler._soxr.resample_chunk(history)
             resampler._drop = max(0, given_out - len(primed))
             resampler._primed = primed[given_out:]
         return resampler
@@ -116,14 +117,40 @@ class Resampler:
         self.samples_out += len(samples)
         return samples
 
-    def _remember(self, mono: Samples) -> None:
-        """Keep the last quarter second, from a sample on whose 16 kHz position is whole."""
-        unit_in, _ = _ratio(self.sample_rate)
-        history = np.concatenate([self._history, mono])
-        begins = self.samples_in - len(history)
+    @property
+    def _unit_in(self) -> int:
+        return _ratio(self.sample_rate)[0]
+
+    def _history(self) -> Samples:
+        """The last quarter second, from a sample on whose 16 kHz position is whole; nothing of
+        sound that is not resampled."""
+        recent = self._recent.samples() if self._soxr is not None else np.zeros(0, np.float32)
         keep_from = max(0, self.samples_in - int(_HISTORY_SECONDS * self.sample_rate))
-        keep_from = max(begins, keep_from // unit_in * unit_in)
-        self._history = history[keep_from - begins :]
+        keep_from = keep_from // self._unit_in * self._unit_in
+        return recent[max(0, len(recent) - (self.samples_in - keep_from)) :].copy()
+
+
+class _RecentSamples:
+    """The last samples of a stream. They are moved once for each `kept` that come, not at each
+    push, so that keeping them costs next to nothing."""
+
+    def __init__(self, kept: int) -> None:
+        self._kept = kept
+        self._buffer = np.zeros(2 * kept, np.float32)
+        self._filled = 0
+
+    def push(self, samples: Samples) -> None:
+        samples = samples[-self._kept :]
+        if self._filled + len(samples) > len(self._buffer):
+            left = self._buffer[self._filled - (self._kept - len(samples)) : self._filled]
+            self._buffer[: len(left)] = left.copy()
+            self._filled = len(left)
+        self._buffer[self._filled : self._filled + len(samples)] = samples
+        self._filled += len(samples)
+
+    def samples(self) -> Samples:
+        """A view of the last `kept` ones, or of all if there are fewer."""
+        return self._buffer[max(0, self._filled - self._kept) : self._filled]
 
 
 def _ratio(sample_rate: int) -> tuple[int, int]:

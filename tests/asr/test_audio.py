@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import tracemalloc
 from io import BytesIO
 from pathlib import Path
 
@@ -247,3 +248,34 @@ def test_what_is_no_sound_is_refused(samples: np.ndarray) -> None:
 def test_integers_are_scaled_to_one() -> None:
     full = np.array([-32768, 0, 16384], np.int16)
     np.testing.assert_allclose(to_mono(full), [-1, 0, 0.5])
+
+
+@pytest.mark.parametrize("rate", [4001, 8000, 11025, 44_100, 48_000])
+def test_a_resampler_goes_on_from_its_state_at_any_moment(rate: int) -> None:
+    random = np.random.default_rng()
+    sound = 0.1 * random.standard_normal(2 * rate).astype(np.float32)
+    whole = Resampler(rate)
+    expected = np.concatenate([whole.push(sound), whole.finish()])
+    resampler, heard, place = Resampler(rate), [], 0
+    while place < len(sound):
+        length = int(random.choice([1, 2, 960, rate // 10, rate]))
+        heard.append(resampler.push(sound[place : place + length]))
+        place += length
+        if random.random() < 0.3:
+            resampler = Resampler.from_state(resampler.state())
+    heard.append(resampler.finish())
+    np.testing.assert_allclose(np.concatenate(heard), expected, atol=1e-6)
+
+
+def test_a_block_of_20_ms_is_not_copied_with_what_came_before_it() -> None:
+    resampler, block = Resampler(48_000), np.zeros(960, np.float32)
+    for _ in range(100):
+        resampler.push(block)
+    tracemalloc.start()
+    try:
+        for _ in range(50):
+            resampler.push(block)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 60_000, "the last quarter second alone has 48,000 bytes, moved once in as long"
