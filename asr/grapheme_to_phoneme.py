@@ -8,6 +8,7 @@ al. 2006), so a dictionary is all that it learns from.
 from __future__ import annotations
 
 import os
+import re
 from collections import defaultdict
 from collections.abc import Iterable
 from itertools import groupby
@@ -21,6 +22,12 @@ from asr.pronunciation import Lexicon, Pronunciation, pronounce
 from asr.text import PHONE_TOKENS, letter_ids, normalise
 
 WORDS_AT_ONCE = 512
+_INITIALISM = re.compile("[bcdfghjklmnpqrstvwxz]{2,5}")  # no vowel: nobody reads it as a word
+_LETTER_NAMES = {
+    "b": "B IY", "c": "S IY", "d": "D IY", "f": "EH F", "g": "JH IY", "h": "EY CH", "j": "JH EY",
+    "k": "K EY", "l": "EH L", "m": "EH M", "n": "EH N", "p": "P IY", "q": "K Y UW", "r": "AA R",
+    "s": "EH S", "t": "T IY", "v": "V IY", "w": "D AH B AH L Y UW", "x": "EH K S", "z": "Z IY",
+}  # fmt: skip
 
 
 class GraphemeToPhoneme:
@@ -55,17 +62,26 @@ def pronounce_missing(
     """Pronunciations of those words that the lexicon, and what follows from it, lacks.
 
     Words that the letters cannot spell (normalisation would change them) are left out. A possessive
-    gets that of its word with the ending that it regularly takes.
+    gets that of its word with the ending that it regularly takes, and two to five consonants are
+    said letter by letter: css, dvds.
     """
     spelled = (word for word in dict.fromkeys(words) if normalise(word) == word)
     missing = [word for word in spelled if not pronounce(word, lexicon)]
     stems = dict.fromkeys(word.removesuffix("'s") for word in missing)
     spoken: Lexicon = {word: [phones] for word, phones in model.pronounce(stems).items()}
+    spoken |= {word: [_letter_by_letter(word)] for word in stems if _INITIALISM.fullmatch(word)}
     return {
         word: variants[0]
         for word in missing
         if (variants := pronounce(word, spoken) or pronounce(word, lexicon))
     }
+
+
+def _letter_by_letter(word: str) -> Pronunciation:
+    """Of an initialism, or its plural: an s behind three letters or more is Z."""
+    plural = len(word) > 3 and word.endswith("s") and not word.endswith("ss")
+    names = [_LETTER_NAMES[letter] for letter in (word[:-1] if plural else word)]
+    return tuple(" ".join([*names, "Z"] if plural else names).split())
 
 
 def same_length_batches(words: Iterable[str], most: int) -> list[list[str]]:

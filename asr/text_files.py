@@ -22,13 +22,22 @@ def read_sentences(path: str | os.PathLike[str]) -> Iterator[str]:
     Raises:
         DataError: missing, or not text.
     """
+    for line in read_lines(path):
+        for sentence in _SENTENCE_END.split(line):
+            if not unspellable(sentence) and (words := normalise(sentence)):
+                yield words
+
+
+def read_lines(path: str | os.PathLike[str]) -> Iterator[str]:
+    """The lines of a text file (plain or .xz).
+
+    Raises:
+        DataError: missing, or not text.
+    """
     opener = lzma.open if str(path).endswith(".xz") else open
     try:
         with opener(path, "rt", encoding="utf-8-sig") as file:
-            for line in file:
-                for sentence in _SENTENCE_END.split(line):
-                    if not unspellable(sentence) and (words := normalise(sentence)):
-                        yield words
+            yield from file
     except FileNotFoundError:
         raise DataError(f"{path}: no such file") from None
     except (OSError, UnicodeDecodeError, lzma.LZMAError, EOFError) as error:

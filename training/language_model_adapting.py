@@ -19,6 +19,7 @@ from asr.pronunciation import read_lexicon
 from asr.text_files import read_sentences
 from training.kenlm_ngrams import read_kenlm_trie
 from training.language_model_building import check_programs, run_program
+from training.ngram_pruning import prune_to_size
 from training.ngrams import NGrams, read_arpa, write_arpa
 
 ORDER = 3  # of the texts' own n-grams: they are few
@@ -32,6 +33,7 @@ def adapt_language_model(
     share: float = 0.1,
     lexicon: Path | None = None,
     bits: int = 8,
+    megabytes: float | None = None,
 ) -> Iterator[str]:
     """Write a KenLM trie of `base` and the texts together. Yields lines that tell what was done.
 
@@ -41,6 +43,7 @@ def adapt_language_model(
         share: of the texts.
         lexicon: leave out words that it lacks, which no beam can hear.
         bits: of each number in the trie.
+        megabytes: most that the file has; n-grams that matter least are left out.
 
     Raises:
         ConfigError: KenLM's programs are not there, or a share that is none.
@@ -51,18 +54,20 @@ def adapt_language_model(
         raise ConfigError(f"--share {share}: expected 0 to 1, such as 0.1")
     if texts and not share:
         raise ConfigError("--share 0 leaves the texts out; give it more, or no texts")
-    if not texts and not lexicon:
-        raise ConfigError("nothing to do: give texts to mix in, or --lexicon to leave words out")
+    if not texts and not lexicon and megabytes is None:
+        raise ConfigError(
+            "nothing to do: give texts to mix in, --lexicon to leave words out, or --megabytes"
+        )
     if not output.parent.is_dir():
         raise DataError(f"{output}: its folder does not exist")
     numbers: dict[str, int] = {}
     arpa = any(suffix == ".arpa" for suffix in base.suffixes)
     model = (read_arpa if arpa else read_kenlm_trie)(base, numbers)
-    yield f"{base}: {_sizes(model)}"
+    yield f"{base}: {sizes(model)}"
     known = set(read_lexicon(lexicon)) if lexicon else None
     if known is not None:
         model = model.only(known)
-        yield f"words of {lexicon} alone: {_sizes(model)}"
+        yield f"words of {lexicon} alone: {sizes(model)}"
     with tempfile.TemporaryDirectory(dir=output.parent) as folder:
         if texts:
             sentences = sorted({sentence for text in texts for sentence in read_sentences(text)})
@@ -78,16 +83,19 @@ def adapt_language_model(
                 "-S 50% --text text --arpa texts",
             )
             own = read_arpa(Path(folder) / "texts", numbers)
-            yield f"{len(sentences)} different sentences of the texts: {_sizes(own)}"
+            yield f"{len(sentences)} different sentences of the texts: {sizes(own)}"
             model.words = list(numbers)
             model = mixture(model, own, share)
+        if megabytes is not None:
+            model = prune_to_size(model, int(megabytes * 1e6), bits)
+            yield f"at most {megabytes:g} MB: {sizes(model)}"
         write_arpa(model, Path(folder) / "mixed")
         run_program(folder, f"build_binary -a 255 -q {bits} -b {bits} trie mixed binary")
         try:
             os.replace(Path(folder) / "binary", output)
         except OSError as error:
             raise DataError(f"{output}: cannot be written ({error.strerror})") from None
-    yield f"{output}: {_sizes(model)}, {output.stat().st_size / 1e6:.1f} MB"
+    yield f"{output}: {sizes(model)}, {output.stat().st_size / 1e6:.1f} MB"
 
 
 def mixture(base: NGrams, other: NGrams, share: float) -> NGrams:
@@ -133,5 +141,6 @@ def _pairs(
         yield tuple(part[length] if length < len(part) else nothing for part in (longer, shorter))  # type: ignore[misc]
 
 
-def _sizes(model: NGrams) -> str:
+def sizes(model: NGrams) -> str:
+    """For people."""
     return " + ".join(str(len(rows)) for rows in model.rows) + " n-grams"

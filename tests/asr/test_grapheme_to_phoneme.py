@@ -149,3 +149,14 @@ def test_rill_prepare_lexicon_pronounces_frequent_words_that_the_dictionary_lack
         "cat's": [("K", "AE", "T", "S")],
         "cat": [("K", "AE", "T")],
     }
+
+
+def test_consonants_alone_are_said_letter_by_letter() -> None:
+    lexicon: Lexicon = {"hmm": [("HH", "M")]}
+    words = ["css", "dvds", "hmm", "btc's", "rhythm", "gps"]
+    found = pronounce_missing(words, lexicon, GraphemeToPhoneme(BUNDLED))
+    assert " ".join(found["css"]) == "S IY EH S EH S"
+    assert " ".join(found["dvds"]) == "D IY V IY D IY Z"
+    assert " ".join(found["btc's"]) == "B IY T IY S IY Z"
+    assert " ".join(found["gps"]) == "JH IY P IY EH S"
+    assert "hmm" not in found and found["rhythm"][0] == "R"

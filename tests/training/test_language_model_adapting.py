@@ -140,6 +140,16 @@ def test_own_texts_are_foretold_better_and_others_little_worse(tmp_path: Path, f
     assert measure_perplexity(tmp_path / "small.bin", tmp_path / "book.txt").unknown_words == 120
 
 
+@needs_programs
+def test_a_model_is_made_smaller_and_foretells_nearly_as_well(tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("she entered the magnificent room\n")
+    output = tmp_path / "small.bin"
+    lines = list(adapt_language_model(BUNDLED, [], output, bits=6, megabytes=20))
+    assert lines[-1].endswith(" MB") and 19e6 < output.stat().st_size <= 20.1e6
+    before, after = (measure_perplexity(lm, tmp_path / "text").value for lm in (BUNDLED, output))
+    assert after < 1.5 * before
+
+
 def _lexicon(folder: Path) -> Path:
     path = folder / "lexicon.txt"
     path.write_text("the\tDH AH\ncat\tK AE T\nsat\tS AE T\non\tAA N\nmat\tM AE T\n")
