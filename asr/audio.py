@@ -136,7 +136,8 @@ class Resampler:
         self.samples_out = 0
         self._drop = 0  # outputs of a restored resampler that were given out before
         self._primed = np.zeros(0, np.float32)  # outputs of the priming that were not
-        self._history = np.zeros(0, np.float32)
+        self._recent: list[Samples] = []  # the last quarter second, and what came before it
+        self._recent_samples = 0
         self._soxr = _new_soxr(self.sample_rate)
 
     def push(self, samples: np.ndarray) -> Samples:
@@ -171,7 +172,7 @@ class Resampler:
             "sample_rate": self.sample_rate,
             "samples_in": self.samples_in,
             "samples_out": self.samples_out,
-            "history": self._history.copy(),
+            "history": self._history(),
         }
 
     @classmethod
@@ -181,11 +182,12 @@ class Resampler:
         resampler.samples_in = int(state["samples_in"])
         resampler.samples_out = int(state["samples_out"])
         if resampler._soxr is not None:
-            resampler._history = np.asarray(state["history"], np.float32)
+            history = np.asarray(state["history"], np.float32)
+            resampler._recent, resampler._recent_samples = [history], len(history)
             unit_in, unit_out = _ratio(resampler.sample_rate)
-            primed_from = resampler.samples_in - len(resampler._history)  # a multiple of unit_in
+            primed_from = resampler.samples_in - len(history)  # a multiple of unit_in
             given_out = resampler.samples_out - primed_from // unit_in * unit_out
-            primed = resampler._soxr.resample_chunk(resampler._history)
+            primed = resampler._soxr.resample_chunk(history)
             resampler._drop = max(0, given_out - len(primed))
             resampler._primed = primed[given_out:]
         return resampler
@@ -199,13 +201,22 @@ class Resampler:
         return samples
 
     def _remember(self, mono: Samples) -> None:
-        """Keep the last quarter second, from a sample on whose 16 kHz position is whole."""
+        """Keep at least the last quarter second. It is put together when it is asked for, and when
+        four times as much has come: so blocks are copied twice, however small they are."""
+        self._recent.append(mono.copy())  # the caller may write into its own
+        self._recent_samples += len(mono)
+        if self._recent_samples > 4 * _HISTORY_SECONDS * self.sample_rate:
+            history = self._history()
+            self._recent, self._recent_samples = [history], len(history)
+
+    def _history(self) -> Samples:
+        """The last quarter second, from a sample on whose 16 kHz position is whole."""
         unit_in, _ = _ratio(self.sample_rate)
-        history = np.concatenate([self._history, mono])
-        begins = self.samples_in - len(history)
+        recent = np.concatenate([np.zeros(0, np.float32), *self._recent])
+        begins = self.samples_in - len(recent)
         keep_from = max(0, self.samples_in - int(_HISTORY_SECONDS * self.sample_rate))
         keep_from = max(begins, keep_from // unit_in * unit_in)
-        self._history = history[keep_from - begins :]
+        return recent[keep_from - begins :].copy()
 
 
 def to_mono(samples: np.ndarray, name: str = "sound") -> Samples:

@@ -6,6 +6,8 @@ import os
 import pickle
 from io import BytesIO
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -225,3 +227,29 @@ def test_what_is_no_sound_is_refused(samples: np.ndarray) -> None:
 def test_integers_are_scaled_to_one() -> None:
     full = np.array([-32768, 0, 16384], np.int16)
     np.testing.assert_allclose(to_mono(full), [-1, 0, 0.5])
+
+
+def test_small_blocks_are_not_copied_again_and_again() -> None:
+    """A microphone's blocks of 20 ms: what is kept for `state` is put together once a second."""
+    resampler, blocks, joined = Resampler(48_000), 500, 0
+    concatenate = np.concatenate
+
+    def counted(parts: Any, *arguments: Any, **named: Any) -> np.ndarray:
+        nonlocal joined
+        found = concatenate(parts, *arguments, **named)
+        joined += found.nbytes
+        return found
+
+    with patch("asr.audio.np.concatenate", counted):
+        for number in range(blocks):
+            resampler.push(np.full(960, 1e-4 * (number % 100), np.float32))
+    assert joined / blocks < 960 * 4 * 2, "bytes a block"
+    history = resampler.state()["history"]
+    assert len(history) == 12_000 and history[-1] == np.float32(1e-4 * (499 % 100))
+
+
+def test_what_a_caller_writes_into_a_block_later_is_not_remembered() -> None:
+    resampler, block = Resampler(48_000), np.zeros(960, np.float32)
+    resampler.push(block)
+    block[:] = 1
+    assert not resampler.state()["history"].any()
