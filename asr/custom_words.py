@@ -1,12 +1,14 @@
 """Words that a user brings along: names and terms that no lexicon and no language model has.
 
 A file of them has one word or phrase a line. Behind two spaces or a tab may stand how it sounds, in
-CMUdict's phones; behind a colon how many powers of ten likelier than usual it is:
+CMUdict's phones; behind a colon how many powers of ten likelier than usual it is; and before "="
+how it is written, if not as it is spoken:
 
     kubernetes
     rill  R IH L
     hidden markov model
     zaphod  Z EY F AA D  :1.5
+    COVID-19 = covid nineteen
 
 Whatever has no phones is pronounced by the lexicon, and by the grapheme-to-phoneme model where that
 does not know the word.
@@ -20,25 +22,26 @@ import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import product
+from itertools import chain, product
 from pathlib import Path
 
 from asr.errors import ConfigError
 from asr.pronunciation import Lexicon, Pronunciation, pronounce
-from asr.text import PHONES, normalise, unspellable
+from asr.text import PHONES, invisible, normalise, unspellable
 
 MOST_VARIANTS = 8  # pronunciations of a phrase whose words have several
 MOST_BOOST = 2.0  # powers of ten
 
 _COLUMNS = re.compile(r"\t+|\s{2,}")
 _BOOST = re.compile(r"\s:(\S*)$")
+_VOWELS = frozenset(phone for phone in PHONES if phone[0] in "AEIOU")
 
 
 @dataclass(frozen=True)
 class CustomWord:
     """A word or phrase as the decoder takes it."""
 
-    words: tuple[str, ...]  # normalised; several for a phrase
+    words: tuple[str, ...]  # as they are told: normalised, or as written; several for a phrase
     pronunciations: tuple[tuple[Pronunciation, ...], ...]  # of each variant, each word's phones
     boost: float = 0.0  # powers of ten by which it is likelier than usual
 
@@ -46,6 +49,16 @@ class CustomWord:
     def text(self) -> str:
         """As it is written in a transcript."""
         return " ".join(self.words)
+
+
+@dataclass(frozen=True)
+class _Request:
+    """What a line asks for."""
+
+    written: tuple[str, ...]  # empty: as spoken
+    spoken: tuple[str, ...]
+    phones: Pronunciation | None
+    boost: float
 
 
 def custom_words(
@@ -59,9 +72,10 @@ def custom_words(
             are errors.
 
     Raises:
-        ConfigError: a file without words, or a line that cannot be honoured: it is named, with the
-            file and its number.
+        ConfigError: one text instead of lines, a file without words, or a line that cannot be
+            honoured: it is named, with the file and its number.
     """
+    lines = word_lines(lines)
     if isinstance(lines, os.PathLike):
         located = read_custom_words(lines)
     else:
@@ -69,12 +83,12 @@ def custom_words(
     requests = []
     for place, line in located:
         with _told_at(place):
-            requests.append((place, *_parse(line)))
+            requests.append((place, _parse(line)))
     unknown = {
         word: None
-        for _, words, phones, _ in requests
-        if phones is None
-        for word in words
+        for _, request in requests
+        if request.phones is None
+        for word in request.spoken
         if not pronounce(word, lexicon)
     }
     made: dict[str, Pronunciation] = {}
@@ -82,12 +96,34 @@ def custom_words(
         from asr.grapheme_to_phoneme import GraphemeToPhoneme, pronounce_missing
 
         made = pronounce_missing(unknown, lexicon, GraphemeToPhoneme(pronouncer))
-    known = {word: [phones] for word, phones in made.items()}
+    known = lexicon | {word: [phones] for word, phones in made.items()} if made else lexicon
     found = []
-    for place, words, phones, boost in requests:
+    for place, request in requests:
         with _told_at(place):
-            variants = _variants(words, phones, lexicon | known if known else lexicon)
-            found.append(CustomWord(words, variants, boost))
+            variants = _variants(request.spoken, request.phones, known)
+        words = request.written or request.spoken
+        if len(words) != len(request.spoken):  # told as one word, which sounds as all together
+            variants = tuple((tuple(chain(*variant)),) for variant in variants)
+        found.append(CustomWord(words, variants, request.boost))
+    return found
+
+
+def word_lines(lines: Iterable[str] | os.PathLike[str]) -> list[str] | os.PathLike[str]:
+    """The lines as a list, or the path of a file of them.
+
+    Raises:
+        ConfigError: neither; one text is not taken for its letters.
+    """
+    if isinstance(lines, os.PathLike):
+        return lines
+    if isinstance(lines, str | bytes) or not isinstance(lines, Iterable):
+        raise ConfigError(
+            f"custom words or phrases: {lines!r} is no list of them; give a list, "
+            "['kubernetes'], or the path of a file, Path('names.txt')"
+        )
+    found = list(lines)
+    if wrong := [line for line in found if not isinstance(line, str)]:
+        raise ConfigError(f"custom words or phrases: {wrong[0]!r} is no text; give a list of texts")
     return found
 
 
@@ -124,7 +160,8 @@ def written_words(line: str) -> str:
     Raises:
         ConfigError: a line that cannot be honoured.
     """
-    return " ".join(_parse(line)[0])
+    request = _parse(line)
+    return " ".join(request.written or request.spoken)
 
 
 @contextmanager
@@ -151,9 +188,12 @@ def _variants(
     return tuple(variant for variant, _ in zip(product(*of_each), range(MOST_VARIANTS)))
 
 
-def _parse(line: str) -> tuple[tuple[str, ...], Pronunciation | None, float]:
-    """Words, phones if given, boost."""
+def _parse(line: str) -> _Request:
     text, boost = line.strip(), 0.0
+    if hidden := invisible(text):
+        raise ConfigError(
+            f"custom word '{text}': holds {hidden}, which cannot be seen; take it out"
+        )
     if with_boost := _BOOST.search(text):
         text = text[: with_boost.start()]
         try:
@@ -165,25 +205,60 @@ def _parse(line: str) -> tuple[tuple[str, ...], Pronunciation | None, float]:
                 f"custom word '{line.strip()}': '{with_boost[1]}' is no boost; expected powers of "
                 f"ten between -{MOST_BOOST:g} and {MOST_BOOST:g}"
             )
-    written, *columns = _COLUMNS.split(text.strip())
-    if wrong := unspellable(written):
+    before, is_written, behind = text.partition("=")
+    written = _as_written(line, before, behind) if is_written else ()
+    spoken, *columns = _COLUMNS.split((behind if is_written else text).strip())
+    if not columns:
+        _check_phrase(spoken)
+    if wrong := unspellable(spoken):
         raise ConfigError(
-            f"custom word '{written}': {' '.join(wrong)} cannot be spelled; write it as it is "
-            "spoken, in the letters a to z"
+            f"custom word '{spoken}': {' '.join(wrong)} cannot be spelled; write behind = how it "
+            "is spoken, in the letters a to z: COVID-19 = covid nineteen"
         )
-    words = tuple(normalise(written).split())
+    words = tuple(normalise(spoken).split())
     if not words:
         raise ConfigError(f"custom word '{line.strip()}': no letters in it")
     if not columns:
-        return words, None, boost
+        return _Request(written, words, None, boost)
     phones = tuple(phone.rstrip("012") for column in columns for phone in column.split())
     if strange := sorted(set(phones) - set(PHONES)):
         raise ConfigError(
-            f"custom word '{written}': unknown phones {' '.join(strange)}; expected CMUdict's: "
-            f"{written}  N EY M"
+            f"custom word '{spoken}': unknown phones {' '.join(strange)}; expected CMUdict's: "
+            f"{spoken}  N EY M"
         )
     if len(words) > 1:
         raise ConfigError(
-            f"custom phrase '{written}': give phones to its words, each on a line of its own"
+            f"custom phrase '{spoken}': give phones to its words, each on a line of its own"
         )
-    return words, phones, boost
+    return _Request(written, words, phones, boost)
+
+
+def _as_written(line: str, before: str, behind: str) -> tuple[str, ...]:
+    """The words before "=": as many as are spoken, or one text."""
+    written = before.split()
+    if not written or not behind.strip() or "=" in behind:
+        raise ConfigError(
+            f"custom word '{line.strip()}': expected how it is written, =, and how it is spoken: "
+            "COVID-19 = covid nineteen"
+        )
+    if len(_COLUMNS.split(before.strip())) > 1:
+        raise ConfigError(
+            f"custom word '{line.strip()}': phones stand behind how it is spoken: "
+            "k8s = kates  K EY T S"
+        )
+    spoken = normalise(_COLUMNS.split(behind.strip())[0]).split()
+    return tuple(written) if len(written) == len(spoken) else (" ".join(written),)
+
+
+def _check_phrase(text: str) -> None:
+    """Raises ConfigError for a phrase that is a word of CMUdict's, whose phones stand behind one
+    space. "vitamin B" is a phrase: no word sounds without a vowel."""
+    first, *others = text.split()
+    phones = [other.rstrip("012") for other in others]
+    if not others or not set(phones) <= set(PHONES) or not _VOWELS & set(phones):
+        return
+    if len(others) > 1 or first != first.upper():
+        raise ConfigError(
+            f"custom word '{text}': {' '.join(others)} are phones; put two spaces or a tab before "
+            f"them: {first}  {' '.join(others)}"
+        )

@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from asr.errors import ModelError
-from asr.text import PHONES
+from asr.text import PHONES, invisible
 
 Pronunciation = tuple[str, ...]
 Lexicon = dict[str, list[Pronunciation]]
@@ -45,6 +45,10 @@ def read_lexicon(path: str | os.PathLike[str], words: int | None = None) -> Lexi
         word, *phones = (line.split("#")[0] if "#" in line else line).split()[:64] or [""]
         if not word:
             continue
+        if not word.isascii() and (hidden := invisible(word)):
+            raise ModelError(
+                f"{path}, line {number}: '{word}' holds {hidden}, which cannot be seen; take it out"
+            )
         if not known.issuperset(phones):
             phones = [phone.rstrip("012") for phone in phones]
         if not phones or not known.issuperset(phones):
@@ -127,7 +131,7 @@ def _possessive_ending(phones: Pronunciation) -> Pronunciation:
 
 def _lines(path: str | os.PathLike[str]) -> Iterable[str]:
     opener = lzma.open if str(path).endswith(".xz") else open
-    with _told(path), opener(path, "rt", encoding="utf-8") as file:
+    with _told(path), opener(path, "rt", encoding="utf-8-sig") as file:
         yield from file
 
 

@@ -29,7 +29,7 @@ from asr.audio import (
 )
 from asr.beam_search import BeamDecoder, BeamSettings
 from asr.calibration import UNCHANGED, read_calibration
-from asr.custom_words import custom_words
+from asr.custom_words import custom_words, word_lines
 from asr.decoding import Clock, Decoder, Decoding, GreedyDecoder, decode
 from asr.engine import (
     AcousticState,
@@ -141,7 +141,7 @@ class Recognizer:
         """
         if grammar is not None and language_model:
             raise ConfigError("a grammar's phrases are all as likely: it takes no language model")
-        words = words if isinstance(words, os.PathLike) else list(words)
+        words = word_lines(words)
         folder = Path(model)
         config = read_model_config(folder)
         settings: dict[str, Any] = config.get("decoding", {}) | decoding

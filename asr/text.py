@@ -48,6 +48,18 @@ def unspellable(text: str) -> list[str]:
     return sorted(lost)
 
 
+def invisible(text: str) -> str:
+    """The first character that cannot be seen, such as a zero-width space, by its name; "" where
+    there is none."""
+    if text.isascii() and text.isprintable():
+        return ""
+    for character in text:
+        if unicodedata.category(character) in ("Cf", "Cc") and not character.isspace():
+            name = unicodedata.name(character, "a control character").lower()
+            return f"U+{ord(character):04X} ({name})"
+    return ""
+
+
 def letter_ids(text: str) -> list[int]:
     """Letter tokens of a normalised text, words divided by the word boundary."""
     return [_LETTER_ID[letter] for letter in text.replace(" ", WORD_BOUNDARY)]

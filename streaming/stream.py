@@ -13,7 +13,9 @@ words at the same times, to the last bit, for every way of cutting it.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 
@@ -27,7 +29,11 @@ from streaming.utterance import Final, Partial, Utterance
 
 
 class Stream:
-    """One voice in time. All its state is its own; many streams share one recogniser."""
+    """One voice in time. All its state is its own; many streams share one recogniser.
+
+    A stream belongs to one thread at a time: the order of samples that two threads push at once is
+    nobody's. A call that comes while another runs is a ConfigError, and changes nothing.
+    """
 
     def __init__(
         self,
@@ -54,6 +60,7 @@ class Stream:
         self._state: RecognizerState = recognizer.initial_state()
         self._finished = False
         self._utterance = Utterance(recognizer, rules, second_pass)
+        self._in_use = threading.Lock()
 
     @property
     def seconds_heard(self) -> float:
@@ -72,23 +79,25 @@ class Stream:
 
         Raises:
             AudioError: samples that cannot be used; the stream is as it was before.
-            ConfigError: the stream was finished.
+            ConfigError: the stream was finished, or another thread uses it at this moment.
         """
-        self.accept(samples)
-        events: list[Partial] = []
-        while self.has_chunk:
-            events += self.hear(*self.recognizer.step(*self.next_chunk()))
-            for told in self.work():
-                events += told
-        return events
+        with self._alone():
+            self._accept(samples)
+            events: list[Partial] = []
+            while self.has_chunk:
+                events += self.hear(*self.recognizer.step(*self.next_chunk()))
+                for told in self.work():
+                    events += told
+            return events
 
     def finish(self) -> Final:
         """No more sound comes: the last utterance, with every word that was said.
 
         Raises:
-            ConfigError: the stream was finished before.
+            ConfigError: the stream was finished before, or another thread uses it at this moment.
         """
-        *_, final = self.finishing()
+        with self._alone():
+            *_, final = self.finishing()
         assert final
         return final
 
@@ -97,6 +106,10 @@ class Stream:
 
     def accept(self, samples: np.ndarray) -> None:
         """Keep the samples until they are heard; raises as `push`."""
+        with self._alone():
+            self._accept(samples)
+
+    def _accept(self, samples: np.ndarray) -> None:
         if self._finished:
             raise ConfigError(f"{self.name}: the stream was finished; begin a new one")
         resampled = self._resampler.push(samples)
@@ -159,7 +172,27 @@ class Stream:
         yield from self._utterance.final(latest=self.seconds_heard)
 
     def save(self) -> bytes:
-        """The stream's state; `restore` goes on from it, in another process too."""
+        """The stream's state; `restore` goes on from it, in another process too.
+
+        Raises:
+            ConfigError: another thread uses the stream at this moment.
+        """
+        with self._alone():
+            return self._pack()
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        if not self._in_use.acquire(blocking=False):
+            raise ConfigError(
+                f"{self.name}: used by two threads at once; a stream belongs to one thread at a "
+                "time: let one thread push, and give it the others' samples in a queue"
+            )
+        try:
+            yield
+        finally:
+            self._in_use.release()
+
+    def _pack(self) -> bytes:
         return pack_state(
             {
                 "resampler": self._resampler.state(),

@@ -279,3 +279,10 @@ def test_a_block_of_20_ms_is_not_copied_with_what_came_before_it() -> None:
     finally:
         tracemalloc.stop()
     assert most < 60_000, "the last quarter second alone has 48,000 bytes, moved once in as long"
+
+
+def test_what_a_caller_writes_into_a_block_later_is_not_remembered() -> None:
+    resampler, block = Resampler(48_000), np.zeros(960, np.float32)
+    resampler.push(block)
+    block[:] = 1
+    assert not resampler.state()["history"].any()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -13,9 +14,11 @@ from asr.audio import Samples
 from asr.beam_search import BeamDecoder
 from asr.custom_words import CustomWord, custom_words, read_custom_words
 from asr.decoding import Decoder
-from asr.errors import ConfigError
+from asr.errors import ConfigError, ModelError
+from asr.grammar import read_grammar
 from asr.language_model import LanguageModel
 from asr.model_config import BUNDLED_MODEL
+from asr.pronunciation import read_lexicon
 from asr.recognizer import Recognizer
 from streaming.recordings import transcribe_streaming
 from tests.asr.test_decoding import CLOCK, LEXICON, decode, emission_of, split
@@ -181,3 +184,101 @@ def test_greedy_takes_no_words() -> None:
         Recognizer.load(decoder="greedy", words=["rill"])
     with pytest.raises(ConfigError, match="greedy"):
         Recognizer.load(decoder="greedy").with_words(["rill"])
+
+
+@pytest.mark.parametrize(
+    ("line", "words", "sounds"),
+    [
+        ("COVID-19 = cat sat", ("COVID-19",), (("K", "AE", "T", "S", "AE", "T"),)),
+        ("k8s = kates  K EY1 T S  :1", ("k8s",), (("K", "EY", "T", "S"),)),
+        ("Groß=sea", ("Groß",), (("S", "IY"),)),
+        ("C# = the sea", ("C#",), (("DH", "AH", "S", "IY"),)),
+        ("The Çat = the cat", ("The", "Çat"), (("DH", "AH"), ("K", "AE", "T"))),
+    ],
+)
+def test_a_word_is_told_as_it_is_written(
+    line: str, words: tuple[str, ...], sounds: tuple[tuple[str, ...], ...]
+) -> None:
+    (word,) = custom_words([line], LEXICON, None)
+    assert (word.words, word.pronunciations) == (words, (sounds,))
+
+
+def test_a_written_form_is_heard_from_a_file(recognizer: Recognizer, tmp_path: Path) -> None:
+    path = tmp_path / "names.txt"
+    path.write_text("# names\nCOVID-19 = covid nineteen :2\nGroß = gross :2\n")
+    (covid, _) = custom_words(path, recognizer.decoder.lexicon, PRONOUNCER)  # type: ignore[attr-defined]
+    sounds = f"- {' '.join(covid.pronunciations[0][0])} - G R OW S -"
+    words = decode(recognizer.with_words(path).decoder, [emission_of(sounds)])
+    assert [word.word for word in words] == ["COVID-19", "Groß"]
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("zaphod Z EY F AA D", "Z EY F AA D are phones; put two spaces or a tab before them"),
+        ("ZAPHOD Z EY1 F AA0 D", "are phones; put two spaces"),
+        ("eye AY", "AY are phones; put two spaces"),
+        ("kuber\u200bnetes", r"holds U\+200B \(zero width space\), which cannot be seen"),
+        ("\ufeffthe", r"holds U\+FEFF"),
+        ("soft\u00adhyphen", r"holds U\+00AD"),
+        ("k8s", "8 cannot be spelled; write behind = how it is spoken"),
+        ("k8s = k8s", "8 cannot be spelled"),
+        ("= cat", "expected how it is written, =, and how it is spoken"),
+        ("cat =", "expected how it is written"),
+        ("a = b = cat", "expected how it is written"),
+        ("k8s  K EY T S = kates", "phones stand behind how it is spoken"),
+    ],
+)
+def test_a_line_that_says_something_else_than_was_meant_is_told(
+    tmp_path: Path, line: str, reason: str
+) -> None:
+    with pytest.raises(ConfigError, match=reason):
+        custom_words(["cat", line], LEXICON, None)
+    with pytest.raises(ConfigError, match=reason):
+        read_grammar(["cat", line], LEXICON, None)
+    path = tmp_path / "names.txt"
+    path.write_text(f"cat\n{line}\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=rf"names\.txt, line 2: .*{reason}"):
+        custom_words(path, LEXICON, None)
+
+
+@pytest.mark.parametrize("line", ["vitamin B", "plan B", "hepatitis D", "the SEA", "new york"])
+def test_phrases_that_end_like_phones_are_phrases(line: str) -> None:
+    (phrase,) = custom_words([line], LEXICON, PRONOUNCER)
+    assert phrase.text == line.lower()
+
+
+@pytest.mark.parametrize("wrong", ["kubernetes", b"kubernetes", 5, None, [5], ["the", None]])
+def test_what_is_no_list_of_words_is_told(recognizer: Recognizer, wrong: Any) -> None:
+    with pytest.raises(ConfigError, match=r"custom words or phrases: .*give a list"):
+        recognizer.with_words(wrong)
+    with pytest.raises(ConfigError, match=r"custom words or phrases: .*give a list"):
+        read_grammar(wrong, LEXICON, None)
+    if wrong is not None:
+        for kind in ("words", "grammar"):
+            with pytest.raises(ConfigError, match=r"custom words or phrases: .*give a list"):
+                Recognizer.load(**{kind: wrong})
+
+
+def test_a_thousand_words_copy_the_lexicon_once(recognizer: Recognizer) -> None:
+    class Counted(dict[str, Any]):
+        copies = 0
+
+        def __or__(self, other: Any) -> Any:
+            Counted.copies += 1
+            return dict(self) | other
+
+    lines = [f"zor{one}{two}{three}" for one in "bdfgkl" for two in "aeiou" for three in LETTERS]
+    assert len(custom_words(lines, Counted(LEXICON), PRONOUNCER)) == len(lines) > 800
+    assert Counted.copies == 1
+
+
+def test_a_lexicon_with_a_byte_order_mark(tmp_path: Path) -> None:
+    path = tmp_path / "lexicon.txt"
+    path.write_bytes(b"\xef\xbb\xbfthe\tDH AH\nroom\tR UW M\n")
+    assert list(read_lexicon(path)) == ["the", "room"]
+    path.write_text("the\tDH AH\nro\u200bom\tR UW M\n", encoding="utf-8")
+    with pytest.raises(ModelError, match=r"lexicon\.txt, line 2: .*U\+200B"):
+        read_lexicon(path)
+    path.write_text("the DH AH\nCOVID-19 K OW V IH D\n")
+    assert list(read_lexicon(path)) == ["the", "COVID-19"]

@@ -5,8 +5,11 @@ from __future__ import annotations
 import itertools
 import subprocess
 import sys
+import threading
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -344,3 +347,52 @@ def test_an_utterance_ends_when_its_silence_is_over(
             break
     late = stream.seconds_heard - finals[0].words[-1].end - 0.6
     assert -0.1 <= late <= 0.2
+
+
+def test_two_threads_in_one_stream_are_told_and_change_nothing(
+    recognizer: Recognizer, speech: Samples
+) -> None:
+    """The second thread comes while the network hears the first one's chunk."""
+    stream, alone = (Stream(recognizer, second_pass=False) for _ in range(2))
+    hears, goes_on = threading.Event(), threading.Event()
+    step = recognizer.step
+
+    def slow(*arguments: Any) -> Any:
+        hears.set()
+        assert goes_on.wait(20)
+        return step(*arguments)
+
+    with patch.object(recognizer, "step", slow):
+        first = threading.Thread(target=stream.push, args=(speech[:64_000],))
+        first.start()
+        assert hears.wait(20)
+        for use in (
+            lambda: stream.push(speech[:800]),
+            lambda: stream.accept(speech[:800]),
+            stream.finish,
+            stream.save,
+        ):
+            with pytest.raises(ConfigError, match="two threads at once"):
+                use()
+        goes_on.set()
+        first.join()
+    alone.push(speech[:64_000])
+    assert stream.finish() == alone.finish()
+
+
+def test_a_stream_goes_from_thread_to_thread(recognizer: Recognizer, speech: Samples) -> None:
+    stream, alone = Stream(recognizer), Stream(recognizer)
+    for begin in range(0, 64_000, 8_000):
+        thread = threading.Thread(target=stream.push, args=(speech[begin : begin + 8_000],))
+        thread.start()
+        thread.join()
+    alone.push(speech[:64_000])
+    assert stream.finish() == alone.finish()
+
+
+def test_a_refused_piece_does_not_keep_the_stream(recognizer: Recognizer) -> None:
+    stream = Stream(recognizer)
+    for _ in range(2):
+        with pytest.raises(AudioError):
+            stream.push(np.full(100, np.nan, np.float32))
+    assert stream.push(np.zeros(100, np.float32)) == []

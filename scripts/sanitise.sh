@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# Builds the compiled parts with bounds checks and with the address and undefined-behaviour
+# sanitisers, into build/sanitised, and runs the decoder's tests and its fuzzers on them:
+#
+#     scripts/sanitise.sh [a number of examples for each fuzzer, 300 if not given]
+#
+# It needs gcc with libasan, and changes nothing outside build/sanitised. PYTHON is the interpreter
+# with Rill's dev extra; Cython comes into an environment of the build's own.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+PYTHON=$(realpath -s "${PYTHON:-.venv/bin/python}")
+folder=$PWD/build/sanitised
+
+mkdir -p "$folder"
+test -x "$folder/tools/bin/python" || "$PYTHON" -m venv "$folder/tools"
+"$folder/tools/bin/python" -m pip install --disable-pip-version-check -q 'cython>=3' 'setuptools>=77'
+
+# A copy of the sources, so that the ordinary build stays what it is.
+mkdir -p "$folder/source"
+for part in asr streaming training tests configs; do
+    rm -rf "$folder/source/$part"
+    cp -r "$part" "$folder/source/"
+done
+cp setup.py pyproject.toml README.md LICENSE "$folder/source/"
+cd "$folder/source"
+rm -f asr/*.so asr/*.c
+sed -i 's/boundscheck=False/boundscheck=True, nonecheck=True/; s/initializedcheck=False/initializedcheck=True/' asr/*.pyx
+RILL_SANITISE=1 "$folder/tools/bin/python" setup.py -q build_ext --inplace
+
+# The interpreter itself is built without the sanitisers, so their libraries must be there first.
+# Python and numpy keep memory until the end; a process that is in one thread's hands leaks nothing.
+export LD_PRELOAD="$(gcc -print-file-name=libasan.so) $(gcc -print-file-name=libubsan.so) $(gcc -print-file-name=libstdc++.so)"
+export ASAN_OPTIONS=detect_leaks=0:halt_on_error=1:abort_on_error=1
+export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
+export PYTHONMALLOC=malloc PYTHONPATH=$PWD RILL_FUZZ_EXAMPLES=${1:-300}
+"$PYTHON" -X faulthandler -m pytest -p no:cacheprovider \
+    tests/asr/test_token_passing.py tests/asr/test_trie.py tests/asr/test_known_words.py \
+    tests/asr/test_decoding.py tests/asr/test_custom_words.py tests/asr/test_grammar.py \
+    tests/asr/test_long_phrases.py tests/asr/test_search_doors.py \
+    tests/asr/test_damaged_files.py tests/streaming/test_damaged_states.py
