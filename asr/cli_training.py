@@ -52,6 +52,7 @@ def add_training_commands(app: typer.Typer) -> None:
     app.add_typer(lm_app, name="lm")
     app.command()(evaluate)
     app.command()(score)
+    app.command()(fit)
 
 
 @lm_app.command("tune")
@@ -261,3 +262,18 @@ def score(
         typer.echo(line)
     if json_file:
         write_cells(cells, json_file)
+
+
+def fit(
+    model: Annotated[
+        Path, typer.Argument(help="A model's folder, with lexicon and language model.")
+    ],
+    config: Annotated[Path, typer.Argument(help="A YAML file such as configs/scores.yaml.")],
+    processes: Annotated[int, typer.Option(min=1, help="Recognise in so many processes.")] = 2,
+) -> None:
+    """Make all that depends on a model's weights: export, decoder settings, confidences, and the
+    table of its card."""
+    from training.config import ScoreConfig, read_settings
+    from training.model_fitting import fit_model
+
+    fit_model(model, read_settings(ScoreConfig, config), processes, say)

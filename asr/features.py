@@ -21,7 +21,8 @@ HOP_MS = 1000 * HOP_SAMPLES // SAMPLE_RATE
 # Louder samples count as this loud: a sum of their squares is then a number in float32, whatever
 # number the sample is. Sound has 1 at most.
 LOUDEST = np.float32(1e15)
-ENERGY_FLOOR = 1e-8  # below the rounding noise of 16-bit sound, so that digital silence is a number
+# Of a band: below the rounding noise of 16-bit sound (3e-10) and below speech that is 60 dB down.
+ENERGY_FLOOR = 1e-12
 
 
 def log_mel(samples: Samples) -> np.ndarray:

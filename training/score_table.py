@@ -57,20 +57,31 @@ def score(
     conditions |= {name: changes(settings) for name, settings in config.conditions.items()}
     sets = {name: utterances_of(name, scored, half) for name, scored in config.sets.items()}
     cells = []
-    context = multiprocessing.get_context("fork")  # workers share the model with this process
     for condition, change in conditions.items():
         for name, utterances in sets.items():
             chosen = utterances if condition == CLEAN else utterances[:: config.condition_every]
-            jobs = [(utterance, number) for number, utterance in enumerate(chosen)]
-            with ProcessPoolExecutor(
-                processes, context, _share, (recognizer, mode, change)
-            ) as workers:
-                readings = [r for r in workers.map(_read, jobs, chunksize=4) if r]
+            readings = read_all(recognizer, mode, chosen, change, processes)
             if not readings:
                 raise DataError(f"{name}: not one recording could be read")
             cells.append(Cell(name, condition, error_rates(name, readings)))
             report(f"{condition}: {cells[-1].rates.line()}")
     return cells
+
+
+def read_all(
+    recognizer: Recognizer,
+    mode: Mode,
+    utterances: Sequence[Utterance],
+    change: VariantConfig | None,
+    processes: int,
+) -> list[Reading]:
+    """What is recognised of utterances, in several processes; recordings that cannot be read are
+    left out."""
+    jobs = [(utterance, number) for number, utterance in enumerate(utterances)]
+    context = multiprocessing.get_context("fork")  # workers share the model with this process
+    shared = (recognizer, mode, change)
+    with ProcessPoolExecutor(processes, context, _share, shared) as workers:
+        return [reading for reading in workers.map(_read, jobs, chunksize=4) if reading]
 
 
 def utterances_of(name: str, scored: ScoredSet, half: Half) -> list[Utterance]:

@@ -1,0 +1,89 @@
+"""All that depends on a model's weights, in one go: `rill fit MODEL configs/scores.yaml`.
+
+The export for ONNX Runtime, the decoder's settings and the confidences' calibration, both chosen on
+one half of the utterances, and the table of error rates on the other half, which is written into
+the model's card.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+from asr.engine import ONNX_FOLDER, Mode
+from asr.errors import DataError
+from asr.model_config import save_settings
+from asr.model_file import load_model
+from asr.onnx_export import export
+from asr.recognizer import Recognizer
+from training.confidence import fit_calibration, judged, reliability
+from training.config import ScoreConfig
+from training.decoder_tuning import told, tune
+from training.score_table import Cell, read_all, score, table_lines, utterances_of
+
+CARD = "README.md"
+BEGIN, END = "<!-- table of rill fit -->", "<!-- end of the table -->"
+MODE_NAMES: dict[Mode, str] = {"streaming": "streaming, one pass", "full": "offline"}
+
+
+def fit_model(
+    folder: Path,
+    config: ScoreConfig,
+    processes: int = 2,
+    report: Callable[[str], None] = print,
+) -> None:
+    """Export, tune, calibrate and measure the model of a folder, which has a lexicon and a language
+    model beside its weights.
+
+    Raises:
+        ModelError: the folder lacks something, or cannot be written.
+        DataError: a set without a usable utterance.
+    """
+    report(export(load_model(folder), folder / ONNX_FOLDER, "int8").line())
+    chosen = [utterances_of(name, part, "choose") for name, part in config.sets.items()]
+    best, rate = tune(Recognizer.load(folder), chosen, "streaming", processes, report)
+    save_settings(folder, "decoding", asdict(best))
+    report(f"decoder: {told(best)}; WER {rate:.2f} % on the half that chose it")
+
+    uncalibrated = Recognizer.load(folder).uncalibrated()
+    everything = [utterance for utterances in chosen for utterance in utterances]
+    readings = read_all(uncalibrated, "streaming", everything, None, processes)
+    calibration = fit_calibration(*judged(readings))
+    save_settings(folder, "confidence", asdict(calibration))
+    recognizer = Recognizer.load(folder)
+    others = [
+        utterance
+        for name, part in config.sets.items()
+        for utterance in utterances_of(name, part, "report")
+    ]
+    heard = read_all(recognizer, "streaming", others, None, processes)
+    report(reliability(*judged(heard)).line())
+
+    cells = {
+        mode: score(recognizer, config, mode, "report", processes, report) for mode in MODE_NAMES
+    }
+    write_table(folder / CARD, cells)
+
+
+def write_table(card: Path, cells: dict[Mode, list[Cell]]) -> None:
+    """Put the tables of both modes between the marks of a model's card; a card without them gets
+    them at its end.
+
+    Raises:
+        DataError: the card cannot be read or written.
+    """
+    lines = [BEGIN]
+    for mode, of_mode in cells.items():
+        lines += [f"Words wrong in per cent, {MODE_NAMES[mode]}, with 95 % intervals:", ""]
+        lines += [*table_lines(of_mode), ""]
+    table = "\n".join([*lines, END])
+    try:
+        text = card.read_text() if card.exists() else f"# {card.parent.name}\n"
+        if BEGIN in text and END in text:
+            text = text[: text.index(BEGIN)] + table + text[text.index(END) + len(END) :]
+        else:
+            text = f"{text.rstrip()}\n\n{table}\n"
+        card.write_text(text)
+    except OSError as error:
+        raise DataError(f"{card}: cannot be written ({error.strerror})") from None
