@@ -14,14 +14,16 @@ from hypothesis import strategies as st
 
 from asr.beam_search import BeamDecoder, BeamSettings, SearchWords
 from asr.decoding import GreedyDecoder
-from asr.engine import Emission
-from asr.errors import ConfigError, ModelError, RillError
+from asr.engine import Emission, EngineName
+from asr.errors import AudioError, ConfigError, ModelError, RillError
 from asr.features import log_mel
 from asr.language_model import LanguageModel
 from asr.model_config import BUNDLED_MODEL
+from asr.recognizer import Recognizer
 from asr.search import Search
 from asr.text import LETTER_TOKENS, PHONE_TOKENS
 from asr.trie import Trie, make_trie
+from streaming.stream import Stream
 from tests.asr.test_decoding import CLOCK, LEXICON, decode, emission_of
 from tests.asr.test_token_passing import Pairs, emission, words_of
 from tests.fuzzing import fuzzed, tell_seed
@@ -327,3 +329,21 @@ def test_the_loudest_numbers_that_there_are() -> None:
 
 def test_errors_of_the_search_are_errors_of_ours() -> None:
     assert issubclass(ModelError, RillError) and issubclass(ConfigError, RillError)
+
+
+@pytest.mark.parametrize("engine", ["onnx", "torch"])
+def test_sound_louder_than_any_is_heard_without_a_crash(engine: EngineName) -> None:
+    """A float WAV of numbers up to 1e25 gave log-mel frames of NaN, and those a crash."""
+    loud = np.random.default_rng(0).standard_normal(48_000).astype(np.float32)
+    recognizer = Recognizer.load(engine=engine, threads=1)
+    for scale in (1e10, 1e25, 5e37):
+        samples = loud * np.float32(scale)
+        emission = recognizer.emission(samples, "full")
+        assert np.isfinite(emission.phones).all() and np.isfinite(emission.letters).all()
+        stream = Stream(recognizer)
+        for begin in range(0, len(samples), 5_000):
+            try:
+                stream.push(samples[begin : begin + 5_000])
+            except AudioError:
+                break  # told by the reader
+        assert isinstance(stream.finish().text, str)
