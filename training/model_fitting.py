@@ -7,7 +7,9 @@ the model's card.
 
 from __future__ import annotations
 
+import multiprocessing
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 
@@ -40,7 +42,10 @@ def fit_model(
         ModelError: the folder lacks something, or cannot be written.
         DataError: a set without a usable utterance.
     """
-    report(export(load_model(folder), folder / ONNX_FOLDER, "int8").line())
+    # In a process of its own: those that recognise are forked from this one, and torch's threads,
+    # once they have worked here, would hang there.
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as own:
+        report(own.submit(_export, folder).result())
     chosen = [utterances_of(name, part, "choose") for name, part in config.sets.items()]
     best, rate = tune(Recognizer.load(folder), chosen, "streaming", processes, report)
     save_settings(folder, "decoding", asdict(best))
@@ -64,6 +69,10 @@ def fit_model(
         mode: score(recognizer, config, mode, "report", processes, report) for mode in MODE_NAMES
     }
     write_table(folder / CARD, cells)
+
+
+def _export(folder: Path) -> str:
+    return export(load_model(folder), folder / ONNX_FOLDER, "int8").line()
 
 
 def write_table(card: Path, cells: dict[Mode, list[Cell]]) -> None:
