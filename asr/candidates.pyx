@@ -45,20 +45,11 @@ cdef class Candidates:
         self._index()
         return 0
 
-    cdef void raise_floor(self, double score, int32_t node) noexcept:
-        """Some token will be at this node with this score, less what is near enough, or more."""
-        if score > self.phrase_floor:
-            self.phrase_floor = score
-        if score > self.floor and node < self.phrase_nodes:
-            self.floor = score
-
-    cdef int add(self, Token* token) except -1:
-        """One more candidate, or one more alignment of a candidate that is there."""
+    cdef int put(self, Token* token) except -1:
+        """What `add` does with a candidate that is likely enough."""
         cdef Py_ssize_t at
         cdef int32_t i, first
         cdef Token* other
-        if token.score < (self.floor if token.node < self.phrase_nodes else self.phrase_floor):
-            return 0
         if self.count == self._room:
             self._make_room(self._room + 1)
         at = self._slot(token)
@@ -113,7 +104,7 @@ cdef class Candidates:
                 other = self.tokens[other].alike
             self.states[count], self.totals[count] = <int32_t>i, total
             count += 1
-            self.raise_floor(total - threshold, self.tokens[i].node)
+            raise_floor(self, total - threshold, self.tokens[i].node)
         if count > beam:
             totals = np.asarray(<double[:count]>self.totals)
             best = np.partition(totals, count - beam)[count - beam]

@@ -74,8 +74,8 @@ class LanguageModel:
             return None
         except (OSError, ValueError) as error:
             raise self._damaged(error) from None
-        if missing := {BEGIN, END} - set(trie.words):
-            raise self._damaged(f"its words lack {' and '.join(sorted(missing))}")
+        if missing := [word for word in (BEGIN, END) if word not in trie.words]:
+            raise self._damaged(f"its words lack {' and '.join(missing)}")
         return trie
 
     def open(self, to_score: bool = True) -> kenlm.Model:

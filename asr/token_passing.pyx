@@ -15,7 +15,7 @@ from libc.stdint cimport int8_t, int32_t, int64_t, uint64_t
 from libc.stdlib cimport free
 from libc.string cimport memset
 
-from asr.candidates cimport Candidates, Completion
+from asr.candidates cimport Candidates, Completion, add, raise_floor
 from asr.contexts cimport Answer, Contexts, mixed
 from asr.tokens cimport BLANK, MOST_WAYS, NEVER, NO_WORD, Token, sized
 from asr.ways cimport Ways
@@ -169,7 +169,7 @@ cdef class Beam:
             score = token.score + row[BLANK]
             if token.speaks:
                 score = max(score, token.score + row[token.last])
-            candidates.raise_floor(score - self._threshold, token.node)
+            raise_floor(candidates, score - self._threshold, token.node)
         for i in range(self._count):
             token = &self._tokens[i]
             moved = token[0]
@@ -177,12 +177,12 @@ cdef class Beam:
             moved.score = moved.best_score = token.score + row[BLANK]
             moved.phone = BLANK
             moved.speaks = 0
-            candidates.add(&moved)
+            add(candidates, &moved)
             if token.speaks:
                 moved.score = moved.best_score = token.score + row[token.last]
                 moved.phone = token.last
                 moved.speaks = 1
-                candidates.add(&moved)
+                add(candidates, &moved)
             if token.node < self._lexicon.end:
                 self._enter(i, row, tried, candidates, self._lexicon)
             if self._custom is not None and (token.node == ROOT or token.node >= self._lexicon.end):
@@ -219,8 +219,8 @@ cdef class Beam:
                 moved.phone = moved.last = phone
                 moved.node = child + nodes.begin
                 moved.score = moved.best_score = score + self._lm_weight * nodes.ahead[child]
-                candidates.raise_floor(moved.score - self._threshold, moved.node)
-                candidates.add(&moved)
+                raise_floor(candidates, moved.score - self._threshold, moved.node)
+                add(candidates, &moved)
             score += self._word_score
             if score >= candidates.floor and nodes.first_word[child] < nodes.first_word[child + 1]:
                 candidates.complete(Completion(score, place, child, phone, nodes is self._custom))
@@ -256,8 +256,8 @@ cdef class Beam:
                 moved.context = answer.context
             moved.best_score = moved.score
             moved.history = mixed(token.history ^ (<uint64_t>moved.word + 1))
-            candidates.raise_floor(moved.score - self._threshold, ROOT)
-            candidates.add(&moved)
+            raise_floor(candidates, moved.score - self._threshold, ROOT)
+            add(candidates, &moved)
         return 0
 
     cdef int _keep(self, Candidates candidates) except -1:
