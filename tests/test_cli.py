@@ -336,6 +336,22 @@ def test_a_full_disk_leaves_no_empty_transcript(tmp_path: Path) -> None:
     assert "hello" in old.read_text()
 
 
+@pytest.mark.parametrize("imported", ["typer", "asr.cli_transcribe"])
+def test_ctrl_c_as_it_starts_ends_quietly(imported: str) -> None:
+    program = f"""
+import sys
+class CtrlC:
+    def find_spec(self, name, path=None, target=None):
+        if name == "{imported}":
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, CtrlC())
+from asr.cli import main
+main()
+"""
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True)
+    assert (result.returncode, result.stdout, result.stderr) == (130, b"", b"")
+
+
 def test_info() -> None:
     result = rill("info")
     assert result.returncode == 0
