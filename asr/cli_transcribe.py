@@ -246,7 +246,7 @@ def _outcomes(
         typer.echo(f"rill: {reason}: one process reads all recordings", err=True)
         yield lambda sources, progress: _hear(hearing, sources, progress.heard)
         return
-    with sharing(processes) as share:
+    with sharing(processes, _lost) as share:
 
         def outcomes(sources: list[str], progress: Progress) -> Iterator[Outcome]:
             size = 1
@@ -280,6 +280,21 @@ def _on_cluster(
         output,
         partial(typer.echo, err=True),
     )
+
+
+def _lost(sources: list[str]) -> list[Outcome]:
+    from asr.transcribing import Outcome
+
+    beside = " or a recording beside it" if len(sources) > 1 else ""
+    return [
+        Outcome(
+            source,
+            None,
+            f"{source}: the process that read it{beside} was killed. Too little memory? Give fewer "
+            "--processes",
+        )
+        for source in sources
+    ]
 
 
 def _heard(hearing: Hearing, sources: list[str]) -> list[Outcome]:
