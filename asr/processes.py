@@ -68,8 +68,8 @@ class _Pool:
         self.processes = processes
         context = _context()
         # Of each process its id, and 1 + the number of its item or 0.
-        self._in_hand = context.RawArray("q", 2 * processes)  # type: ignore[attr-defined]
-        begun = context.Value("i", 0)  # type: ignore[attr-defined]
+        self._in_hand = context.RawArray("q", 2 * processes)
+        begun = context.Value("i", 0)
         self._executor = ProcessPoolExecutor(processes, context, _begin, (begun, self._in_hand))
         try:
             self._executor.submit(os.getpid).result()  # forks them now, before there are threads
