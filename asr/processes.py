@@ -65,7 +65,7 @@ class _Pool:
     """Processes, and what each of them has in hand."""
 
     def __init__(self, processes: int) -> None:
-        self.processes = processes
+        self.processes, self.broken = processes, False
         context = _context()
         # Of each process its id, and 1 + the number of its item or 0.
         self._in_hand = context.RawArray("q", 2 * processes)
@@ -90,6 +90,9 @@ class _Pool:
 
     def end(self) -> None:
         """Ends the processes."""
+        if self.broken:  # the pool ends them itself; who asks meanwhile takes their exit codes away
+            self._executor.shutdown(wait=True, cancel_futures=True)
+            return
         workers = multiprocessing.active_children()
         self._executor.shutdown(wait=False, cancel_futures=True)
         for worker in workers:
@@ -120,6 +123,7 @@ def _in_order(
 
     def begin_again() -> None:
         nonlocal idle_deaths
+        pools[-1].broken = True
         pools[-1].end()
         killed_at = pools[-1].killed_at()
         idle_deaths += not killed_at
