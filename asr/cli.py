@@ -12,34 +12,38 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated
 
-import typer
+# What takes the time until a command begins: Ctrl-C in it ends quietly too.
+try:
+    import typer
 
-from asr.cli_benchmark import benchmark, delays, load
-from asr.cli_explain import explain
-from asr.cli_options import (
-    AlternativesOption,
-    CaseChoice,
-    CaseOption,
-    ChunkOption,
-    DecoderChoice,
-    DecoderOption,
-    EngineOption,
-    GrammarFile,
-    LanguageModelFile,
-    LexiconFile,
-    Model,
-    RescoreFile,
-    SurenessOption,
-    ThreadsOption,
-    WordsFile,
-    in_chunks,
-    load_recognizer,
-)
-from asr.cli_training import add_training_commands
-from asr.cli_transcribe import transcribe
-from asr.cli_words import words_app
-from asr.errors import ConfigError, RillError
-from asr.standard_files import open_closed
+    from asr.cli_benchmark import benchmark, delays, load
+    from asr.cli_explain import explain
+    from asr.cli_options import (
+        AlternativesOption,
+        CaseChoice,
+        CaseOption,
+        ChunkOption,
+        DecoderChoice,
+        DecoderOption,
+        EngineOption,
+        GrammarFile,
+        LanguageModelFile,
+        LexiconFile,
+        Model,
+        RescoreFile,
+        SurenessOption,
+        ThreadsOption,
+        WordsFile,
+        in_chunks,
+        load_recognizer,
+    )
+    from asr.cli_training import add_training_commands
+    from asr.cli_transcribe import transcribe
+    from asr.cli_words import words_app
+    from asr.errors import ConfigError, RillError
+    from asr.standard_files import open_closed
+except KeyboardInterrupt:
+    sys.exit(130)
 
 app = typer.Typer(
     name="rill",
@@ -248,12 +252,14 @@ app.add_typer(words_app, name="words")
 
 def main() -> None:
     """The `rill` command: an error that a user can cause is one line and exit status 2."""
-    open_closed()
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):  # names of files need not be text
-            stream.reconfigure(errors="backslashreplace")
     try:
+        open_closed()
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, TextIOWrapper):  # names of files need not be text
+                stream.reconfigure(errors="backslashreplace")
         app()
+    except KeyboardInterrupt:
+        sys.exit(130)
     except RillError as error:
         print(f"rill: {error}", file=sys.stderr)
         sys.exit(2)

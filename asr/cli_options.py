@@ -43,6 +43,13 @@ class EngineChoice(StrEnum):
     torch = "torch"
 
 
+def _sureness(value: float | None) -> float | None:
+    """Raises for what is no number from 0 to 1; typer's own bounds have a strange word for nan."""
+    if value is not None and not 0 <= value <= 1:
+        raise typer.BadParameter(f"{value} is not a number from 0 to 1")
+    return value
+
+
 CORPUS = (
     "A folder in LibriSpeech's or LJ Speech's layout or with a .txt beside each recording, or a "
     ".tsv file of Common Voice."
@@ -75,8 +82,7 @@ EngineOption = Annotated[
 SurenessOption = Annotated[
     float | None,
     typer.Option(
-        min=0,
-        max=1,
+        callback=_sureness,
         help="Streaming: how sure the network must be of its phones around a word, 0.35 if not "
         "given; 0 lets noise say words.",
     ),

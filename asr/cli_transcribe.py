@@ -120,7 +120,7 @@ def transcribe(
         typer.Option(help="What to write: text if not given, json with --cluster."),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option(help="Folder for one file a recording, instead of printing.")
+        str | None, typer.Option(help="Folder for one file a recording, instead of printing.")
     ] = None,
     model: Model = None,
     lm: LanguageModelFile = None,
@@ -161,6 +161,9 @@ def transcribe(
     from asr.progress import progress_bar
     from asr.transcribing import STDIN, FolderWriter, find_recordings, render, write_all
 
+    if output == "":
+        raise ConfigError("--output: the name of the folder is empty; give one, or . for this one")
+    folder = Path(output) if output else None
     if second_pass is not None and mode is Mode.full:
         raise ConfigError("--second-pass belongs to --mode streaming; full mode reads once")
     if sureness is not None and mode is Mode.full:
@@ -168,7 +171,7 @@ def transcribe(
     if cluster is not None:
         if format not in (None, OutputFormat.json):
             raise ConfigError(f"--cluster writes JSON lines; it cannot write --format {format}")
-        if output is None:
+        if folder is None:
             raise ConfigError("--cluster needs --output, a folder for its results")
         format = OutputFormat.json
     format = format or OutputFormat.text
@@ -177,7 +180,7 @@ def transcribe(
             f"--alternatives needs --format json; {format.value} has no place for them"
         )
     sources = find_recordings(paths, partial(typer.echo, err=True))
-    if format in (OutputFormat.srt, OutputFormat.vtt) and len(sources) > 1 and output is None:
+    if format in (OutputFormat.srt, OutputFormat.vtt) and len(sources) > 1 and folder is None:
         raise ConfigError(
             f"--format {format.value} of {len(sources)} recordings needs --output, a folder for "
             "one file each"
@@ -199,8 +202,8 @@ def transcribe(
         rescore,
         track,
     )
-    if cluster is not None and output is not None:
-        _end(_on_cluster(sources, hearing, output, cluster, processes))
+    if cluster is not None and folder is not None:
+        _end(_on_cluster(sources, hearing, folder, cluster, processes))
         return
     if processes and processes > 1 and STDIN in sources:
         raise ConfigError("standard input (-) is read by one process; leave --processes out")
@@ -208,7 +211,7 @@ def transcribe(
     processes = min(processes or cores, len(sources))
     if processes > 1 and threads is None:
         hearing = replace(hearing, threads=1)
-    writer = FolderWriter(output, format.value, paths, sources) if output else None
+    writer = FolderWriter(folder, format.value, paths, sources) if folder else None
     _reader(hearing)  # what is wrong with the options is told here, and forked processes share it
     titles = len(sources) > 1 and format is not OutputFormat.json
 
@@ -243,7 +246,7 @@ def _outcomes(
         typer.echo(f"rill: {reason}: one process reads all recordings", err=True)
         yield lambda sources, progress: _hear(hearing, sources, progress.heard)
         return
-    with sharing(processes) as share:
+    with sharing(processes, _lost) as share:
 
         def outcomes(sources: list[str], progress: Progress) -> Iterator[Outcome]:
             size = 1
@@ -277,6 +280,21 @@ def _on_cluster(
         output,
         partial(typer.echo, err=True),
     )
+
+
+def _lost(sources: list[str]) -> list[Outcome]:
+    from asr.transcribing import Outcome
+
+    beside = " or a recording beside it" if len(sources) > 1 else ""
+    return [
+        Outcome(
+            source,
+            None,
+            f"{source}: the process that read it{beside} was killed. Too little memory? Give fewer "
+            "--processes",
+        )
+        for source in sources
+    ]
 
 
 def _heard(hearing: Hearing, sources: list[str]) -> list[Outcome]:

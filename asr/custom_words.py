@@ -31,6 +31,8 @@ from asr.text import PHONES, invisible, normalise, unspellable
 
 MOST_VARIANTS = 8  # pronunciations of a phrase whose words have several
 MOST_BOOST = 2.0  # powers of ten
+# Of one line. Pronouncing takes longer the longer a word is, and nobody says longer ones.
+MOST_CHARACTERS, MOST_WORDS, MOST_LETTERS, MOST_PHONES = 4_000, 100, 60, 120
 
 _COLUMNS = re.compile(r"\t+|\s{2,}")
 _BOOST = re.compile(r"\s:(\S*)$")
@@ -190,6 +192,13 @@ def _variants(
 
 def _parse(line: str) -> _Request:
     text, boost = line.strip(), 0.0
+    if not text:
+        raise ConfigError("custom word '': empty; write a word or leave it out")
+    if len(text) > MOST_CHARACTERS:
+        raise ConfigError(
+            f"custom word '{text[:20]}...': {len(text)} characters; at most {MOST_CHARACTERS}, in "
+            f"words of at most {MOST_LETTERS} letters"
+        )
     if hidden := invisible(text):
         raise ConfigError(
             f"custom word '{text}': holds {hidden}, which cannot be seen; take it out"
@@ -218,9 +227,22 @@ def _parse(line: str) -> _Request:
     words = tuple(normalise(spoken).split())
     if not words:
         raise ConfigError(f"custom word '{line.strip()}': no letters in it")
+    if len(words) > MOST_WORDS:
+        raise ConfigError(
+            f"custom phrase '{text[:20]}...': {len(words)} words; at most {MOST_WORDS} in a phrase"
+        )
+    if long := [word for word in words if len(word) > MOST_LETTERS]:
+        raise ConfigError(
+            f"custom word '{long[0][:20]}...': {len(long[0])} letters; at most {MOST_LETTERS} in "
+            "a word"
+        )
     if not columns:
         return _Request(written, words, None, boost)
     phones = tuple(phone.rstrip("012") for column in columns for phone in column.split())
+    if len(phones) > MOST_PHONES:
+        raise ConfigError(
+            f"custom word '{spoken}': {len(phones)} phones; at most {MOST_PHONES} in a word"
+        )
     if strange := sorted(set(phones) - set(PHONES)):
         raise ConfigError(
             f"custom word '{spoken}': unknown phones {' '.join(strange)}; expected CMUdict's: "

@@ -61,6 +61,8 @@ from asr.transcript import Alternative, Segment, Transcript, Word
 
 DecoderName = Literal["beam", "greedy"]
 CHUNK_STEPS = 3  # that a stream hears at once
+MOST_ALTERNATIVES, MOST_THREADS = 100, 1024  # as of the command line
+MEANT = {"lm": "language_model"}  # options of the command line that have another name here
 
 
 class RecognizerState(NamedTuple):
@@ -126,8 +128,8 @@ class Recognizer:
             grammar: phrases, lines as of `asr.grammar` or the path of a file of them: nothing else
                 is heard.
             engine: "onnx" or "torch" (asr/engine.py); the faster that the model has if not given.
-            threads: that the network may use; one for each core if not given.
-            alternatives: readings, with their scores, that each segment is to tell.
+            threads: that the network may use, 1 to 1,024; one for each core if not given.
+            alternatives: readings, with their scores, that each segment is to tell: 0 to 100.
             rescore: a file of `rill lm train`, which judges the readings of an utterance once more
                 when it has ended.
             decoding: settings of the beam (beam, beam_tokens, token_margin, beam_threshold,
@@ -136,9 +138,12 @@ class Recognizer:
 
         Raises:
             ModelError: a part that is missing or damaged.
-            ConfigError: a decoder, engine or setting that does not exist, a custom word that cannot
-                be honoured.
+            ConfigError: a decoder, engine or setting that does not exist, a number out of bounds,
+                a custom word that cannot be honoured.
         """
+        _check_whole("alternatives", alternatives, 0, MOST_ALTERNATIVES)
+        if threads is not None:
+            _check_whole("threads", threads, 1, MOST_THREADS)
         if grammar is not None and language_model:
             raise ConfigError("a grammar's phrases are all as likely: it takes no language model")
         words = word_lines(words)
@@ -148,7 +153,11 @@ class Recognizer:
         delay = settings.pop("emission_delay_steps", 0)
         known = {field.name for field in fields(BeamSettings)}
         if unknown := sorted(set(settings) - known):
-            raise ConfigError(f"unknown decoding settings {unknown}; there are {sorted(known)}")
+            meant = [f"{name}: give {MEANT[name]}=" for name in unknown if name in MEANT]
+            raise ConfigError(
+                f"unknown decoding settings {unknown}; "
+                + ("; ".join(meant) if meant else f"there are {sorted(known)}")
+            )
         beam_settings = BeamSettings(**settings)
         if decoder not in ("beam", "greedy"):
             raise ConfigError(f"unknown decoder '{decoder}'; there are beam and greedy")
@@ -377,6 +386,13 @@ class Recognizer:
             for block in state.acoustic.blocks
         )
         return RecognizerState(state.samples, AcousticState(state.acoustic.frames, blocks))
+
+
+def _check_whole(name: str, value: object, least: int, most: int) -> None:
+    """Raises ConfigError for what is no whole number within the bounds."""
+    is_whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if not is_whole or not least <= cast(int, value) <= most:
+        raise ConfigError(f"{name} {value!r}: expected a whole number, {least} to {most:,}")
 
 
 def _pieces(blocks: Iterable[Samples], damage: list[AudioError]) -> Iterator[tuple[int, Samples]]:

@@ -156,11 +156,13 @@ def find_recordings(
         left_out: told a line for each transcript that is left out.
 
     Raises:
-        ConfigError: standard input given twice, a list that cannot be read, or nothing but a
-            transcript.
+        ConfigError: an empty name, standard input given twice, a list that cannot be read, or
+            nothing but a transcript.
     """
     found: list[str] = []
     transcripts: list[str] = []
+    if "" in paths:
+        raise ConfigError("the name of a recording is empty; is a variable of the shell not set?")
     for path in paths:
         if recording := transcribed_recording(path):
             transcripts.append(f"{path}: left out, the transcript of {recording}")
@@ -230,9 +232,20 @@ class FolderWriter:
 
     def __call__(self, source: str, transcript: Transcript) -> None:
         target = self._folder / self._places[source]
+        # Whoever finds a transcript finds all of it: a full disk leaves none.
+        part = target.with_name(f".rill-{os.getpid()}.part")
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_text(render(transcript, self._format, source), encoding="utf-8")
+            text = render(transcript, self._format, source)
+            replaceable = target.is_file() and os.access(target, os.W_OK)
+            if target.exists() and not replaceable:  # a pipe, or what may not be written
+                target.write_text(text, encoding="utf-8")
+                return
+            try:
+                part.write_text(text, encoding="utf-8")
+                part.replace(target.resolve())
+            finally:
+                part.unlink(missing_ok=True)
         except OSError as error:
             raise ConfigError(f"{target}: could not be written ({error.strerror})") from None
 

@@ -60,13 +60,15 @@ def pack_state(state: dict[str, Any], recognizer: Recognizer) -> bytes:
     return save(contiguous, {"stream": text, "checksum": _checksum(contiguous, text)})
 
 
-def unpack_state(data: bytes, recognizer: Recognizer) -> dict[str, Any]:
+def unpack_state(data: bytes | bytearray | memoryview, recognizer: Recognizer) -> dict[str, Any]:
     """What `pack_state` was given.
 
     Raises:
         ModelError: damaged bytes, another version, or the state of another model.
     """
     try:
+        # `bytes` of a number would be so many zeros.
+        data = bytes(data) if isinstance(data, bytearray | memoryview) else data
         arrays, plain = _read(data)
         if plain["version"] != STATE_VERSION:
             raise ModelError(f"a stream's state of version {plain['version']}, not {STATE_VERSION}")

@@ -51,9 +51,14 @@ class Stream:
 
         Raises:
             AudioError: a sample rate that cannot be resampled.
+            ConfigError: a name that is no text, a second_pass that is neither True nor False.
         """
+        if not isinstance(name, str):
+            raise ConfigError(f"name {name!r}: expected a text")
+        if not isinstance(second_pass, bool | np.bool_):
+            raise ConfigError(f"second_pass {second_pass!r}: expected True or False")
         self.recognizer, self.rules, self.name = recognizer, rules, name
-        self.second_pass = second_pass
+        self.second_pass = bool(second_pass)
         self._resampler = Resampler(sample_rate, name)
         self._offset = OffsetFilter()
         self._waiting = np.zeros(0, np.float32)
@@ -216,7 +221,10 @@ class Stream:
 
     @classmethod
     def restore(
-        cls, data: bytes, recognizer: Recognizer, rules: EndpointRules | None = None
+        cls,
+        data: bytes | bytearray | memoryview,
+        recognizer: Recognizer,
+        rules: EndpointRules | None = None,
     ) -> Stream:
         """A stream that goes on where `save` left one, as if nothing had happened.
 

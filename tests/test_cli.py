@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import resource
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -17,8 +19,11 @@ import pytest
 import soundfile
 
 from asr.audio import SAMPLE_RATE, Samples
+from asr.errors import ConfigError
 from asr.model_config import BUNDLED_MODEL
 from asr.recognizer import Recognizer
+from asr.transcribing import FolderWriter
+from asr.transcript import Segment, Transcript, Word
 from streaming.benchmark.speed import stream_text
 from tests.accuracy import MOST_WRONG_WORDS_IN_THE_DEMO, wrong_words
 from tests.asr.sound_files import KINDS, Kind, encode_sound
@@ -278,6 +283,10 @@ def test_a_damaged_mp3_is_written_down_with_its_gap_told_and_nothing_of_librarie
         (["transcribe", DEMO, "--mode", "sideways"], "sideways"),
         (["transcribe", DEMO, "--no-second-pass"], "belongs to --mode streaming"),
         (["transcribe", DEMO, "--output", "/dev/null/x"], "--output"),
+        (["transcribe", DEMO, "--mode", "streaming", "--sureness", "nan"], "a number from 0 to 1"),
+        (["transcribe", DEMO, "--mode", "streaming", "--sureness", "2"], "a number from 0 to 1"),
+        (["transcribe", DEMO, "--output", ""], "--output: the name of the folder is empty"),
+        (["transcribe", ""], "the name of a recording is empty"),
         (["transcribe", "-"], "empty"),
         (["transcribe", "-", "-"], "read once"),
         (["transcribe", "-", "--processes", "2"], "read by one process"),
@@ -303,6 +312,44 @@ def test_an_output_that_takes_no_more(command: str, status: int, message: str) -
     result = subprocess.run(["bash", "-c", line], capture_output=True, text=True)
     assert result.returncode == status, result.stderr
     assert result.stderr.startswith(message) and "Traceback" not in result.stderr
+
+
+def test_a_full_disk_leaves_no_empty_transcript(tmp_path: Path) -> None:
+    """A limit on the size of files stands for the disk: files are made and take nothing."""
+    transcript = Transcript((Segment((Word("hello", 0.0, 1.0, 1.0),)),), 1.0)
+    write = FolderWriter(tmp_path, "text", ["a.wav"], ["a.wav"])
+    old = tmp_path / "a.txt"
+    old.write_text("before\n")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+    try:
+        with pytest.raises(ConfigError, match=r"a\.txt: could not be written"):
+            write("a.wav", transcript)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, ignored)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+    assert old.read_text() == "before\n"
+    write("a.wav", transcript)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+    assert "hello" in old.read_text()
+
+
+@pytest.mark.parametrize("imported", ["typer", "asr.cli_transcribe"])
+def test_ctrl_c_as_it_starts_ends_quietly(imported: str) -> None:
+    program = f"""
+import sys
+class CtrlC:
+    def find_spec(self, name, path=None, target=None):
+        if name == "{imported}":
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, CtrlC())
+from asr.cli import main
+main()
+"""
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True)
+    assert (result.returncode, result.stdout, result.stderr) == (130, b"", b"")
 
 
 def test_info() -> None:

@@ -160,4 +160,4 @@ def parse_start(message: str | bytes) -> Start:
         raise Refused("bad_message", "second_pass: expected true or false")
     if not 0.1 <= number(start.silence, "silence") <= 60:
         raise Refused("bad_message", "silence: expected seconds between 0.1 and 60")
-    return replace(start, words=tuple(word for word in start.words if word.strip()))
+    return replace(start, words=tuple(start.words))

@@ -259,7 +259,7 @@ def _wanted(data: dict[str, Any], model: str) -> tuple[str, ...]:
         given = data.get(key) or []
         if not isinstance(given, list) or not all(isinstance(word, str) for word in given):
             raise Refused("bad_message", f"{key}: expected a list of texts")
-        words += [word for word in given if word.strip()]
+        words += given
     return tuple(words)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,41 @@ def test_a_word_that_cannot_be_honoured_is_named(line: str, reason: str) -> None
     with pytest.raises(ConfigError, match=reason) as told:
         custom_words(["cat", line], LEXICON, None)
     assert line.split()[0] in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("", "empty"),
+        ("   ", "empty"),
+        ("a" * 61, "61 letters; at most 60"),
+        ("hello " + "a" * 100, "100 letters; at most 60"),
+        ("long = " + "a" * 61, "61 letters; at most 60"),
+        ("hi " * 101, "101 words; at most 100"),
+        ("a" * 100_000, "100000 characters; at most 4000"),
+        ("cat  " + "K AE T " * 41, "123 phones; at most 120"),
+    ],
+    ids=["empty", "blanks", "long", "in a phrase", "spoken", "phrase", "huge", "phones"],
+)
+def test_words_that_are_empty_or_too_long_are_told_at_every_door(
+    recognizer: Recognizer, tmp_path: Path, line: str, reason: str
+) -> None:
+    with pytest.raises(ConfigError, match=reason) as told:
+        recognizer.with_words([line])
+    assert len(str(told.value)) < 200
+    begun = time.perf_counter()
+    with pytest.raises(ConfigError, match=reason):
+        read_grammar([line], LEXICON, PRONOUNCER)
+    assert time.perf_counter() - begun < 1
+    if line.strip():  # a file may have empty lines
+        path = tmp_path / "names.txt"
+        path.write_text(f"cat\n{line}\n")
+        with pytest.raises(ConfigError, match=f"line 2: .*{reason}"):
+            recognizer.with_words(path)
+
+
+def test_words_as_long_as_may_be_are_taken(recognizer: Recognizer) -> None:
+    assert recognizer.with_words(["a" * 60, "hi " * 100, "cat  " + "K AE T " * 40])
 
 
 def test_a_line_of_a_file_is_named_with_its_number(tmp_path: Path) -> None:

@@ -161,6 +161,16 @@ def test_what_is_no_state_at_all_is_told(recognizer: Recognizer, data: Any) -> N
         Stream.restore(data, recognizer)
 
 
+@pytest.mark.parametrize("kind", [bytearray, memoryview])
+def test_a_state_in_other_bytes_goes_on_too(
+    state: bytes, recognizer: Recognizer, kind: Any
+) -> None:
+    heard = Stream.restore(state, recognizer).finish().text
+    assert heard and Stream.restore(kind(state), recognizer).finish().text == heard
+    with pytest.raises(ModelError, match="not the state of a stream"):
+        Stream.restore(kind(state[:99]), recognizer)
+
+
 def test_deep_json_is_told(state: bytes, recognizer: Recognizer) -> None:
     arrays, _ = parts_of(state)
     text = "[" * 100_000 + "]" * 100_000

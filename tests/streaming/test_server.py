@@ -114,6 +114,8 @@ BAD = {
     "an unknown setting": [json.dumps(START | {"beam": 10})],
     "an unknown encoding": [json.dumps(START | {"encoding": "mp3"})],
     "a word that cannot be spelled": [json.dumps(START | {"words": ["c3po"]})],
+    "an empty word": [json.dumps(START | {"words": [""]})],
+    "a word of 100,000 letters": [json.dumps(START | {"words": ["a" * 100_000]})],
     "half a sample": [json.dumps(START), b"\0\0\0"],
     "text for sound": [json.dumps(START), "hello"],
     "NaN": [json.dumps(START | {"encoding": "float32"}), np.float32([np.nan]).tobytes()],

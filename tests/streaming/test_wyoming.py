@@ -111,6 +111,10 @@ BAD = {
     "another language": b'{"type": "transcribe", "data": {"language": "de"}}\n',
     "another model": b'{"type": "transcribe", "data": {"name": "large"}}\n',
     "names that are none": b'{"type": "transcribe", "data": {"transcript_names": 7}}\n',
+    "a name that is empty": b'{"type": "transcribe", "data": {"transcript_names": [""]}}\n' + START,
+    "a name that is too long": b'{"type": "transcribe", "data": {"transcript_terms": ["%s"]}}\n'
+    % (b"a" * 100_000)
+    + START,
     "half a character": b'{"type": "ping", "data": {"text": "\\ud800"}}\n',
     "8 bits": START.replace(b'"width": 2', b'"width": 1'),
     "no channels": START.replace(b'"channels": 1', b'"channels": 0'),
