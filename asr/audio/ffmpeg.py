@@ -7,6 +7,7 @@ writes no line of FFmpeg to standard error unless a program asks it to.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
@@ -15,7 +16,7 @@ import numpy as np
 
 from asr.audio.formats import DEMUXERS
 from asr.audio.matroska_elements import find_gaps, with_gaps_void
-from asr.audio.mpeg_frames import is_tag
+from asr.audio.mpeg_frames import is_tag, skip_tags
 from asr.audio.promises import Promises, mp4_is_cut
 from asr.errors import AudioError
 
@@ -120,7 +121,8 @@ def _opened(
 
     try:
         container = av.open(
-            _Bytes(file),
+            # FFmpeg that is told the format takes no tag before it for one.
+            _Bytes(file, skip_tags(file) if format == "wav" else 0),
             "r",
             format=format,
             options={
@@ -139,9 +141,17 @@ def _opened(
 class _Bytes:
     """A file as PyAV wants it: one without a name, for it would guess a format from that."""
 
-    def __init__(self, file: IO[bytes]) -> None:
-        file.seek(0)
-        self.read, self.seek, self.tell = file.read, file.seek, file.tell
+    def __init__(self, file: IO[bytes], begins: int = 0) -> None:
+        file.seek(begins)
+        self.read = file.read
+        self._file, self._begins = file, begins
+
+    def tell(self) -> int:
+        return self._file.tell() - self._begins
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        begins = self._begins if whence == os.SEEK_SET else 0
+        return self._file.seek(begins + offset, whence) - self._begins
 
 
 def _not_sound(file: IO[bytes], format: str | None, name: str) -> str:

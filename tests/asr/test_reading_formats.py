@@ -258,6 +258,21 @@ def test_a_wav_that_promises_more_than_it_holds_is_truncated() -> None:
     assert "truncated" in str(error) and len(samples) == 2 * SAMPLE_RATE
 
 
+@pytest.mark.parametrize("format", ["WAV", "AIFF"])
+def test_a_tag_before_the_file_is_no_part_of_its_sound(format: str) -> None:
+    tag = b"ID3\3\0\0\0\0" + bytes([1014 >> 7, 1014 & 127]) + bytes(1014)
+    plain = written(format, "PCM_16")
+    samples, damage = heard(tag + plain)
+    assert not damage, damage
+    np.testing.assert_array_equal(samples, read_audio(BytesIO(plain)))
+    samples, (error,) = heard((tag + plain)[:-1000])
+    assert "truncated" in str(error) and len(samples) == 2 * SAMPLE_RATE - 500
+    if format == "WAV":  # a recorder that crashed, and a program that could not go back
+        for size in (0, SOUND_BYTES // 2, 0x7FFFFFFF):
+            samples, damage = heard(tag + wav(size))
+            assert not damage and len(samples) == 2 * SAMPLE_RATE
+
+
 def test_a_flac_that_came_through_a_pipe() -> None:
     data = bytearray(encode(KINDS["flac"]))
     data[21] &= 0xF0  # STREAMINFO's number of samples, 36 bits
