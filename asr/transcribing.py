@@ -171,10 +171,11 @@ def find_recordings(
         if path == STDIN or not os.path.isdir(path):
             found.append(path)  # a missing file is told when its turn comes
             continue
+        # What is no file, such as a link to nothing, is told when its turn comes.
         inside = sorted(
             str(p)
             for p in Path(path).rglob("*")
-            if p.suffix.lower() in SOUND_SUFFIXES and p.is_file() and not p.name.startswith("._")
+            if p.suffix.lower() in SOUND_SUFFIXES and not p.name.startswith("._") and not p.is_dir()
         )
         found += inside or [path]  # an empty folder too
     if transcripts and not found:

@@ -171,6 +171,19 @@ def test_a_batch_goes_on_past_odd_names_pipes_and_unwritable_texts(tmp_path: Pat
     assert shown.returncode == 0 and b"\\udce9.flac" in shown.stdout, shown.stderr
 
 
+def test_what_is_no_file_in_a_folder_is_told(tmp_path: Path) -> None:
+    (tmp_path / "dangling.wav").symlink_to("nothing.wav")
+    (tmp_path / "loop.wav").symlink_to("loop.wav")
+    os.mkfifo(tmp_path / "f.wav")
+    (tmp_path / "folder.wav").mkdir()
+    soundfile.write(tmp_path / "good.wav", np.zeros(8000), SAMPLE_RATE)
+    result = rill("transcribe", tmp_path)
+    assert result.returncode == 2 and "1 of 4 recordings" in result.stderr
+    assert "dangling.wav: is a link to nothing.wav, which is not there" in result.stderr
+    assert "loop.wav: cannot be read: Too many levels" in result.stderr
+    assert "f.wav: is a pipe" in result.stderr and "Traceback" not in result.stderr
+
+
 def test_a_missing_extra_is_named(tmp_path: Path) -> None:
     (tmp_path / "jiwer.py").write_text("raise ModuleNotFoundError('no', name='jiwer')")
     result = subprocess.run(

@@ -220,6 +220,10 @@ def _opened_path(path: Path, name: str) -> IO[bytes]:
             raise AudioError(f"{name}: is a pipe or a device; give its sound to standard input (-)")
         file = path.open("rb")
     except FileNotFoundError:
+        if path.is_symlink():
+            raise AudioError(
+                f"{name}: is a link to {os.readlink(path)}, which is not there"
+            ) from None
         raise AudioError(f"{name}: no such file") from None
     except PermissionError:
         raise AudioError(
