@@ -41,6 +41,7 @@ try:
     from asr.cli_transcribe import transcribe
     from asr.cli_words import words_app
     from asr.errors import ConfigError, RillError
+    from asr.file_names import in_one_line
     from asr.standard_files import open_closed
 except KeyboardInterrupt:
     sys.exit(130)
@@ -261,7 +262,7 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     except RillError as error:
-        print(f"rill: {error}", file=sys.stderr)
+        print(f"rill: {in_one_line(str(error))}", file=sys.stderr)
         sys.exit(2)
     except ModuleNotFoundError as error:
         extra = next((name for name, modules in EXTRAS.items() if error.name in modules), None)
@@ -273,7 +274,8 @@ def main() -> None:
         if error.errno not in (errno.ENOSPC, errno.EIO, errno.EBADF):
             if error.filename is None:
                 raise
-            print(f"rill: {os.fsdecode(error.filename)}: {error.strerror}", file=sys.stderr)
+            name = in_one_line(os.fsdecode(error.filename))
+            print(f"rill: {name}: {error.strerror}", file=sys.stderr)
             sys.exit(2)
         # Python would try once more to write what is left in it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

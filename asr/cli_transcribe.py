@@ -157,6 +157,7 @@ def transcribe(
     ] = None,
 ) -> None:
     """Write down what was said in recordings."""
+    from asr.file_names import in_one_line
     from asr.onnx_session import default_threads
     from asr.progress import progress_bar
     from asr.transcribing import STDIN, FolderWriter, find_recordings, render, write_all
@@ -219,7 +220,7 @@ def transcribe(
 
         def print_transcript(source: str, transcript: Transcript) -> None:
             text = render(transcript, format.value, source)
-            progress.say(f"# {source}\n{text}\n" if titles else text)
+            progress.say(f"# {in_one_line(source)}\n{text}\n" if titles else text)
 
         summary = write_all(outcomes(sources, progress), writer or print_transcript)
     _end(summary)

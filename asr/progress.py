@@ -10,6 +10,7 @@ from pathlib import Path
 
 from asr.audio import estimated_seconds
 from asr.errors import AudioError
+from asr.file_names import in_one_line
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ def progress_bar(sources: list[str]) -> Iterator[Progress]:
         task = bar.add_task("", total=_seconds_of_all(sources))
         yield Progress(
             lambda source, seconds: bar.update(
-                task, advance=seconds, description=Path(source).name
+                task, advance=seconds, description=in_one_line(Path(source).name)
             ),
             # On one terminal the bar has to make way; a pipe or a file gets the text as it is.
             say_above_the_bar if sys.stdout.isatty() else _print,

@@ -23,6 +23,7 @@ from typing import IO, Literal
 
 from asr.audio import SAMPLE_RATE, SOUND_SUFFIXES, Samples, read_blocks
 from asr.errors import AudioError, ConfigError, RecognitionError, RillError
+from asr.file_names import in_one_line
 from asr.manifest import is_manifest, read_manifest
 from asr.transcript import Transcript, to_json, to_srt, to_text, to_vtt
 
@@ -76,7 +77,7 @@ class Summary:
         )
         if total > 1 and self.work_seconds:
             line += f", {self.sound_seconds / self.work_seconds:.0f} hours an hour"
-        return [line, *(f"failed: {failure}" for failure in self.failures)]
+        return [line, *(f"failed: {in_one_line(failure)}" for failure in self.failures)]
 
 
 def hear_all(
@@ -173,16 +174,17 @@ def find_recordings(
         if path == STDIN or not os.path.isdir(path):
             found.append(path)  # a missing file is told when its turn comes
             continue
+        # What is no file, such as a link to nothing, is told when its turn comes.
         inside = sorted(
             str(p)
             for p in Path(path).rglob("*")
-            if p.suffix.lower() in SOUND_SUFFIXES and p.is_file() and not p.name.startswith("._")
+            if p.suffix.lower() in SOUND_SUFFIXES and not p.name.startswith("._") and not p.is_dir()
         )
         found += inside or [path]  # an empty folder too
     if transcripts and not found:
         raise ConfigError(f"{transcripts[0]}; give the recording, or rename a list")
     for line in transcripts:
-        left_out(line)
+        left_out(in_one_line(line))
     if found.count(STDIN) > 1:
         raise ConfigError("standard input (-) can be read once")
     return found

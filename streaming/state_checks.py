@@ -33,7 +33,8 @@ def check_state(state: dict[str, Any], config: AcousticConfig) -> None:
     _check_resampler(state["resampler"])
     if "channels" in state["resampler"]:  # an older Rill kept none
         _check_mixer(state["resampler"])
-    if "offset_level" in state["offset"]:
+    # An older Rill kept no offset; a part of one is damage.
+    if state["offset"]["offset_block"] is not None or len(state["offset"]) > 1:
         _check_offset(state["offset"])
     _check("waiting", state["waiting"], (None,))
     _check_carried(state["carried"], config)

@@ -176,6 +176,34 @@ def test_a_batch_goes_on_past_odd_names_pipes_and_unwritable_texts(tmp_path: Pat
     assert shown.returncode == 0 and b"\\udce9.flac" in shown.stdout, shown.stderr
 
 
+def test_what_is_no_file_in_a_folder_is_told(tmp_path: Path) -> None:
+    (tmp_path / "dangling.wav").symlink_to("nothing.wav")
+    (tmp_path / "loop.wav").symlink_to("loop.wav")
+    os.mkfifo(tmp_path / "f.wav")
+    (tmp_path / "folder.wav").mkdir()
+    soundfile.write(tmp_path / "good.wav", np.zeros(8000), SAMPLE_RATE)
+    result = rill("transcribe", tmp_path)
+    assert result.returncode == 2 and "1 of 4 recordings" in result.stderr
+    assert "dangling.wav: is a link to nothing.wav, which is not there" in result.stderr
+    assert "loop.wav: cannot be read: Too many levels" in result.stderr
+    assert "f.wav: is a pipe" in result.stderr and "Traceback" not in result.stderr
+
+
+def test_names_with_control_characters_are_shown_escaped(tmp_path: Path) -> None:
+    for name in ("a\x1b[31m\n.flac", "b\u202e\x9b.flac"):
+        shutil.copy(DEMO, tmp_path / name)
+    (tmp_path / "bad\r\x1b]0;x\x07.wav").write_bytes(b"no sound")
+    result = rill("transcribe", tmp_path)
+    assert result.returncode == 2
+    titles = [line for line in result.stdout.splitlines() if line.startswith("# ")]
+    assert titles[0].endswith(r"/a\x1b[31m\n.flac"), titles
+    assert titles[1].endswith(r"/b\u202e\x9b.flac"), titles
+    assert r"bad\r\x1b]0;x\x07.wav: not a sound file" in result.stderr
+    refused = rill("transcribe", DEMO, "--lm", tmp_path / "no\x1b\nlm.bin")
+    assert refused.returncode == 2 and r"no\x1b\nlm.bin: no such file" in refused.stderr
+    assert not {"\x1b", "\u202e", "\x9b", "\r"} & {*result.stdout, *result.stderr, *refused.stderr}
+
+
 def test_a_missing_extra_is_named(tmp_path: Path) -> None:
     (tmp_path / "jiwer.py").write_text("raise ModuleNotFoundError('no', name='jiwer')")
     result = subprocess.run(

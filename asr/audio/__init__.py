@@ -8,7 +8,8 @@ samples are the same to the last bit.
     formats.py     which format a file has, and who decodes it
     libsndfile.py  WAV, AIFF, AU, CAF, W64
     ffmpeg.py      all others: MP3, FLAC, Ogg, Opus, MP4, WebM, WMA, ...
-    promises.py    what a file says of its own length (mpeg_frames.py, ogg_pages.py, wav_chunks.py)
+    promises.py    what a file says of its own length (mpeg_frames.py, ogg_pages.py, wav_chunks.py,
+                   matroska_elements.py)
     scale.py       samples as callers give them, checked
     mono.py        many channels to one
     offset.py      a constant offset, taken out

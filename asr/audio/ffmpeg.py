@@ -7,14 +7,16 @@ writes no line of FFmpeg to standard error unless a program asks it to.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from asr.audio.formats import DEMUXERS
-from asr.audio.mpeg_frames import is_tag
+from asr.audio.matroska_elements import find_gaps, with_gaps_void
+from asr.audio.mpeg_frames import is_tag, skip_tags
 from asr.audio.promises import Promises, mp4_is_cut
 from asr.errors import AudioError
 
@@ -51,7 +53,11 @@ def decode(
     """
     import av
 
-    with _opened(file, format, name, until_the_end) as container:
+    gaps = find_gaps(file) if format == "matroska" else []
+    with (
+        with_gaps_void(file, gaps) if gaps else nullcontext(file) as readable,
+        _opened(readable, format, name, until_the_end) as container,
+    ):
         stream = _track(container, track, name)
         promises = Promises(file, container.format.name, stream)
         undecoded_seconds: list[float] = []  # where packets were that could not be decoded
@@ -61,6 +67,9 @@ def decode(
                 is_cut = True
                 break
             packets += 1
+            while gaps and (packet.pos or 0) > gaps[0].begins:
+                undecoded_seconds.append(seconds)
+                del gaps[0]
             data = bytes(packet)
             begins_a_file = packets > 1 and promises.also(data)
             try:
@@ -81,8 +90,9 @@ def decode(
             raise AudioError(f"{name}: holds no samples. Nothing was recorded, or the file is cut")
         gaps_seconds = [at for at in undecoded_seconds if at < seconds]
         at_the_end = len(undecoded_seconds) - len(gaps_seconds)
+        gaps_seconds = sorted(set(gaps_seconds))
         # One packet at the end is one that is cut, or bytes of another kind.
-        complaint = promises.complaint(gaps_seconds, is_cut or at_the_end > 1)
+        complaint = promises.complaint(gaps_seconds, is_cut or at_the_end > 1 or bool(gaps))
         if complaint:
             raise AudioError(f"{name}: {complaint}")
 
@@ -111,7 +121,8 @@ def _opened(
 
     try:
         container = av.open(
-            _Bytes(file),
+            # FFmpeg that is told the format takes no tag before it for one.
+            _Bytes(file, skip_tags(file) if format == "wav" else 0),
             "r",
             format=format,
             options={
@@ -130,9 +141,17 @@ def _opened(
 class _Bytes:
     """A file as PyAV wants it: one without a name, for it would guess a format from that."""
 
-    def __init__(self, file: IO[bytes]) -> None:
-        file.seek(0)
-        self.read, self.seek, self.tell = file.read, file.seek, file.tell
+    def __init__(self, file: IO[bytes], begins: int = 0) -> None:
+        file.seek(begins)
+        self.read = file.read
+        self._file, self._begins = file, begins
+
+    def tell(self) -> int:
+        return self._file.tell() - self._begins
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        begins = self._begins if whence == os.SEEK_SET else 0
+        return self._file.seek(begins + offset, whence) - self._begins
 
 
 def _not_sound(file: IO[bytes], format: str | None, name: str) -> str:

@@ -11,6 +11,7 @@ from typing import IO, Any, cast
 import soundfile
 
 from asr.audio.ffmpeg import Decoded
+from asr.audio.mpeg_frames import skip_tags
 from asr.audio.wav_chunks import UNTIL_IT_ENDS
 from asr.errors import AudioError
 
@@ -64,23 +65,28 @@ def header_seconds(file: IO[bytes]) -> float:
 
 @contextmanager
 def _opened(file: IO[bytes]) -> Iterator[soundfile.SoundFile]:
-    file.seek(0)
-    with soundfile.SoundFile(cast(Any, _Bytes(file))) as sound:
+    with soundfile.SoundFile(cast(Any, _Bytes(file, skip_tags(file)))) as sound:
         yield sound
 
 
 class _Bytes:
-    """A file as libsndfile wants it: what a damaged header leads to must not raise."""
+    """A file as libsndfile wants it: what a damaged header leads to must not raise; and without the
+    tags before it, which libsndfile takes for a part of the sound's size."""
 
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
-        self.read, self.tell = file.read, file.tell
+    def __init__(self, file: IO[bytes], begins: int) -> None:
+        self._file, self._begins = file, begins
+        self.read = file.read
+        file.seek(begins)
+
+    def tell(self) -> int:
+        return self._file.tell() - self._begins
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         try:
-            return self._file.seek(offset, whence)
+            begins = self._begins if whence == os.SEEK_SET else 0
+            return self._file.seek(begins + offset, whence) - self._begins
         except (ValueError, OSError):  # before the begin: soundfile writes it to standard error
-            return self._file.tell()
+            return self.tell()
 
 
 def _check_complete(sound: soundfile.SoundFile, frames_read: int, name: str) -> None:

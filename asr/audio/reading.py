@@ -20,6 +20,7 @@ from asr.audio import ffmpeg, libsndfile
 from asr.audio.ffmpeg import Decoded
 from asr.audio.formats import APPLE_DOUBLE_NAME, LIBSNDFILE, format_of
 from asr.audio.resampling import Resampler, Samples
+from asr.audio.scale import MAX_CHANNELS
 from asr.audio.wav_chunks import holds_mpeg, sound_goes_on
 from asr.errors import AudioError
 
@@ -69,6 +70,11 @@ def read_blocks(
                 if resampler is not None:  # a file of another rate is joined to the first
                     yield resampler.finish()
                 resampler = Resampler(sample_rate, name)
+            _check_channels(samples, name)
+            usable = _numbers_before(samples)
+            if usable < len(samples):  # what came before is heard
+                yield resampler.push(samples[:usable])
+                samples = samples[usable:]
             yield resampler.push(samples)
         if resampler is not None:
             yield resampler.finish()
@@ -173,6 +179,20 @@ def _joined(pieces: Iterable[Decoded], block_seconds: float) -> Iterator[Decoded
         yield Decoded(key[0], np.concatenate(waiting))
 
 
+def _check_channels(samples: np.ndarray, name: str) -> None:
+    if samples.shape[1] > MAX_CHANNELS:
+        raise AudioError(
+            f"{name}: has {samples.shape[1]} channels; at most {MAX_CHANNELS} can be read. Keep "
+            "fewer: sox in.wav out.wav remix 1"
+        )
+
+
+def _numbers_before(samples: np.ndarray) -> int:
+    """How many samples come before the first that is NaN or infinite."""
+    wrong = ~np.isfinite(samples).all(axis=1)
+    return int(wrong.argmax()) if wrong.any() else len(samples)
+
+
 @contextmanager
 def _opened(source: Source, name: str) -> Iterator[IO[bytes]]:
     """The source as a file that can be wound back, at its begin; a pipe is copied to the disk
@@ -200,6 +220,10 @@ def _opened_path(path: Path, name: str) -> IO[bytes]:
             raise AudioError(f"{name}: is a pipe or a device; give its sound to standard input (-)")
         file = path.open("rb")
     except FileNotFoundError:
+        if path.is_symlink():
+            raise AudioError(
+                f"{name}: is a link to {os.readlink(path)}, which is not there"
+            ) from None
         raise AudioError(f"{name}: no such file") from None
     except PermissionError:
         raise AudioError(

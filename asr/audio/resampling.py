@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import gcd
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -41,7 +42,14 @@ class Resampler:
     """
 
     def __init__(self, sample_rate: float, name: str = "sound") -> None:
-        """Raises AudioError for a rate outside 4 to 768 kHz or a broken number of hertz."""
+        """Raises AudioError for a rate that is no number, outside 4 to 768 kHz or a broken number
+        of hertz."""
+        given: Any = sample_rate  # numbers of NumPy too, which the type does not tell of
+        if not isinstance(given, Real) or isinstance(given, bool):
+            raise AudioError(
+                f"{name}: a sample rate of {given!r}, which is no number; give whole hertz, "
+                f"such as {SAMPLE_RATE}"
+            )
         if not LOWEST_SAMPLE_RATE <= sample_rate <= HIGHEST_SAMPLE_RATE or sample_rate % 1:
             raise AudioError(
                 f"{name}: a sample rate of {sample_rate} Hz; give whole hertz from "

@@ -31,7 +31,7 @@ def as_channels(
     Raises:
         AudioError: another shape or type, NaN or infinity, or a sample beyond `LOUDEST_SAMPLE`.
     """
-    samples = np.asarray(samples)
+    samples = _as_array(samples, name)
     _check_shape(samples.shape, name)
     kind, size = samples.dtype.kind, samples.dtype.itemsize
     if kind == "i" and size == 8 and samples.size:
@@ -83,6 +83,22 @@ class IntegerScale:
                 f"{self._name}: integers of 32 bits that never exceed {self._peak}: these look "
                 "like 16-bit numbers; give them as int16 (.astype(np.int16))"
             )
+
+
+def _as_array(samples: Any, name: str) -> np.ndarray:
+    if samples is None or isinstance(samples, bytes | bytearray):
+        what = "None is" if samples is None else "bytes are"
+        raise AudioError(
+            f"{name}: {what} neither a path nor samples; give a path, an open file "
+            "(io.BytesIO(data)), or an array of samples (np.frombuffer)"
+        )
+    try:
+        return np.asarray(samples)
+    except (ValueError, TypeError):
+        raise AudioError(
+            f"{name}: rows of different lengths, or no numbers; give [samples] or "
+            "[samples, channels]"
+        ) from None
 
 
 def _check_shape(shape: tuple[int, ...], name: str) -> None:

@@ -10,6 +10,8 @@ import os
 from struct import unpack
 from typing import IO, Literal, NamedTuple
 
+from asr.audio.mpeg_frames import skip_tags
+
 _NOT_SOUND = (b"TAG", b"ID3", b"APETAGEX", b"<?xpacket")
 _LOOK_BYTES = 65_536
 _MPEG = (0x50, 0x55)
@@ -46,12 +48,13 @@ class _Data(NamedTuple):
 
 def _data_chunk(file: IO[bytes]) -> _Data | None:
     end_of_file = file.seek(0, os.SEEK_END)
-    file.seek(0)
+    begins = skip_tags(file)
+    file.seek(begins)
     riff = file.read(12)
     order: Literal["big", "little"] = "big" if riff[:4] == b"RIFX" else "little"
     large_size = None
     codec = 0
-    at = 12
+    at = begins + 12
     while at + 8 <= end_of_file:
         file.seek(at)
         name, size = file.read(4), int.from_bytes(file.read(4), order)

@@ -7,6 +7,7 @@ import pickle
 import tracemalloc
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +18,8 @@ from hypothesis import strategies as st
 
 from asr.audio import SAMPLE_RATE, Resampler, duration_seconds, read_audio, read_blocks, to_mono
 from asr.errors import AudioError
+from asr.recognizer import Recognizer
+from streaming.stream import Stream
 from tests.conftest import DEMO, cut, cut_points
 
 RATES = (8_000, 11_025, 16_000, 22_050, 44_100, 48_000, 96_000)
@@ -286,3 +289,39 @@ def test_what_a_caller_writes_into_a_block_later_is_not_remembered() -> None:
     resampler.push(block)
     block[:] = 1
     assert not resampler.state()["history"].any()
+
+
+@pytest.mark.parametrize("sample_rate", ["16000", b"16000", None, True, [16_000]])
+def test_a_sample_rate_that_is_no_number_is_told(recognizer: Recognizer, sample_rate: Any) -> None:
+    with pytest.raises(AudioError, match=r"sample rate of .*no number"):
+        Stream(recognizer, sample_rate=sample_rate)
+    if sample_rate is not None:  # which is the usual rate there
+        with pytest.raises(AudioError, match=r"sample rate of .*no number"):
+            recognizer.transcribe(np.zeros(1000, np.float32), sample_rate=sample_rate)
+
+
+@pytest.mark.parametrize(
+    ("samples", "reason"),
+    [
+        ([[0.1], [0.2, 0.3]], "rows of different lengths"),
+        (b"RIFF....", "bytes are neither a path nor samples"),
+        (bytearray(100), "bytes are neither a path nor samples"),
+        (None, "None is neither a path nor samples"),
+    ],
+)
+def test_what_is_no_sound_is_told_in_one_line(
+    recognizer: Recognizer, samples: Any, reason: str
+) -> None:
+    stream = Stream(recognizer)
+    for hear in (recognizer.transcribe, stream.push):
+        with pytest.raises(AudioError, match=reason) as told:
+            hear(samples)
+        assert "\n" not in str(told.value)
+    assert stream.push(np.zeros(1000, np.float32)) == []  # as it was before
+
+
+def test_a_file_of_too_many_channels_is_told_as_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "many.wav"
+    soundfile.write(path, np.zeros((1000, 70)), SAMPLE_RATE)
+    with pytest.raises(AudioError, match=r"many\.wav: has 70 channels; at most 64"):
+        read_audio(path)

@@ -178,6 +178,40 @@ def test_noise_in_the_middle_is_passed_over_and_told(name: str) -> None:
     assert likeness(samples[-SAMPLE_RATE // 2 :], whole[-SAMPLE_RATE // 2 :]) > 0.9
 
 
+@pytest.mark.parametrize("place", ["first cluster", "middle", "end", "begin of a cluster"])
+@pytest.mark.parametrize("size", ["of known size", "of unknown size"])
+@pytest.mark.parametrize("name", ["webm", "webm of a live recording", "mkv"])
+def test_noise_in_matroska_costs_the_sound_in_it_and_no_more(
+    name: str, size: str, place: str
+) -> None:
+    cluster = bytes.fromhex("1f43b675")
+    data = encode(KINDS[name], seconds=9.9)
+    if size == "of unknown size":  # as a browser records
+        parts = data.split(cluster)
+        head = parts[0][: parts[0].index(b"\x18\x53\x80\x67") + 4]
+        head += b"\x01" + b"\xff" * 7 + parts[0][len(head) + 8 :]
+        bytes_of_size = [9 - part[0].bit_length() for part in parts[1:]]
+        parts[1:] = [b"\x01" + b"\xff" * 7 + p[n:] for p, n in zip(parts[1:], bytes_of_size)]
+        data = cluster.join([head, *parts[1:]])
+    whole, told = heard(data)
+    assert not told and len(whole) == pytest.approx(9.9 * SAMPLE_RATE, abs=600)
+    begin = {
+        "first cluster": len(data) // 4,
+        "middle": len(data) // 2,
+        "end": len(data) * 9 // 10,
+        "begin of a cluster": data.rindex(cluster) - 300,
+    }[place]
+    samples, told = heard(data[:begin] + NOISE[:1000] + data[begin + 1000 :])
+    assert len(told) == 1 and "damaged at " in str(told[0])
+    lost_seconds = (len(whole) - len(samples)) / SAMPLE_RATE
+    assert lost_seconds < 0.5
+    assert likeness(samples[-SAMPLE_RATE // 2 :], whole[-SAMPLE_RATE // 2 :]) > 0.9
+    # Only cut off, what tells no size ends where it ends, as a recording that a browser stopped.
+    if size == "of unknown size":
+        for kept in (begin, begin + 1, begin + 77):
+            assert not heard(data[:kept])[1]
+
+
 def test_a_broadcast_that_begins_within_a_frame_is_whole() -> None:
     data = encode(KINDS["mp3 without Info"])
     samples, damage = heard(data[1234:])
@@ -222,6 +256,21 @@ def test_a_wav_is_read_to_its_end_whatever_its_header_says(data: bytes) -> None:
 def test_a_wav_that_promises_more_than_it_holds_is_truncated() -> None:
     samples, (error,) = heard(wav(SOUND_BYTES + 1000))
     assert "truncated" in str(error) and len(samples) == 2 * SAMPLE_RATE
+
+
+@pytest.mark.parametrize("format", ["WAV", "AIFF"])
+def test_a_tag_before_the_file_is_no_part_of_its_sound(format: str) -> None:
+    tag = b"ID3\3\0\0\0\0" + bytes([1014 >> 7, 1014 & 127]) + bytes(1014)
+    plain = written(format, "PCM_16")
+    samples, damage = heard(tag + plain)
+    assert not damage, damage
+    np.testing.assert_array_equal(samples, read_audio(BytesIO(plain)))
+    samples, (error,) = heard((tag + plain)[:-1000])
+    assert "truncated" in str(error) and len(samples) == 2 * SAMPLE_RATE - 500
+    if format == "WAV":  # a recorder that crashed, and a program that could not go back
+        for size in (0, SOUND_BYTES // 2, 0x7FFFFFFF):
+            samples, damage = heard(tag + wav(size))
+            assert not damage and len(samples) == 2 * SAMPLE_RATE
 
 
 def test_a_flac_that_came_through_a_pipe() -> None:

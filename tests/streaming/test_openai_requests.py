@@ -137,6 +137,19 @@ def test_what_was_recognised_before_the_damage_is_told_with_it(
     assert len(text.split()) > 5 and transcript.text.startswith(" ".join(text.split()[:5]))
 
 
+def test_what_was_recognised_before_a_sample_that_is_no_number_is_told_with_it(
+    server: Server, transcript: Transcript
+) -> None:
+    sound, rate = soundfile.read(DEMO, dtype="float32")
+    sound[int(3.125 * rate)] = float("nan")
+    file = io.BytesIO()
+    soundfile.write(file, sound, rate, format="WAV", subtype="FLOAT")
+    answer = ask(server, data=file.getvalue())
+    assert answer.status_code == 400 and "at 3.125 s" in answer.json()["error"]["message"]
+    text = answer.json()["text"]
+    assert len(text.split()) >= 4 and transcript.text.startswith(" ".join(text.split()[:4]))
+
+
 def chunked(server: Server, data: bytes) -> str:
     """The answer to an upload in chunks."""
     head = (
