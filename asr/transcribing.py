@@ -276,7 +276,9 @@ def _places(sources: Sequence[str], paths: list[str], extension: str) -> dict[st
 def _below(source: str, roots: Sequence[Path]) -> Path:
     path = Path("stdin" if source == STDIN else source)
     below = next((path.relative_to(r) for r in roots if path.is_relative_to(r)), None)
-    return below if below and ".." not in below.parts else Path(path.name)
+    if below and below.name and ".." not in below.parts:
+        return below
+    return Path(path.name or "recording")  # a folder such as / has no name of its own
 
 
 @contextmanager
