@@ -18,9 +18,9 @@ WINDOW_SAMPLES = 400  # 25 ms
 HOP_SAMPLES = 160  # 10 ms
 MEL_BANDS = 80
 HOP_MS = 1000 * HOP_SAMPLES // SAMPLE_RATE
-# Louder samples count as this loud: a sum of their squares is then a number in float32, whatever
-# number the sample is. Sound has 1 at most.
-LOUDEST = np.float32(1e15)
+# Louder samples count as this loud. Sound has 1 at most, and asr.audio refuses what is louder than
+# this; far louder frames would leave the range in which torch's LSTM gives numbers.
+LOUDEST = np.float32(64)
 # Of a band: below the rounding noise of 16-bit sound (3e-10) and below speech that is 60 dB down.
 ENERGY_FLOOR = 1e-12
 

@@ -94,12 +94,15 @@ class _Pool:
             self._executor.shutdown(wait=True, cancel_futures=True)
             return
         workers = multiprocessing.active_children()
+        # The pool's own thread closes its pipes; a program that ends meanwhile would find some of
+        # them closed, and Python would say so on standard error. shutdown() forgets that thread,
+        # and cannot wait for it once the processes are to be ended before their work is done.
+        closing: threading.Thread | None = getattr(self._executor, "_executor_manager_thread", None)
         self._executor.shutdown(wait=False, cancel_futures=True)
         for worker in workers:
             worker.terminate()
-        # The pool's own thread closes its pipes; a process that ends meanwhile would find some of
-        # them closed, and Python would say so on standard error.
-        self._executor.shutdown(wait=True)
+        if closing:
+            closing.join(timeout=10)
 
     def killed_at(self) -> set[int]:
         """After the end: numbers of the items that processes had which did not end because another

@@ -29,7 +29,8 @@ class OffsetFilter:
         kept = len(self._block)
         joined = np.concatenate([self._block, samples])
         whole = len(joined) // BLOCK_SAMPLES
-        means = joined[: whole * BLOCK_SAMPLES].reshape(whole, BLOCK_SAMPLES).mean(axis=1)
+        blocks = joined[: whole * BLOCK_SAMPLES].reshape(whole, BLOCK_SAMPLES)
+        means = blocks.mean(axis=1, dtype=np.float64)  # of samples of any size
         levels = [self._before, self._level]
         for mean in means.tolist():
             self._blocks += 1

@@ -36,6 +36,7 @@ from streaming.server.service import Service
 WEB = Path(__file__).parents[1] / "web"
 FINISH_SECONDS = 10.0  # that live streams have for their last words when the server ends
 CLOSE_SECONDS = 2  # that connections have after that to close
+MAX_UNREAD_BYTES = 8 * 2**20  # of answers that a client does not read
 HEADERS = {
     "content-security-policy": "default-src 'self'; frame-ancestors 'none'",
     "x-content-type-options": "nosniff",
@@ -172,6 +173,15 @@ class Server(uvicorn.Server):
             servers = await wyoming.listen(self._service, self._wyoming)
             self.servers += servers
             self._ready(f"tcp://{_address(servers[0])}")
+
+    async def on_tick(self, counter: int) -> bool:
+        """Ten times a second: ends clients that do not read what they are answered. Pongs go into a
+        buffer that has no other end."""
+        for connection in list(self.server_state.connections):
+            transport: asyncio.Transport | None = getattr(connection, "transport", None)
+            if transport and transport.get_write_buffer_size() > MAX_UNREAD_BYTES:
+                transport.abort()
+        return await super().on_tick(counter)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         if self._loop is None or self._service.closing.is_set() or sig == signal.SIGQUIT:

@@ -163,8 +163,13 @@ def test_a_phrase_overtakes_another_after_any_time(make: Maker, seed: int, middl
     assert heard(make(phrases, lexicon), [emission]) == phrases[1]
 
 
-@pytest.mark.parametrize("other", ["he ", "see ", "she "])
-@pytest.mark.parametrize("kind", ["grammar", "words"])
+@pytest.mark.parametrize(
+    ("kind", "other"),
+    [
+        *(("grammar", other) for other in ("he ", "see ", "she ")),
+        *(("words", other) for other in ("see ", "she ")),  # beside them "he" stands for itself
+    ],
+)
 def test_a_phrase_overtakes_another_in_a_real_recording(
     speech: Samples, kind: str, other: str
 ) -> None:

@@ -27,7 +27,7 @@ VOICES = 5
 def voices(speech: Samples) -> list[Samples]:
     """Different parts of the recording, louder and softer, with a pause that ends an utterance."""
     silence = np.zeros(2 * SAMPLE_RATE, np.float32)
-    parts = [speech[at * SAMPLE_RATE :][: 2 * SAMPLE_RATE] for at in (0, 2, 4, 6, 7)]
+    parts = [speech[at * SAMPLE_RATE :][: 2 * SAMPLE_RATE] for at in (0, 2, 3, 6, 7)]
     return [
         np.concatenate([part * gain, silence, part[: SAMPLE_RATE * (3 - k % 3) // 2]])
         for k, (part, gain) in enumerate(zip(parts, (1.0, 0.3, 2.0, 0.05, 0.7)))

@@ -13,6 +13,7 @@ import soundfile
 
 from asr.recognizer import Recognizer
 from asr.transcript import Transcript
+from tests.accuracy import wrong_words
 from tests.conftest import DEMO
 from tests.streaming.served import Server, httpx, served
 
@@ -125,6 +126,12 @@ def test_another_kind_of_body_is_told(server: Server) -> None:
     assert answer.status_code == 415 and "multipart/form-data" in answer.text
 
 
+def begins_like(transcript: Transcript, text: str) -> bool:
+    """Two words may differ, for what comes behind them is not heard."""
+    words = text.split()
+    return wrong_words(transcript.text.split()[: len(words)], text) <= 2
+
+
 def test_what_was_recognised_before_the_damage_is_told_with_it(
     server: Server, transcript: Transcript
 ) -> None:
@@ -134,7 +141,7 @@ def test_what_was_recognised_before_the_damage_is_told_with_it(
     answer = ask(server, data=file.getvalue()[:200_000])
     assert answer.status_code == 400 and answer.json()["error"]["code"] == "bad_audio"
     text = answer.json()["text"]
-    assert len(text.split()) > 5 and transcript.text.startswith(" ".join(text.split()[:5]))
+    assert len(text.split()) > 5 and begins_like(transcript, text)
 
 
 def test_what_was_recognised_before_a_sample_that_is_no_number_is_told_with_it(
@@ -147,7 +154,7 @@ def test_what_was_recognised_before_a_sample_that_is_no_number_is_told_with_it(
     answer = ask(server, data=file.getvalue())
     assert answer.status_code == 400 and "at 3.125 s" in answer.json()["error"]["message"]
     text = answer.json()["text"]
-    assert len(text.split()) >= 4 and transcript.text.startswith(" ".join(text.split()[:4]))
+    assert len(text.split()) >= 4 and begins_like(transcript, text)
 
 
 def chunked(server: Server, data: bytes) -> str:
