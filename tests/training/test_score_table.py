@@ -51,7 +51,7 @@ def test_the_table_has_a_row_a_condition_and_a_column_a_set(corpus: Path, tmp_pa
         ("first", "quiet"),
         ("others", "quiet"),
     ]
-    assert all(cell["rates"]["wer"] < 30 for cell in cells)
+    assert all(cell["rates"]["wer"] < 50 for cell in cells)
 
 
 def test_a_speaker_is_in_one_half_and_both_halves_have_some() -> None:
