@@ -277,6 +277,7 @@ def run_soak(recognizer: Recognizer, pcm: bytes, count: int) -> None:
         warm = server.held()
         warm["threads"] += 2
         before = asyncio.run(settled(server, warm | {"tasks": 8}))
+        before["threads"] += 2  # of pools of a fixed size, which begin when they are first needed
         began = time.monotonic()
         told = asyncio.run(soak(server, pcm, count, seed))
         seconds = time.monotonic() - began
