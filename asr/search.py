@@ -135,7 +135,7 @@ class Search:
         """All ways from the last step back to the first that is kept, the likeliest first.
 
         They part where a token came to be by several ways. How much of a token is its likeliest one
-        is known, so none is walked in vain (A*: Hart, Nilsson and Raphael 1968).
+        is known, so each that is walked is told (A*: Hart, Nilsson and Raphael 1968).
         """
         ways, order = self._beam.ways, count()
         steps, odds = ways.steps, ways.odds()

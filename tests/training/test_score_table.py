@@ -11,9 +11,11 @@ from typer.testing import CliRunner
 
 from asr.cli import app
 from asr.errors import ConfigError, DataError
+from asr.recognizer import Recognizer
 from tests.conftest import DEMO
-from training.config import ScoredSet
+from training.config import ScoredSet, changes
 from training.corpora import Utterance
+from training.evaluation import evaluate_corpus
 from training.score_table import half_of, utterances_of
 
 
@@ -51,7 +53,16 @@ def test_the_table_has_a_row_a_condition_and_a_column_a_set(corpus: Path, tmp_pa
         ("first", "quiet"),
         ("others", "quiet"),
     ]
-    assert all(cell["rates"]["wer"] < 50 for cell in cells)
+    recognizer = Recognizer.load()
+    for condition, change in (
+        ("clean", None),
+        ("quiet", changes(["level_share=1", "level_db=[-6,-6]"])),
+    ):
+        alone = evaluate_corpus(recognizer, corpus, "streaming", ["a"], change=change)
+        (first,) = (rates for rates in alone.rates() if rates.part == "a")
+        (cell,) = (c for c in cells if (c["set"], c["condition"]) == ("first", condition))
+        assert cell["rates"]["wer"] == first.wer, "as rill evaluate has it"
+    assert all(cell["rates"]["wer"] < 30 for cell in cells if cell["condition"] == "clean")
 
 
 def test_a_speaker_is_in_one_half_and_both_halves_have_some() -> None:
