@@ -19,7 +19,7 @@ from asr.errors import ConfigError
 from asr.features import ENERGY_FLOOR, HOP_MS, MEL_BANDS
 from asr.pronunciation import Lexicon
 from asr.text import PHONE_TOKENS
-from training.conditions import in_condition
+from training.conditions import in_condition, with_pause_before
 from training.config import AugmentationConfig, BatchConfig
 from training.feature_cache import FeatureCache
 from training.noise_bank import NoiseBank
@@ -69,13 +69,16 @@ class Batches:
         `views`: so many augmentations of each utterance in a batch, all of them in the first,
         then all in the second; `sizes` counts each.
 
-        Raises ConfigError when `speaker_shares` names a speaker who is not in the cache, or
-        `augmentation` asks for variants that are not."""
+        Raises ConfigError when `speaker_shares` names a speaker who is not in the cache, when
+        `augmentation` asks for variants that are not, and when it changes the pause before
+        utterances that a teacher has heard with another."""
         if augmentation and augmentation.variant_share and not cache.copies:
             raise ConfigError(
                 f"augmentation.variant_share: {cache.folder} has no variants; "
                 "rill prepare variants makes them"
             )
+        if augmentation and augmentation.pause_share and teaching:
+            raise ConfigError("augmentation.pause_share: expected 0 beside a teacher's posteriors")
         self.processes, self.views = processes, views
         shares = speaker_shares or {}
         if missing := sorted(set(shares) - {utterance.speaker for utterance in cache.utterances}):
@@ -168,6 +171,9 @@ class Batches:
             frames = self.cache.variant(index, int(random.integers(self.cache.copies)))
         else:
             frames = self.cache.frames(index)
+        if random.random() < self.augmentation.pause_share:
+            pause_ms = random.uniform(*self.augmentation.pause_ms)
+            frames = with_pause_before(frames, pause_ms, random)
         conditions = self.augmentation.conditions
         if conditions and random.random() >= self.augmentation.clean_share:
             frames = in_condition(frames, conditions, self._noise, self._any_voice, random)

@@ -63,6 +63,25 @@ def in_condition(
     return frames.astype(np.float32)
 
 
+def with_pause_before(frames: np.ndarray, pause_ms: float, random: np.random.Generator) -> np.ndarray:
+    """The frames behind `pause_ms` of digital silence, of rounding noise or of what the quietest
+    frames sound like; a recording that begins without a pause is one with `pause_ms` 0.
+
+    Returns:
+        [frames + pause, 80].
+    """
+    length = round(pause_ms / HOP_MS)
+    kind = random.integers(3)
+    if kind == 0:
+        pause = np.full((length, MEL_BANDS), LOG_FLOOR)
+    elif kind == 1:
+        pause = math.log(ROUNDING_NOISE) + 0.6 * random.standard_normal((length, MEL_BANDS))
+    else:
+        quiet = frames.sum(1) <= np.quantile(frames.sum(1), 0.1)
+        pause = frames[quiet].mean(0) + 0.6 * random.standard_normal((length, MEL_BANDS))
+    return np.concatenate([np.maximum(pause, LOG_FLOOR), frames]).astype(np.float32)
+
+
 def in_room(frames: np.ndarray, reverberation_s: float, random: np.random.Generator) -> np.ndarray:
     """The frames with a reverberant tail: power that falls by 60 dB in `reverberation_s`, faster in
     high bands, and is 5 dB above to 12 dB below the direct sound."""

@@ -39,6 +39,12 @@ def _are_lengths_of_rooms(bounds: tuple[float, float]) -> tuple[float, float]:
     return bounds
 
 
+def _are_pauses(bounds: tuple[float, float]) -> tuple[float, float]:
+    if bounds[0] < 0 or bounds[1] > 10_000:
+        raise ValueError(f"{list(bounds)}: expected milliseconds between 0 and 10000")
+    return bounds
+
+
 # Bounds are far from what makes sense: beyond them a run would fill all memory, or never begin.
 Bounds = Annotated[tuple[float, float], AfterValidator(_rises)]
 _Factor = Annotated[float, Field(ge=0.1, le=10)]
@@ -149,6 +155,9 @@ class AugmentationConfig(_Strict):
     band_mask_width: int = Field(15, ge=0, le=80)
     time_masks_per_second: float = Field(0.4, ge=0, le=100)
     time_mask_frames: int = Field(30, ge=0, le=100_000)
+    # How many utterances begin with another pause than the one that was recorded, and its length.
+    pause_share: float = Field(0.0, ge=0, le=1)
+    pause_ms: Annotated[Bounds, AfterValidator(_are_pauses)] = (0.0, 800.0)
     conditions: ConditionConfig | None = None
     clean_share: float = Field(0.3, ge=0, le=1)  # how many utterances meet no condition
 

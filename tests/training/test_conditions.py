@@ -24,6 +24,7 @@ from training.conditions import (
     in_condition,
     in_room,
     narrow_band,
+    with_pause_before,
 )
 from training.config import AugmentationConfig, BatchConfig, ConditionConfig
 from training.noise_bank import NoiseBank, write_noise_bank
@@ -130,3 +131,26 @@ def test_a_folder_without_noise_is_told(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     told = CliRunner().invoke(app, ["prepare", "noise", str(tmp_path / "empty"), str(tmp_path)])
     assert isinstance(told.exception, DataError)
+
+
+def test_a_pause_comes_before_frames_that_do_not_change(frames: np.ndarray) -> None:
+    kinds = set()
+    for seed in range(20):
+        longer = with_pause_before(frames, 300, np.random.default_rng(seed))
+        np.testing.assert_array_equal(longer[30:], frames)
+        pause, speech = longer[:30].mean(), frames.mean()
+        assert pause < speech and np.isfinite(longer).all()
+        kinds.add("silence" if pause < LOG_FLOOR + 0.1 else "rounding" if pause < -20 else "place")
+    assert len(kinds) == 3
+    assert len(with_pause_before(frames, 0, np.random.default_rng(0))) == len(frames)
+
+
+def test_a_batch_begins_with_other_pauses_but_not_beside_a_teacher(tmp_path: Path) -> None:
+    cache = write_synthetic_cache(tmp_path / "cache", 4)
+    sizes = BatchConfig(utterances=1, seconds=100)
+    changes = AugmentationConfig(
+        pause_share=1, pause_ms=(500, 500), speed=(1, 1), band_warp=(1, 1), clean_share=1
+    )
+    plain = Batches(cache, {}, None, sizes, None, 0).load([0], 0, 0)
+    later = Batches(cache, {}, None, sizes, changes, 0).load([0], 0, 0)
+    assert int(later.frame_lengths[0] - plain.frame_lengths[0]) == 50
