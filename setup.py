@@ -15,12 +15,12 @@ sanitise = os.environ.get("RILL_SANITISE") == "1"
 setup(
     ext_modules=[
         Extension(
-            f"asr.{source.stem}",
+            ".".join(source.with_suffix("").parts),
             [str(source)],
-            depends=[str(shared) for shared in Path("asr").glob("*.pxd")],
+            depends=[str(shared) for shared in Path("asr").rglob("*.pxd")],
             extra_compile_args=["-O1", "-g", SANITISERS] if sanitise else ["-O3"],
             extra_link_args=[SANITISERS] if sanitise else [],
         )
-        for source in sorted(Path("asr").glob("*.pyx"))
+        for source in sorted(Path("asr").rglob("*.pyx"))
     ]
 )

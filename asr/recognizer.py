@@ -18,20 +18,7 @@ from typing import IO, Any, Literal, NamedTuple, cast
 
 import numpy as np
 
-from asr.audio import (
-    SAMPLE_RATE,
-    OffsetFilter,
-    Samples,
-    read_blocks,
-    readable_part,
-    samples_at_16_khz,
-    without_offset,
-)
-from asr.beam_search import BeamDecoder, BeamSettings
-from asr.calibration import UNCHANGED, read_calibration
-from asr.custom_words import custom_words, word_lines
-from asr.decoding import Clock, Decoder, Decoding, GreedyDecoder, decode
-from asr.engine import (
+from asr.acoustic.types import (
     AcousticState,
     BlockState,
     Emitted,
@@ -42,21 +29,34 @@ from asr.engine import (
     join,
     load_engine,
 )
+from asr.audio import (
+    SAMPLE_RATE,
+    OffsetFilter,
+    Samples,
+    read_blocks,
+    readable_part,
+    samples_at_16_khz,
+    without_offset,
+)
+from asr.audio.pauses import cut_at_pauses
+from asr.decoder.beam import BeamDecoder, BeamSettings
+from asr.decoder.confidence import UNCHANGED, read_calibration
+from asr.decoder.grammar import GrammarDecoder, read_grammar
+from asr.decoder.greedy import Clock, Decoder, Decoding, GreedyDecoder, decode
+from asr.decoder.rescoring import Rescorer
 from asr.errors import AudioError, ConfigError, RecognitionError, RillError
-from asr.features import log_mel, log_mel_step
-from asr.grammar import GrammarDecoder, read_grammar
-from asr.language_model import LanguageModel
-from asr.lstm_language_model import LstmLanguageModel
-from asr.model_config import (
+from asr.features.log_mel import log_mel, log_mel_step
+from asr.language_model.lstm import LstmLanguageModel
+from asr.language_model.ngram import LanguageModel
+from asr.lexicon.custom_words import custom_words, word_lines
+from asr.lexicon.lexicon import read_lexicon
+from asr.model_folder import (
     BUNDLED_MODEL,
     LANGUAGE_MODEL,
     LEXICON,
     check_parts,
     read_model_config,
 )
-from asr.pauses import cut_at_pauses
-from asr.pronunciation import read_lexicon
-from asr.rescoring import Rescorer
 from asr.transcript import Alternative, Segment, Transcript, Word
 
 DecoderName = Literal["beam", "greedy"]
@@ -123,11 +123,12 @@ class Recognizer:
             decoder: "beam" (lexicon and language model) or "greedy" (letters alone).
             language_model: a KenLM binary instead of the model's own.
             lexicon: a lexicon file instead of the model's own.
-            words: custom words, each as a line of `asr.custom_words`: "rill  R IH L  :1"; or the
-                path of a file of them.
-            grammar: phrases, lines as of `asr.grammar` or the path of a file of them: nothing else
-                is heard.
-            engine: "onnx" or "torch" (asr/engine.py); the faster that the model has if not given.
+            words: custom words, each as a line of `asr.lexicon.custom_words`: "rill  R IH L  :1";
+                or the path of a file of them.
+            grammar: phrases, lines as of `asr.decoder.grammar` or the path of a file of them:
+                nothing else is heard.
+            engine: "onnx" or "torch" (asr/acoustic/types.py); the faster that the model has if not
+                given.
             threads: that the network may use, 1 to 1,024; one for each core if not given.
             alternatives: readings, with their scores, that each segment is to tell: 0 to 100.
             rescore: a file of `rill lm train`, which judges the readings of an utterance once more
@@ -203,8 +204,8 @@ class Recognizer:
         shares the network; making it takes about a second.
 
         Args:
-            words: each as a line of `asr.custom_words`: "kubernetes", "rill  R IH L  :1"; or the
-                path of a file of them.
+            words: each as a line of `asr.lexicon.custom_words`: "kubernetes", "rill  R IH L  :1";
+                or the path of a file of them.
 
         Raises:
             ConfigError: a word that cannot be honoured, or a decoder without a lexicon.

@@ -23,8 +23,8 @@ for part in asr streaming training tests configs; do
 done
 cp setup.py pyproject.toml README.md LICENSE "$folder/source/"
 cd "$folder/source"
-rm -f asr/*.so asr/*.c
-sed -i 's/boundscheck=False/boundscheck=True, nonecheck=True/; s/initializedcheck=False/initializedcheck=True/' asr/*.pyx
+rm -f asr/*/*.so asr/*/*.c
+sed -i 's/boundscheck=False/boundscheck=True, nonecheck=True/; s/initializedcheck=False/initializedcheck=True/' asr/*/*.pyx
 RILL_SANITISE=1 "$folder/tools/bin/python" setup.py -q build_ext --inplace
 
 # The interpreter itself is built without the sanitisers, so their libraries must be there first.
@@ -34,7 +34,7 @@ export ASAN_OPTIONS=detect_leaks=0:halt_on_error=1:abort_on_error=1
 export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
 export PYTHONPATH=$PWD RILL_FUZZ_EXAMPLES=${1:-100}
 "$PYTHON" -X faulthandler -m pytest -p no:cacheprovider \
-    tests/asr/test_search_doors.py tests/asr/test_damaged_files.py \
-    tests/asr/test_token_passing.py tests/asr/test_trie.py tests/asr/test_long_phrases.py \
-    tests/streaming/test_damaged_states.py tests/asr/test_decoding.py tests/asr/test_grammar.py \
-    tests/asr/test_known_words.py
+    tests/asr/decoder/test_beam_doors.py tests/asr/decoder/test_damaged_files.py \
+    tests/asr/decoder/test_beam.py tests/asr/lexicon/test_trie.py tests/asr/decoder/test_long_phrases.py \
+    tests/streaming/test_damaged_states.py tests/asr/decoder/test_greedy.py tests/asr/decoder/test_grammar.py \
+    tests/asr/lexicon/test_cache.py

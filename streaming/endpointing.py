@@ -19,7 +19,7 @@ TINY_SECONDS = 1e-6  # steps times 0.04 s are not exactly what they mean
 @dataclass(frozen=True)
 class EndpointRules:
     """Durations in seconds; and how sure the network must have been around a word (0 to 1) for it
-    to be told, so that noise and music say nothing (streaming/evidence.py; 0 believes all)."""
+    to be told, so that noise and music say nothing (streaming/speech_filter.py; 0 believes all)."""
 
     silence_after_words: float = 1.2
     silence_without_words: float = 2.4
@@ -67,7 +67,7 @@ def reading_is_due(
     rules: EndpointRules, silence_seconds: float, ahead_seconds: float = 0.0
 ) -> bool:
     """Whether so much silence after words has come that an utterance is read again
-    (streaming/reading.py), its end being likely: two thirds of what ends it."""
+    (streaming/second_pass.py), its end being likely: two thirds of what ends it."""
     needed = _judged(rules, rules.silence_after_words * BEFORE_READING, ahead_seconds)
     return silence_seconds >= needed - TINY_SECONDS
 

@@ -1,7 +1,7 @@
 """Recordings heard as live streams hear them: `rill transcribe --mode streaming`.
 
 Several are heard side by side: chunk by chunk the network hears the next of each as one batch
-(streaming/in_step.py), which is cheaper and gives each the bits that it has alone.
+(streaming/scheduler.py), which is cheaper and gives each the bits that it has alone.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from asr.errors import AudioError, RecognitionError, RillError
 from asr.recognizer import Recognizer, heard_in
 from asr.transcript import Segment, Transcript
 from streaming.endpointing import EndpointRules
-from streaming.in_step import hear_in_step
+from streaming.scheduler import hear_in_step
 from streaming.stream import Stream
 from streaming.utterance import Final
 

@@ -11,7 +11,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from asr.engine import AcousticState, BlockState, Emission, Emitted
+from asr.acoustic.types import AcousticState, BlockState, Emission, Emitted
 from asr.errors import ModelError
 from asr.recognizer import Recognizer, RecognizerState
 from streaming.endpointing import EndpointRules

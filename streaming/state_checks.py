@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 
+from asr.acoustic.types import AcousticConfig
 from asr.audio import HIGHEST_SAMPLE_RATE, LOWEST_SAMPLE_RATE, MAX_CHANNELS, SAMPLE_RATE
 from asr.audio.mono import BLOCK_SECONDS
 from asr.audio.offset import BLOCK_SAMPLES
-from asr.decoding import check_emission
-from asr.engine import AcousticConfig
+from asr.decoder.greedy import check_emission
 from asr.errors import ModelError
-from asr.features import MEL_BANDS, WINDOW_SAMPLES
+from asr.features.log_mel import MEL_BANDS, WINDOW_SAMPLES
 from asr.recognizer import RecognizerState
 
 MOST_NUMBER = 2**52  # of samples or steps: a float is exact up to here
@@ -120,7 +120,7 @@ def _check_carried(carried: RecognizerState, config: AcousticConfig) -> None:
         raise ValueError(f"{len(carried.samples)} samples of a window of {WINDOW_SAMPLES}")
     frames = carried.acoustic.frames
     _check("frames", frames, (1, None, MEL_BANDS))
-    # An engine may wait for a step for each block before it begins (asr/onnx_engine.py).
+    # An engine may wait for a step for each block before it begins (asr/acoustic/onnx_engine.py).
     steps = 1 + config.blocks * config.lookahead
     most = (1 + steps) * config.frames_per_step + 2 * config.context_frames
     if not config.context_frames <= frames.shape[1] < most:

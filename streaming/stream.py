@@ -107,7 +107,7 @@ class Stream:
         return final
 
     # The parts of `push` and `finish`, for those who let many streams take turns
-    # (streaming/in_step.py).
+    # (streaming/scheduler.py).
 
     def accept(self, samples: np.ndarray) -> None:
         """Keep the samples until they are heard; raises as `push`."""

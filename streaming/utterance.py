@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from asr.engine import Emitted
-from asr.features import MEL_BANDS
+from asr.acoustic.types import Emitted
+from asr.features.log_mel import MEL_BANDS
 from asr.recognizer import Heard, Recognizer, shift_words
 from asr.transcript import Alternative, Word
 from streaming.endpointing import Endpoint, EndpointRules, endpoint, reading_is_due
-from streaming.evidence import believed, sureness
-from streaming.reading import Reading
+from streaming.second_pass import Reading
+from streaming.speech_filter import believed, sureness
 
 STEPS_BEFORE = 12  # an utterance, 480 ms, that the second pass hears too
 
@@ -67,7 +67,7 @@ class Utterance:
         self.before = nothing if before is None else before
         self.emissions: list[Emitted] = []  # from which the decoding can be made again
         self._decoding = recognizer.decoder.begin()
-        self._sure: list[np.ndarray] = []  # of its steps, streaming/evidence.py
+        self._sure: list[np.ndarray] = []  # of its steps, streaming/speech_filter.py
         self._speech_heard = False
         self.silent_steps = 0
         self.shown: tuple[Word, ...] = ()  # by the last Partial

@@ -15,10 +15,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from asr.audio import Samples, read_audio
-from asr.model_config import BUNDLED_MODEL
+from asr.model_folder import BUNDLED_MODEL
 from asr.recognizer import Recognizer
-from training.config import WordModelConfig
-from training.lstm_language_model import train_language_model
+from training.language_model.lstm_training import train_language_model
+from training.run.config import WordModelConfig
 
 DEMO = BUNDLED_MODEL / "demo.flac"
 SHARED = Path(__file__).parents[2] / "shared"
@@ -29,7 +29,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--connections",
         type=int,
         default=60,
-        help="of the soak test (tests/streaming/test_soak.py)",
+        help="of the soak test (tests/streaming/server/test_soak.py)",
     )
     parser.addoption(
         "--bad-messages", type=int, default=60, help="of each protocol (test_bad_messages.py)"

@@ -1,7 +1,7 @@
 """Tests that try something else each time: `make sanitise` runs the same ones longer, with the
 compiled parts checked.
 
-    RILL_FUZZ_SEED=123 python -m pytest tests/asr/test_damaged_files.py     the same again
+    RILL_FUZZ_SEED=123 python -m pytest tests/asr/decoder/test_damaged_files.py     the same again
     RILL_FUZZ_EXAMPLES=10000 ...                                            more of them
 """
 

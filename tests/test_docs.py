@@ -14,7 +14,9 @@ LESSONS = ("lstm.md", "lstm.zh.md")
 @pytest.mark.parametrize("lesson", LESSONS)
 def test_the_lines_beside_the_equations_are_those_of_the_cell(lesson: str) -> None:
     text = (DOCS / lesson).read_text(encoding="utf-8")
-    code = [line.strip() for line in (DOCS.parent / "asr/lstm.py").read_text().splitlines()]
+    code = [
+        line.strip() for line in (DOCS.parent / "asr/acoustic/lstm.py").read_text().splitlines()
+    ]
     quoted = re.findall(r"\| `([a-z_]+ = [^`]+)` \|", text)
     assert len(quoted) == 6
     for line in quoted:

@@ -15,15 +15,15 @@ import numpy as np
 import pytest
 
 from asr.audio import Samples
+from asr.audio.pauses import LONGEST_PIECE_SECONDS
+from asr.batch.jobs import each_alone
 from asr.cores import available_cores, quota_cores
 from asr.errors import AudioError, RecognitionError
-from asr.pauses import LONGEST_PIECE_SECONDS
 from asr.recognizer import Recognizer
-from asr.transcribing import each_alone
 from asr.transcript import Transcript
 from tests.conftest import DEMO
 
-RILL = f"{sys.executable} -m asr.cli"
+RILL = f"{sys.executable} -m asr.cli.main"
 BEGINS = "she entered the magnificent room"
 
 

@@ -14,10 +14,10 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from asr.audio.containers.declared_length import Promises, mp4_is_cut
+from asr.audio.containers.matroska import find_gaps, with_gaps_void
+from asr.audio.containers.mpeg_frames import is_tag, skip_tags
 from asr.audio.formats import DEMUXERS
-from asr.audio.matroska_elements import find_gaps, with_gaps_void
-from asr.audio.mpeg_frames import is_tag, skip_tags
-from asr.audio.promises import Promises, mp4_is_cut
 from asr.errors import AudioError
 
 if TYPE_CHECKING:

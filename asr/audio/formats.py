@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import IO
 
-from asr.audio.mpeg_frames import first_frame, skip_tags
+from asr.audio.containers.mpeg_frames import first_frame, skip_tags
 
 # What a folder is searched for.
 SOUND_SUFFIXES = frozenset(

@@ -10,9 +10,9 @@ from typing import IO, Any, cast
 
 import soundfile
 
+from asr.audio.containers.mpeg_frames import skip_tags
+from asr.audio.containers.wav_chunks import UNTIL_IT_ENDS
 from asr.audio.ffmpeg import Decoded
-from asr.audio.mpeg_frames import skip_tags
-from asr.audio.wav_chunks import UNTIL_IT_ENDS
 from asr.errors import AudioError
 
 # libsndfile's note on the part that holds the sound: of WAV, AIFF, AU, and W64.

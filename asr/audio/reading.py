@@ -17,11 +17,11 @@ from typing import IO, TypeVar
 import numpy as np
 
 from asr.audio import ffmpeg, libsndfile
+from asr.audio.containers.wav_chunks import holds_mpeg, sound_goes_on
 from asr.audio.ffmpeg import Decoded
 from asr.audio.formats import APPLE_DOUBLE_NAME, LIBSNDFILE, format_of
 from asr.audio.resampling import Resampler, Samples
 from asr.audio.scale import MAX_CHANNELS
-from asr.audio.wav_chunks import holds_mpeg, sound_goes_on
 from asr.errors import AudioError
 
 Source = str | os.PathLike[str] | IO[bytes]

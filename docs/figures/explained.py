@@ -7,9 +7,9 @@ from functools import partial
 from _style import HERE
 
 from asr import Recognizer
-from asr.explain import explain
-from asr.explain_pictures import pictures
-from asr.model_config import BUNDLED_MODEL
+from asr.introspection.explanation import explain
+from asr.introspection.figures import pictures
+from asr.model_folder import BUNDLED_MODEL
 from streaming.recordings import transcribe_streaming
 
 BLOCK = 4

@@ -14,8 +14,8 @@ from itertools import islice
 from pathlib import Path
 
 from asr.audio import SAMPLE_RATE, read_audio
-from asr.beam_search import BeamDecoder
-from asr.model_config import BUNDLED_MODEL
+from asr.decoder.beam import BeamDecoder
+from asr.model_folder import BUNDLED_MODEL
 from asr.recognizer import Recognizer
 from streaming.benchmark.load import spoken_pieces
 from streaming.stream import Stream

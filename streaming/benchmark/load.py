@@ -22,10 +22,10 @@ from typing import Any
 import numpy as np
 
 from asr.audio import SAMPLE_RATE, Samples, read_audio
+from asr.batch.jobs import find_recordings
 from asr.errors import ConfigError
 from asr.recognizer import Recognizer
-from asr.transcribing import find_recordings
-from streaming.in_step import Turns, push_in_step, raised_if_failed
+from streaming.scheduler import Turns, push_in_step, raised_if_failed
 from streaming.stream import Partial, Stream
 
 PIECE_SECONDS = 0.1

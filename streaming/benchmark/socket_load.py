@@ -31,7 +31,7 @@ from streaming.benchmark.load import (
     said_in,
     spoken_pieces,
 )
-from streaming.captions import event_record
+from streaming.microphone.captions import event_record
 from streaming.stream import Stream
 
 PATH = "/v1/stream"

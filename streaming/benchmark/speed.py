@@ -14,7 +14,7 @@ import numpy as np
 
 from asr.audio import SAMPLE_RATE, Samples
 from asr.recognizer import Recognizer
-from asr.text import normalise
+from asr.text.alphabet import normalise
 from streaming.stream import Final, Stream
 
 CHUNKS_MS = (80, 120, 160, 320, 640)
@@ -166,13 +166,13 @@ def in_fp32(
     """The same recogniser with weights that are not rounded, exported for the moment; None, and a
     word, where torch is not installed."""
     try:
-        from asr.model_file import load_model
-        from asr.onnx_export import export
+        from asr.acoustic.checkpoint import load_model
+        from asr.acoustic.onnx_export import export
     except ModuleNotFoundError as error:
         report(f"without fp32: that needs {error.name} (pip install 'rill-asr[train]')")
         yield None
         return
-    from asr.onnx_engine import OnnxEngine
+    from asr.acoustic.onnx_engine import OnnxEngine
 
     with tempfile.TemporaryDirectory() as folder:
         export(load_model(model), Path(folder) / "onnx", "fp32")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from asr.audio import SAMPLE_RATE, Resampler, Samples
-from asr.features import log_mel_step
+from asr.features.log_mel import log_mel_step
 from asr.recognizer import Recognizer
 from streaming.benchmark.speed import stream_text
 

@@ -42,7 +42,7 @@ def cold_start(recording: str, model: Path) -> ColdStart:
     seconds = []
     for _ in range(COLD_RUNS):
         begin = time.perf_counter()
-        output_of(["-m", "asr.cli", "transcribe", recording, "--model", str(model)])
+        output_of(["-m", "asr.cli.main", "transcribe", recording, "--model", str(model)])
         seconds.append(time.perf_counter() - begin)
     return ColdStart(Path(recording).name, statistics.median(seconds), min(seconds), max(seconds))
 
@@ -69,18 +69,18 @@ def _parts(recording: str, model: Path) -> dict[str, float]:
         cpu[name] = time.process_time() - begin
 
     with part("command line"):
-        import_module("asr.cli")
+        import_module("asr.cli.main")
     with part("libraries"):
         import numpy as np
 
         for library in ("kenlm", "onnxruntime", "soundfile"):
             import_module(library)
-        from asr.beam_search import BeamDecoder
-        from asr.decoding import Clock
-        from asr.engine import load_engine
-        from asr.known_words import know_words
-        from asr.language_model import LanguageModel
-        from asr.pronunciation import read_lexicon
+        from asr.acoustic.types import load_engine
+        from asr.decoder.beam import BeamDecoder
+        from asr.decoder.greedy import Clock
+        from asr.language_model.ngram import LanguageModel
+        from asr.lexicon.cache import know_words
+        from asr.lexicon.lexicon import read_lexicon
         from asr.recognizer import Recognizer
 
     lexicon = model / "lexicon.txt.xz"

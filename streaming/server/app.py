@@ -25,12 +25,12 @@ from starlette.websockets import WebSocket
 
 from asr import __version__
 from asr.recognizer import Recognizer
-from streaming.server import rill_socket, transcriptions, vosk_socket
 from streaming.server.access import Access
 from streaming.server.addresses import listening_sockets
 from streaming.server.failures import log_no_faults_of_clients
 from streaming.server.heads import PromptHttp
 from streaming.server.limits import Limits
+from streaming.server.protocols import openai_http, rill_socket, vosk_socket
 from streaming.server.service import Service
 
 WEB = Path(__file__).parents[1] / "web"
@@ -75,10 +75,10 @@ def create_app(
         return Response(generate_latest(service.registry), media_type="text/plain; version=0.0.4")
 
     async def transcribe(request: Request) -> Response:
-        return await transcriptions.transcribe(request, service)
+        return await openai_http.transcribe(request, service)
 
     async def models(request: Request) -> Response:
-        return await transcriptions.models(request, service)
+        return await openai_http.models(request, service)
 
     across_origins = Middleware(
         CORSMiddleware,
@@ -127,7 +127,7 @@ def run(
     sockets = listening_sockets(host, port, option, service.limits.idle_seconds)
     wyoming_sockets: list[socket.socket] = []
     if wyoming:
-        from streaming.server.wyoming import bind
+        from streaming.server.protocols.wyoming import bind
 
         wyoming_sockets = bind(service, *wyoming)
     log_no_faults_of_clients()
@@ -168,7 +168,7 @@ class Server(uvicorn.Server):
             return
         self._ready(f"http://{_address(self.servers[0])}/")
         if self._wyoming:
-            from streaming.server import wyoming
+            from streaming.server.protocols import wyoming
 
             servers = await wyoming.listen(self._service, self._wyoming)
             self.servers += servers

@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from asr.errors import AudioError, ConfigError
 from asr.recognizer import Recognizer
 from streaming.endpointing import EndpointRules
-from streaming.in_step import Turns
+from streaming.scheduler import Turns
 from streaming.server.access import Access
 from streaming.server.limits import Limits, Places, Refused
 from streaming.server.word_sets import WordSets

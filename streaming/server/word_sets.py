@@ -34,7 +34,7 @@ class WordSets:
         self._made: dict[Words, asyncio.Task[Recognizer]] = {}
 
     async def with_words(self, words: Words) -> Recognizer:
-        """The recogniser that also knows these words, in lines of `asr.custom_words`.
+        """The recogniser that also knows these words, in lines of `asr.lexicon.custom_words`.
 
         Raises:
             ConfigError: a word that cannot be honoured.

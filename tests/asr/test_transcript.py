@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asr.audio import SAMPLE_RATE
-from asr.pauses import cut_at_pauses
+from asr.audio.pauses import cut_at_pauses
 from asr.transcript import Segment, Transcript, Word, cues, to_json, to_srt, to_text, to_vtt
 
 HELLO = Segment((Word("hello", 0.5, 0.9, 0.91), Word("there", 1.0, 1.25, 0.5)))

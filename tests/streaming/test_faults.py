@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from tests.streaming.test_server import START, connected, final_words, httpx, websockets
+from tests.streaming.server.test_server import START, connected, final_words, httpx, websockets
 
 MEBIBYTE = 2**20
 COUNTED = ("tasks", "threads", "descriptors")

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from asr.audio import SAMPLE_RATE, Samples
 from asr.errors import ConfigError, ModelError
-from asr.model_config import BUNDLED_MODEL
+from asr.model_folder import BUNDLED_MODEL
 from asr.recognizer import Recognizer
 from asr.transcript import Segment
 from streaming.stream import Final, Partial, Stream
@@ -148,7 +148,7 @@ def test_a_stream_goes_on_from_its_bytes_with_the_same_words(
 
 def test_the_commands_take_it(lstm_lm: Path, tmp_path: Path) -> None:
     def rill(*arguments: object) -> str:
-        command = [sys.executable, "-m", "asr.cli", *map(str, arguments)]
+        command = [sys.executable, "-m", "asr.cli.main", *map(str, arguments)]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
     alone = rill("transcribe", DEMO, "--rescore", lstm_lm)
@@ -190,7 +190,7 @@ def test_what_cannot_be_honoured_is_told(lstm_lm: Path, tmp_path: Path) -> None:
         for other in (["--decoder", "greedy"], ["--grammar", tmp_path / "phrases.txt"]):
             (tmp_path / "phrases.txt").write_text("the cat\n")
             arguments = [DEMO] if command == "transcribe" else []
-            line = [sys.executable, "-m", "asr.cli", command, *arguments, *other]
+            line = [sys.executable, "-m", "asr.cli.main", command, *arguments, *other]
             done = subprocess.run(
                 [*line, "--rescore", lstm_lm], capture_output=True, text=True, check=False
             )

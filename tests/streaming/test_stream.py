@@ -17,10 +17,10 @@ import soxr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from asr.acoustic.types import Emission, Emitted
 from asr.audio import SAMPLE_RATE, Samples, read_blocks, without_offset
-from asr.engine import Emission, Emitted
 from asr.errors import AudioError, ConfigError, ModelError
-from asr.features import log_mel
+from asr.features.log_mel import log_mel
 from asr.recognizer import Recognizer
 from streaming.endpointing import EndpointRules, endpoint
 from streaming.recordings import transcribe_streaming

@@ -15,8 +15,8 @@ from asr.audio import SAMPLE_RATE, Samples
 from asr.errors import AudioError, RecognitionError
 from asr.recognizer import Heard, Recognizer, RecognizerState
 from asr.transcript import Segment, Transcript
-from streaming.in_step import Turns, push_in_step
 from streaming.recordings import transcribe_in_step
+from streaming.scheduler import Turns, push_in_step
 from streaming.stream import Stream
 from streaming.utterance import Final, Partial
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from training.corpora import Utterance, write_utterances
-from training.feature_cache import FeatureCache
+from training.data.corpora import Utterance, write_utterances
+from training.data.feature_cache import FeatureCache
 
 
 def write_synthetic_cache(folder: Path, utterances: int = 8, seed: int = 0) -> FeatureCache:

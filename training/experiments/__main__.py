@@ -121,9 +121,9 @@ def measure_speech(
     valid_utterances: Annotated[int, typer.Option(min=1)] = 60,
 ) -> None:
     """Phone error rates of a small acoustic model, by cell and update."""
-    from asr.pronunciation import read_lexicon
+    from asr.lexicon.lexicon import read_lexicon
+    from training.data.feature_cache import FeatureCache
     from training.experiments.speech import Speech, learn_speech
-    from training.feature_cache import FeatureCache
 
     columns = ["cell", "update", "phone_error_rate", "cpu_seconds"]
     command = "python -m training.experiments speech CACHE-TRAIN CACHE-VALID --lexicon LEXICON"

@@ -3,7 +3,7 @@ with one gate taken away.
 
     rnn     h = tanh(W [h, x] + b)
     gru     K. Cho et al. 2014, arXiv 1406.1078, as torch.nn.GRU computes it
-    lstm    the equations of asr/lstm.py, as torch.nn.LSTM computes them
+    lstm    the equations of asr/acoustic/lstm.py, as torch.nn.LSTM computes them
 
 A gate is taken away by holding it open: its weights are 0 and its bias is so large that the sigmoid
 is exactly 1 and has no slope, so that training leaves it as it is.

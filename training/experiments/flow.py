@@ -15,7 +15,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from asr.lstm import LSTMLayer, LSTMState
+from asr.acoustic.lstm import LSTMLayer, LSTMState
 from training.experiments.adding import Adder
 
 LEAST_NORM = 1e-30  # what float32 makes 0 is told as this: a logarithm has no 0

@@ -15,15 +15,15 @@ from rapidfuzz.distance import Levenshtein
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from asr.features import MEL_BANDS
-from asr.pronunciation import Lexicon
-from asr.text import PHONE_TOKENS
-from training.batches import Batch, Batches
-from training.config import BatchConfig
+from asr.features.log_mel import MEL_BANDS
+from asr.lexicon.lexicon import Lexicon
+from asr.text.alphabet import PHONE_TOKENS
+from training.data.batches import Batch, Batches
+from training.data.feature_cache import FeatureCache
 from training.experiments.cells import Cell, hidden_for, recurrent_layer
-from training.feature_cache import FeatureCache
-from training.objectives import ctc, teacher_posteriors
-from training.teaching import Teaching
+from training.model.objectives import ctc, teacher_posteriors
+from training.run.config import BatchConfig
+from training.teacher.reader import Teaching
 
 WIDTH = 128  # of a layer's input, and of the LSTM's cells
 LAYERS = 2

@@ -1,0 +1,92 @@
+"""The chunks of a WAV file: whether its sound goes on behind what the header says.
+
+A recorder that crashed leaves a size of 0, a program that could not go back in its output one that
+is too small, and more than 4 GiB do not fit into the size at all.
+"""
+
+from __future__ import annotations
+
+import os
+from struct import unpack
+from typing import IO, Literal, NamedTuple
+
+from asr.audio.containers.mpeg_frames import skip_tags
+
+_NOT_SOUND = (b"TAG", b"ID3", b"APETAGEX", b"<?xpacket")
+_LOOK_BYTES = 65_536
+_MPEG = (0x50, 0x55)
+# A size of 0x7FFFFFFF or 0xFFFFFFFF bytes: the length was not known when the header was written.
+UNTIL_IT_ENDS = 0x7FFF_0000
+
+
+def sound_goes_on(file: IO[bytes]) -> bool:
+    """Whether there is sound behind the end of the `data` chunk."""
+    data = _data_chunk(file)
+    return data is not None and _is_sound(file, data.begins + data.size, data.size > 0)
+
+
+def data_reaches_beyond(file: IO[bytes]) -> bool:
+    """Whether the `data` chunk is cut."""
+    data = _data_chunk(file)
+    file_bytes = file.seek(0, os.SEEK_END)
+    return data is not None and data.size < UNTIL_IT_ENDS and data.begins + data.size > file_bytes
+
+
+def holds_mpeg(file: IO[bytes]) -> bool:
+    """Whether the sound is MP3 or MP2, of which libsndfile writes lines to standard error."""
+    data = _data_chunk(file)
+    return data is not None and data.codec in _MPEG
+
+
+class _Data(NamedTuple):
+    """Where a `data` chunk begins, its size as the header has it, in bytes, and the codec."""
+
+    begins: int
+    size: int
+    codec: int
+
+
+def _data_chunk(file: IO[bytes]) -> _Data | None:
+    end_of_file = file.seek(0, os.SEEK_END)
+    begins = skip_tags(file)
+    file.seek(begins)
+    riff = file.read(12)
+    order: Literal["big", "little"] = "big" if riff[:4] == b"RIFX" else "little"
+    large_size = None
+    codec = 0
+    at = begins + 12
+    while at + 8 <= end_of_file:
+        file.seek(at)
+        name, size = file.read(4), int.from_bytes(file.read(4), order)
+        if name == b"ds64" and size >= 16:
+            large_size = unpack("<8xQ", file.read(16))[0]
+        if name == b"fmt ":
+            codec = int.from_bytes(file.read(2), order)
+        if name == b"data":
+            is_large = size == 0xFFFFFFFF and large_size is not None
+            return _Data(at + 8, large_size if is_large and large_size else size, codec)
+        at += 8 + size + size % 2
+    return None
+
+
+def _is_sound(file: IO[bytes], begins: int, has_sound: bool) -> bool:
+    """Whether the bytes behind the `data` chunk are neither chunks nor tags nor padding."""
+    end_of_file = file.seek(0, os.SEEK_END)
+    if end_of_file - begins < 8:
+        return False
+    file.seek(begins)
+    begin = file.read(_LOOK_BYTES)
+    is_padding = has_sound and end_of_file - begins <= _LOOK_BYTES and not begin.strip(b"\0")
+    if begin.startswith(_NOT_SOUND) or is_padding:
+        return False
+    return not any(_are_chunks(file, at, end_of_file) for at in (begins, begins + 1))
+
+
+def _are_chunks(file: IO[bytes], at: int, end_of_file: int) -> bool:
+    while at + 8 <= end_of_file:
+        file.seek(at)
+        name, size = file.read(4), int.from_bytes(file.read(4), "little")
+        if not all(32 <= byte < 127 for byte in name):
+            return False
+        at += 8 + size + size % 2
+    return at <= end_of_file + 8

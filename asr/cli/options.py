@@ -1,0 +1,147 @@
+"""Options that several commands of `rill` share, and the recogniser that they ask for."""
+
+from __future__ import annotations
+
+from enum import Enum, StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from asr.errors import ConfigError
+
+if TYPE_CHECKING:
+    from asr.recognizer import Recognizer
+
+
+class Mode(StrEnum):
+    """How a recording is read."""
+
+    full = "full"
+    streaming = "streaming"
+
+
+class DecoderChoice(StrEnum):
+    """How emissions become words."""
+
+    beam = "beam"
+    greedy = "greedy"
+
+
+class CaseChoice(Enum):
+    """How words are shown."""
+
+    lower = "lower"
+    upper = "upper"
+    sentence = "sentence"
+
+
+class EngineChoice(StrEnum):
+    """What computes the network."""
+
+    onnx = "onnx"
+    torch = "torch"
+
+
+def _sureness(value: float | None) -> float | None:
+    """Raises for what is no number from 0 to 1; typer's own bounds have a strange word for nan."""
+    if value is not None and not 0 <= value <= 1:
+        raise typer.BadParameter(f"{value} is not a number from 0 to 1")
+    return value
+
+
+CORPUS = (
+    "A folder in LibriSpeech's or LJ Speech's layout or with a .txt beside each recording, or a "
+    ".tsv file of Common Voice."
+)
+
+Model = Annotated[
+    Path | None, typer.Option(help="A model's folder; the bundled English model if not given.")
+]
+LanguageModelFile = Annotated[Path | None, typer.Option("--lm", help="A KenLM binary to use.")]
+WordsFile = Annotated[
+    Path | None, typer.Option(help="Custom words, one a line: kubernetes, or  rill  R IH L.")
+]
+GrammarFile = Annotated[
+    Path | None, typer.Option(help="Phrases, one a line: hear these and nothing else.")
+]
+LexiconFile = Annotated[Path | None, typer.Option(help="A lexicon to use: word  P HH OW N Z.")]
+RescoreFile = Annotated[
+    Path | None,
+    typer.Option(help="A model of rill lm train: judges each utterance's readings once more."),
+]
+CaseOption = Annotated[CaseChoice, typer.Option(help="lower, upper or sentence.")]
+AlternativesOption = Annotated[
+    int, typer.Option(min=0, max=100, help="With --format json: so many readings of each segment.")
+]
+DecoderOption = Annotated[DecoderChoice, typer.Option(help="beam or greedy.")]
+EngineOption = Annotated[
+    EngineChoice | None,
+    typer.Option(help="onnx (the default where the model was exported) or torch, the reference."),
+]
+SurenessOption = Annotated[
+    float | None,
+    typer.Option(
+        callback=_sureness,
+        help="Streaming: how sure the network must be of its phones around a word, 0.35 if not "
+        "given; 0 lets noise say words.",
+    ),
+]
+ChunkOption = Annotated[
+    int | None,
+    typer.Option(
+        min=40,
+        max=2000,
+        help="Milliseconds that a stream hears at once, 120 if not given: longer costs less, and "
+        "words come later.",
+    ),
+]
+ThreadsOption = Annotated[
+    int | None,
+    typer.Option(min=1, max=1024, help="Threads of the network; one a core if not given."),
+]
+
+
+def load_recognizer(
+    model: Path | None,
+    decoder: DecoderChoice = DecoderChoice.beam,
+    lm: Path | None = None,
+    lexicon: Path | None = None,
+    words: Path | None = None,
+    engine: EngineChoice | None = None,
+    threads: int | None = None,
+    alternatives: int = 0,
+    grammar: Path | None = None,
+    rescore: Path | None = None,
+) -> Recognizer:
+    """The recogniser that the options of a command describe."""
+    from asr.model_folder import BUNDLED_MODEL
+    from asr.recognizer import Recognizer
+
+    return Recognizer.load(
+        model or BUNDLED_MODEL,
+        decoder.value,
+        lm,
+        lexicon,
+        words or (),
+        grammar,
+        engine.value if engine else None,
+        threads,
+        alternatives,
+        rescore,
+    )
+
+
+def in_chunks(recognizer: Recognizer, chunk_ms: int | None) -> Recognizer:
+    """The same with chunks of that length in its streams; raises ConfigError for no whole steps."""
+    if chunk_ms is None:
+        return recognizer
+    step_ms = recognizer.engine.config.step_ms
+    if chunk_ms % step_ms:
+        raise ConfigError(f"--chunk-ms {chunk_ms}: expected a multiple of {step_ms:.0f}")
+    return recognizer.with_chunk(round(chunk_ms / step_ms))
+
+
+def say(line: str) -> None:
+    """A line that is told at once, while the command goes on."""
+    print(line, flush=True)

@@ -1,0 +1,213 @@
+"""Where everything stands in a KenLM trie: KenLM itself only answers for single n-grams.
+
+The layout is that of KenLM's binary format 5 (lm/binary_format.cc, trie.cc, bhiksha.cc and
+quantize.hh; K. Heafield, "KenLM: faster and smaller language model queries", 2011). A trie goes
+backwards: below a word are those that stand before it. An entry is packed into bits: word, back-off
+weight and probability (numbers of a table, or floats), and where its own entries begin.
+
+asr/language_model/_kenlm_scorer.pyx looks n-grams up in it, training/language_model/ngrams.py reads
+all of them.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from asr.language_model.kenlm_header import (
+    ARRAY,
+    MOST_ORDER,
+    QUANTISED,
+    QUANTISED_ARRAY,
+    KenlmHeader,
+    read_kenlm_header,
+)
+
+UNIGRAM = np.dtype([("probability", "<f4"), ("backoff", "<f4"), ("next", "<u8")])
+MOST_BITS = 25  # of the number of a probability or weight; KenLM's own limit
+READ_AHEAD = 8  # bytes that are read at once, wherever a number begins
+
+
+class OtherKind(ValueError):
+    """A sound KenLM file of a kind that is not read here: a hash table, or a trie without its
+    words."""
+
+
+@dataclass(frozen=True)
+class Level:
+    """The n-grams of one length above 1: `count` entries and one more, whose pointer ends them."""
+
+    at: int  # byte of the file at which its entries begin
+    count: int
+    word_bits: int
+    value_bits: int
+    weight_bits: int  # 0 for the longest n-grams
+    inline_bits: int  # of a pointer
+    values: np.ndarray | None  # float32: what the numbers of probabilities mean, if quantised
+    weights: np.ndarray | None
+    high: np.ndarray  # int64: entries from which on the rest of a pointer is one more
+
+    @property
+    def bits(self) -> int:
+        """Of an entry."""
+        return self.word_bits + self.value_bits + self.weight_bits + self.inline_bits
+
+    def check(self, file_bytes: int, longest: bool) -> None:
+        """Raises ValueError where a look-up, whatever bits it finds, could leave the file or a
+        table (asr/language_model/_kenlm_scorer.pyx checks where a pointer leads to)."""
+        entries_bytes = ((1 + self.count) * self.bits + 7) // 8
+        if not 0 <= self.at <= file_bytes - entries_bytes - READ_AHEAD:
+            raise ValueError("its n-grams lie beyond its end")
+        if max(self.word_bits, self.value_bits, self.weight_bits) > 32 or self.inline_bits > 57:
+            raise ValueError("its numbers have too many bits")
+        tables = [(self.values, self.value_bits)]
+        if not longest:
+            tables.append((self.weights, self.weight_bits))
+        for table, bits in tables if self.values is not None else []:
+            if table is None or table.dtype != np.float32 or len(table) != 2**bits:
+                raise ValueError("a table of probabilities has another length")
+            if not (table < np.inf).all():  # KenLM has -inf where a table has empty places
+                raise ValueError("a table of probabilities holds what is no number")
+        high = self.high
+        if high.dtype != np.int64 or not len(high) or high[0] != 0 or (high[1:] < high[:-1]).any():
+            raise ValueError("its pointers are damaged")
+
+
+@dataclass(frozen=True)
+class KenlmTrie:
+    """A file, mapped into memory, and its parts."""
+
+    data: np.ndarray  # uint8
+    unigrams: np.ndarray  # of UNIGRAM, and one more
+    levels: list[Level]  # of n-grams of 2, 3, ... words
+    words: list[str] = field(repr=False)  # by KenLM's number: <unk> is 0
+
+    def __post_init__(self) -> None:
+        """Raises ValueError where parts do not fit each other."""
+        if not 2 <= self.order <= MOST_ORDER:
+            raise ValueError(f"n-grams of {self.order} words; there are 2 to {MOST_ORDER}")
+        if self.data.dtype != np.uint8 or self.unigrams.dtype != UNIGRAM:
+            raise ValueError("parts of other types")
+        if len(self.unigrams) != len(self.words) + 1 and self.words:
+            raise ValueError(f"{len(self.unigrams) - 1} single words, and {len(self.words)} names")
+        pointers = self.unigrams["next"]
+        if (pointers[1:] < pointers[:-1]).any() or int(pointers[-1]) > self.levels[0].count:
+            raise ValueError("the pointers of its single words are damaged")
+        for part in ("probability", "backoff"):
+            if not (self.unigrams[part] < np.inf)[:-1].all():
+                raise ValueError(f"the {part} of a single word is no number")
+        for number, level in enumerate(self.levels, start=2):
+            level.check(len(self.data), longest=number == self.order)
+
+    @property
+    def order(self) -> int:
+        """Words of the longest n-grams."""
+        return len(self.levels) + 1
+
+    @cached_property
+    def number_of(self) -> dict[str, int]:
+        """Of each word."""
+        return {word: number for number, word in enumerate(self.words)}
+
+
+def map_kenlm_trie(path: str | os.PathLike[str], needs_words: bool = True) -> KenlmTrie:
+    """The parts of a KenLM trie; without `needs_words`, `words` may be empty.
+
+    Raises:
+        OtherKind: a hash table instead of a trie, or without its words.
+        ValueError: damaged or truncated.
+    """
+    data = np.memmap(Path(path), np.uint8, "r")
+    header = read_kenlm_header(data)
+    if not header.is_trie:
+        raise OtherKind("it is a hash table; make a trie with build_binary trie")
+    try:
+        trie = _Walk(data, header).trie()
+    except (IndexError, OverflowError, UnicodeDecodeError) as error:
+        raise ValueError(str(error)) from None
+    if needs_words and not header.has_words:
+        raise OtherKind("it was made without its words")
+    return trie
+
+
+class _Walk:
+    """A walk through the file: each part begins where the one before ends."""
+
+    def __init__(self, data: np.ndarray, header: KenlmHeader) -> None:
+        self._data, self._header, self.counts = data, header, header.counts
+        self._quantised = header.kind in (QUANTISED, QUANTISED_ARRAY)
+        self._array = header.kind in (ARRAY, QUANTISED_ARRAY)
+        # KenLM looks for words among so many hashes; <unk> has none.
+        (hashes,) = self._numbers(header.bytes, 1, "<u8").tolist()
+        if not 0 < hashes <= self.counts[0]:
+            raise ValueError(f"it says that {hashes} of its {self.counts[0]} words have a name")
+        self._at = header.bytes + 8 + 8 * self.counts[0]  # behind the hashes of the words
+
+    def trie(self) -> KenlmTrie:
+        order, tables = len(self.counts), self._tables()
+        unigrams = self._numbers(self._at, self.counts[0] + 2, UNIGRAM)[:-1]
+        self._at += unigrams.nbytes + UNIGRAM.itemsize
+        levels = [self._level(length, *tables[length - 2]) for length in range(2, order + 1)]
+        words = []
+        if self._header.has_words:
+            words = self._data[self._at :].tobytes().decode().split("\0")[:-1]
+            if len(words) != self.counts[0]:
+                raise ValueError(f"it has names for {len(words)} of its {self.counts[0]} words")
+        return KenlmTrie(self._data, unigrams, levels, words)
+
+    def _tables(self) -> list[tuple[np.ndarray | None, np.ndarray | None]]:
+        """For each length from 2 on the probabilities and back-off weights, by their numbers."""
+        order = len(self.counts)
+        if not self._quantised:
+            return [(None, None)] * (order - 1)
+        bits, backoff_bits = self._data[self._at + 1 : self._at + 3].tolist()
+        if not (1 <= bits <= MOST_BITS and 1 <= backoff_bits <= MOST_BITS):
+            raise ValueError(f"numbers of {bits} and {backoff_bits} bits for probabilities")
+        self._at += 8
+        tables: list[tuple[np.ndarray | None, np.ndarray | None]] = []
+        for length in range(2, order + 1):
+            parts: list[np.ndarray | None] = [None, None]
+            for part, size in enumerate((2**bits, 2**backoff_bits)[: 2 if length < order else 1]):
+                parts[part] = self._numbers(self._at, size, "<f4")
+                self._at += 4 * size
+            tables.append((parts[0], parts[1]))
+        return tables
+
+    def _level(self, length: int, values: np.ndarray | None, weights: np.ndarray | None) -> Level:
+        count, longest = self.counts[length - 1], length == len(self.counts)
+        value_bits, weight_bits = 31, 32  # floats; a probability's sign is known
+        if values is not None:
+            value_bits = (len(values) - 1).bit_length()
+            weight_bits = 0 if weights is None else (len(weights) - 1).bit_length()
+        inline_bits, high = (0, np.zeros(1, np.int64)) if longest else self._pointers(length)
+        weight_bits = 0 if longest else weight_bits
+        word_bits = self.counts[0].bit_length()
+        level = Level(
+            self._at, count, word_bits, value_bits, weight_bits, inline_bits, values, weights, high
+        )
+        self._at += ((1 + count) * level.bits + 7) // 8 + 8
+        return level
+
+    def _pointers(self, length: int) -> tuple[int, np.ndarray]:
+        """Bits of a pointer in its entry; and for compressed ones the entries at which the rest of
+        it grows by one (B. Raj and E. Whittaker 2003)."""
+        next_count, entries = self.counts[length], self.counts[length - 1] + 1
+        required = next_count.bit_length()
+        if not self._array:
+            return required, np.zeros(1, np.int64)
+        begin = -(-self._at // 8) * 8
+        most = min(required, int(self._data[self._at + 1]))
+        costs = [
+            (next_count >> (required - chop)) * 64 - entries * chop for chop in range(most + 1)
+        ]
+        chopped = int(np.argmin(costs))
+        size = (next_count >> (required - chopped)) + 1
+        self._at += 8 * (1 + size) + 7
+        return required - chopped, self._numbers(begin + 8, size, "<u8").astype(np.int64)
+
+    def _numbers(self, begin: int, count: int, kind: str | np.dtype) -> np.ndarray:
+        return np.frombuffer(self._data, kind, count, begin)

@@ -1,0 +1,286 @@
+"""Words that a user brings along: names and terms that no lexicon and no language model has.
+
+A file of them has one word or phrase a line. Behind two spaces or a tab may stand how it sounds, in
+CMUdict's phones; behind a colon how many powers of ten likelier than usual it is; and before "="
+how it is written, if not as it is spoken:
+
+    kubernetes
+    rill  R IH L
+    hidden markov model
+    zaphod  Z EY F AA D  :1.5
+    COVID-19 = covid nineteen
+
+Whatever has no phones is pronounced by the lexicon, and by the grapheme-to-phoneme model where that
+does not know the word.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import chain, product
+from pathlib import Path
+
+from asr.errors import ConfigError
+from asr.lexicon.lexicon import Lexicon, Pronunciation, pronounce
+from asr.text.alphabet import PHONES, invisible, normalise, unspellable
+
+MOST_VARIANTS = 8  # pronunciations of a phrase whose words have several
+MOST_BOOST = 2.0  # powers of ten
+# Of one line. Pronouncing takes longer the longer a word is, and nobody says longer ones.
+MOST_CHARACTERS, MOST_WORDS, MOST_LETTERS, MOST_PHONES = 4_000, 100, 60, 120
+
+_COLUMNS = re.compile(r"\t+|\s{2,}")
+_BOOST = re.compile(r"\s:(\S*)$")
+_VOWELS = frozenset(phone for phone in PHONES if phone[0] in "AEIOU")
+
+
+@dataclass(frozen=True)
+class CustomWord:
+    """A word or phrase as the decoder takes it."""
+
+    words: tuple[str, ...]  # as they are told: normalised, or as written; several for a phrase
+    pronunciations: tuple[tuple[Pronunciation, ...], ...]  # of each variant, each word's phones
+    boost: float = 0.0  # powers of ten by which it is likelier than usual
+
+    @property
+    def text(self) -> str:
+        """As it is written in a transcript."""
+        return " ".join(self.words)
+
+
+@dataclass(frozen=True)
+class _Request:
+    """What a line asks for."""
+
+    written: tuple[str, ...]  # empty: as spoken
+    spoken: tuple[str, ...]
+    phones: Pronunciation | None
+    boost: float
+
+
+def custom_words(
+    lines: Iterable[str] | os.PathLike[str], lexicon: Lexicon, pronouncer: Path | None
+) -> list[CustomWord]:
+    """Custom words with their pronunciations, from a file of them or from lines as in one.
+
+    Args:
+        lexicon: says how known words sound.
+        pronouncer: the grapheme-to-phoneme model that says how the others sound; without one they
+            are errors.
+
+    Raises:
+        ConfigError: one text instead of lines, a file without words, or a line that cannot be
+            honoured: it is named, with the file and its number.
+    """
+    lines = word_lines(lines)
+    if isinstance(lines, os.PathLike):
+        located = read_custom_words(lines)
+    else:
+        located = [("", line) for line in lines]
+    requests = []
+    for place, line in located:
+        with _told_at(place):
+            requests.append((place, _parse(line)))
+    unknown = {
+        word: None
+        for _, request in requests
+        if request.phones is None
+        for word in request.spoken
+        if not pronounce(word, lexicon)
+    }
+    made: dict[str, Pronunciation] = {}
+    if unknown and pronouncer and pronouncer.exists():
+        from asr.lexicon.g2p import GraphemeToPhoneme, pronounce_missing
+
+        made = pronounce_missing(unknown, lexicon, GraphemeToPhoneme(pronouncer))
+    known = lexicon | {word: [phones] for word, phones in made.items()} if made else lexicon
+    found = []
+    for place, request in requests:
+        with _told_at(place):
+            variants = _variants(request.spoken, request.phones, known)
+        words = request.written or request.spoken
+        if len(words) != len(request.spoken):  # told as one word, which sounds as all together
+            variants = tuple((tuple(chain(*variant)),) for variant in variants)
+        found.append(CustomWord(words, variants, request.boost))
+    return found
+
+
+def word_lines(lines: Iterable[str] | os.PathLike[str]) -> list[str] | os.PathLike[str]:
+    """The lines as a list, or the path of a file of them.
+
+    Raises:
+        ConfigError: neither; one text is not taken for its letters.
+    """
+    if isinstance(lines, os.PathLike):
+        return lines
+    if isinstance(lines, str | bytes) or not isinstance(lines, Iterable):
+        raise ConfigError(
+            f"custom words or phrases: {lines!r} is no list of them; give a list, "
+            "['kubernetes'], or the path of a file, Path('names.txt')"
+        )
+    found = list(lines)
+    if wrong := [line for line in found if not isinstance(line, str)]:
+        raise ConfigError(f"custom words or phrases: {wrong[0]!r} is no text; give a list of texts")
+    return found
+
+
+def read_custom_words(path: str | os.PathLike[str]) -> list[tuple[str, str]]:
+    """The lines of a file of custom words, each with its place ("names.txt, line 3: ") before it;
+    empty lines and those that begin with # are left out.
+
+    Raises:
+        ConfigError: missing, not text, or no word in it.
+    """
+    try:
+        lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such file") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: not a text file; expected one word a line") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from None
+    if any("\0" in line for line in lines):
+        raise ConfigError(f"{path}: not a text file; expected one word a line")
+    located = [
+        (f"{path}, line {number}: ", line)
+        for number, line in enumerate(lines, start=1)
+        if line.strip() and not line.lstrip().startswith("#")
+    ]
+    if not located:
+        raise ConfigError(f"{path}: no words in it; expected one word a line")
+    return located
+
+
+def written_words(line: str) -> str:
+    """The words of a line, as a transcript has them.
+
+    Raises:
+        ConfigError: a line that cannot be honoured.
+    """
+    request = _parse(line)
+    return " ".join(request.written or request.spoken)
+
+
+@contextmanager
+def _told_at(place: str) -> Iterator[None]:
+    """Puts the place before the message of an error."""
+    try:
+        yield
+    except ConfigError as error:
+        raise ConfigError(f"{place}{error}") from None
+
+
+def _variants(
+    words: tuple[str, ...], phones: Pronunciation | None, lexicon: Lexicon
+) -> tuple[tuple[Pronunciation, ...], ...]:
+    """The ways in which a word or phrase may sound."""
+    if phones is not None:
+        return ((phones,),)
+    of_each = [pronounce(word, lexicon) for word in words]
+    if silent := [word for word, sounds in zip(words, of_each) if not sounds]:
+        raise ConfigError(
+            f"custom word '{silent[0]}': how it sounds is not known; write its phones behind two "
+            f"spaces, as in: {silent[0]}  N EY M"
+        )
+    return tuple(variant for variant, _ in zip(product(*of_each), range(MOST_VARIANTS)))
+
+
+def _parse(line: str) -> _Request:
+    text, boost = line.strip(), 0.0
+    if not text:
+        raise ConfigError("custom word '': empty; write a word or leave it out")
+    if len(text) > MOST_CHARACTERS:
+        raise ConfigError(
+            f"custom word '{text[:20]}...': {len(text)} characters; at most {MOST_CHARACTERS}, in "
+            f"words of at most {MOST_LETTERS} letters"
+        )
+    if hidden := invisible(text):
+        raise ConfigError(
+            f"custom word '{text}': holds {hidden}, which cannot be seen; take it out"
+        )
+    if with_boost := _BOOST.search(text):
+        text = text[: with_boost.start()]
+        try:
+            boost = float(with_boost[1])
+        except ValueError:
+            boost = math.nan
+        if not abs(boost) <= MOST_BOOST:
+            raise ConfigError(
+                f"custom word '{line.strip()}': '{with_boost[1]}' is no boost; expected powers of "
+                f"ten between -{MOST_BOOST:g} and {MOST_BOOST:g}"
+            )
+    before, is_written, behind = text.partition("=")
+    written = _as_written(line, before, behind) if is_written else ()
+    spoken, *columns = _COLUMNS.split((behind if is_written else text).strip())
+    if not columns:
+        _check_phrase(spoken)
+    if wrong := unspellable(spoken):
+        raise ConfigError(
+            f"custom word '{spoken}': {' '.join(wrong)} cannot be spelled; write behind = how it "
+            "is spoken, in the letters a to z: COVID-19 = covid nineteen"
+        )
+    words = tuple(normalise(spoken).split())
+    if not words:
+        raise ConfigError(f"custom word '{line.strip()}': no letters in it")
+    if len(words) > MOST_WORDS:
+        raise ConfigError(
+            f"custom phrase '{text[:20]}...': {len(words)} words; at most {MOST_WORDS} in a phrase"
+        )
+    if long := [word for word in words if len(word) > MOST_LETTERS]:
+        raise ConfigError(
+            f"custom word '{long[0][:20]}...': {len(long[0])} letters; at most {MOST_LETTERS} in "
+            "a word"
+        )
+    if not columns:
+        return _Request(written, words, None, boost)
+    phones = tuple(phone.rstrip("012") for column in columns for phone in column.split())
+    if len(phones) > MOST_PHONES:
+        raise ConfigError(
+            f"custom word '{spoken}': {len(phones)} phones; at most {MOST_PHONES} in a word"
+        )
+    if strange := sorted(set(phones) - set(PHONES)):
+        raise ConfigError(
+            f"custom word '{spoken}': unknown phones {' '.join(strange)}; expected CMUdict's: "
+            f"{spoken}  N EY M"
+        )
+    if len(words) > 1:
+        raise ConfigError(
+            f"custom phrase '{spoken}': give phones to its words, each on a line of its own"
+        )
+    return _Request(written, words, phones, boost)
+
+
+def _as_written(line: str, before: str, behind: str) -> tuple[str, ...]:
+    """The words before "=": as many as are spoken, or one text."""
+    written = before.split()
+    if not written or not behind.strip() or "=" in behind:
+        raise ConfigError(
+            f"custom word '{line.strip()}': expected how it is written, =, and how it is spoken: "
+            "COVID-19 = covid nineteen"
+        )
+    if len(_COLUMNS.split(before.strip())) > 1:
+        raise ConfigError(
+            f"custom word '{line.strip()}': phones stand behind how it is spoken: "
+            "k8s = kates  K EY T S"
+        )
+    spoken = normalise(_COLUMNS.split(behind.strip())[0]).split()
+    return tuple(written) if len(written) == len(spoken) else (" ".join(written),)
+
+
+def _check_phrase(text: str) -> None:
+    """Raises ConfigError for a phrase that is a word of CMUdict's, whose phones stand behind one
+    space. "vitamin B" is a phrase: no word sounds without a vowel."""
+    first, *others = text.split()
+    phones = [other.rstrip("012") for other in others]
+    if not others or not set(phones) <= set(PHONES) or not _VOWELS & set(phones):
+        return
+    if len(others) > 1 or first != first.upper():
+        raise ConfigError(
+            f"custom word '{text}': {' '.join(others)} are phones; put two spaces or a tab before "
+            f"them: {first}  {' '.join(others)}"
+        )

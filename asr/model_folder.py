@@ -1,0 +1,129 @@
+"""A model's folder and its `config.json`: format version, the network's shape, the decoder's
+settings, what is known of the model.
+
+    config.json             this
+    weights.safetensors     the network (asr/acoustic/checkpoint.py)
+    onnx/                   the same for ONNX Runtime (asr/acoustic/onnx_export.py)
+    lexicon.txt.xz, language_model.bin, pronouncer.onnx
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from asr.errors import ModelError
+from asr.text.alphabet import LETTER_TOKENS, PHONE_TOKENS
+
+FORMAT_VERSION = 1
+LANGUAGE_MODEL, LEXICON = "language_model.bin", "lexicon.txt.xz"
+BUNDLED_MODEL = Path(__file__).parent / "models" / "en-small"
+
+
+def read_model_config(folder: str | os.PathLike[str]) -> dict[str, Any]:
+    """A model's config.json, checked.
+
+    Raises:
+        ModelError: no such folder, not JSON, a newer format, or another alphabet.
+    """
+    path = Path(folder) / "config.json"
+    try:
+        config = json.loads(path.read_text())
+    except (FileNotFoundError, NotADirectoryError):
+        raise ModelError(f"{folder}: no model here (config.json is missing)") from None
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{path}: cannot be read as JSON ({error})") from None
+    version = config.get("format_version") if isinstance(config, dict) else None
+    if not isinstance(version, int):
+        raise ModelError(f"{path}: not the config.json of a Rill model (no format_version)")
+    if version > FORMAT_VERSION:
+        raise ModelError(
+            f"{path}: model format {version}, this Rill reads up to {FORMAT_VERSION}. Update Rill: "
+            "pip install --upgrade rill-asr"
+        )
+    if config.get("phones") != list(PHONE_TOKENS) or config.get("letters") != list(LETTER_TOKENS):
+        raise ModelError(f"{path}: its phones or letters are not those of this Rill")
+    for section in ("decoding", "confidence"):
+        if not isinstance(config.get(section, {}), dict):
+            raise ModelError(f"{path}: {section} is not a section of settings")
+    return dict(config)
+
+
+def check_parts(folder: Path, parts: Mapping[str, str]) -> None:
+    """Raises ModelError when a model's folder lacks files that a decoder needs, as one of
+    `rill train` does.
+
+    Args:
+        parts: names of files (LANGUAGE_MODEL, LEXICON), and the option that gives another.
+    """
+    if missing := {name: how for name, how in parts.items() if not (folder / name).exists()}:
+        raise ModelError(
+            f"{folder}: a network without {' and '.join(missing)}; give "
+            f"{' and '.join(missing.values())}, put that into the folder, or take the greedy "
+            "decoder, which spells without (--decoder greedy)"
+        )
+
+
+def network_settings(folder: str | os.PathLike[str]) -> dict[str, Any]:
+    """The network's shape in a model's config.json.
+
+    Raises:
+        ModelError: as `read_model_config`, or there is none.
+    """
+    settings = read_model_config(folder).get("acoustic_model")
+    if not isinstance(settings, dict):
+        raise ModelError(f"{folder}/config.json: says no shape of a network (acoustic_model)")
+    return settings
+
+
+def write_network_config(
+    folder: str | os.PathLike[str], network: dict[str, Any], about: dict[str, Any]
+) -> None:
+    """Write the shape of the network that a folder holds; other settings that stand in its
+    config.json already, such as decoding, are kept.
+
+    Raises:
+        ModelError: it cannot be written.
+    """
+    path = Path(folder) / "config.json"
+    try:
+        kept = dict(json.loads(path.read_text()))
+    except (OSError, ValueError):
+        kept = {}
+    _write(
+        path,
+        kept
+        | {
+            "format_version": FORMAT_VERSION,
+            "acoustic_model": network,
+            "phones": list(PHONE_TOKENS),
+            "letters": list(LETTER_TOKENS),
+            "about": about,
+        },
+    )
+
+
+def save_settings(
+    folder: str | os.PathLike[str], section: str, settings: Mapping[str, Any]
+) -> None:
+    """Write settings into a section of a model's config.json (decoding, confidence), beside those
+    that are there.
+
+    Raises:
+        ModelError: as `read_model_config`, or the file cannot be written.
+    """
+    config = read_model_config(folder)
+    config[section] = config.get(section, {}) | dict(settings)
+    _write(Path(folder) / "config.json", config)
+
+
+def _write(path: Path, config: dict[str, Any]) -> None:
+    part = path.with_suffix(".part")
+    try:
+        part.write_text(json.dumps(config, indent=1) + "\n")
+        part.replace(path)
+    except OSError as error:
+        raise ModelError(f"{path}: could not be written ({error})") from None

@@ -1,0 +1,157 @@
+"""How fast, how large, how soon: `rill benchmark`, `rill load` and `rill delays`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from asr.cli.options import (
+    CORPUS,
+    ChunkOption,
+    Model,
+    SurenessOption,
+    ThreadsOption,
+    in_chunks,
+    load_recognizer,
+    say,
+)
+from asr.errors import ConfigError
+from asr.library_checks import check_extra
+
+LIBRARIES_OF_DELAYS = ("jiwer", "pydantic", "torch", "torchaudio", "yaml")
+
+Recordings = Annotated[
+    Path | None, typer.Argument(help="A recording or a folder; the bundled one if not given.")
+]
+Every = Annotated[int, typer.Option(min=1, help="Take every so many-th recording.")]
+JsonFile = Annotated[Path | None, typer.Option("--json", help="Also write all figures here.")]
+
+
+def benchmark(
+    recording: Recordings = None,
+    model: Model = None,
+    runs: Annotated[int, typer.Option(min=1, help="How often each is timed.")] = 5,
+    hours: Annotated[
+        float, typer.Option(min=0, help="Also stream so many hours and watch the memory.")
+    ] = 0.0,
+    every: Every = 1,
+    peers: Annotated[
+        bool, typer.Option("--peers", help="Also run other recognisers that are installed.")
+    ] = False,
+    peer_model: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=FOLDER", help="Model of a peer that brings none: vosk=FOLDER."),
+    ] = None,
+    json_file: JsonFile = None,
+) -> None:
+    """Time a cold start and recognition in each mode; where it goes, memory, and other recognisers
+    beside it. Word error rates where transcripts lie beside the recordings."""
+    from asr.batch.jobs import find_recordings
+    from asr.model_folder import BUNDLED_MODEL
+    from streaming.benchmark.peers import chosen_peers
+    from streaming.benchmark.table import benchmark as run
+    from training.data.layouts import transcripts_of
+
+    if peer_model and not peers:
+        raise ConfigError("--peer-model belongs to --peers")
+    place = recording or BUNDLED_MODEL / "demo.flac"
+    figures = run(
+        find_recordings([str(place)])[::every],
+        model or BUNDLED_MODEL,
+        runs,
+        hours,
+        chosen_peers(peer_model or []) if peers else None,
+        transcripts_of(place),
+        say,
+    )
+    _write(figures, json_file)
+
+
+def load(
+    context: typer.Context,
+    recording: Recordings = None,
+    streams: Annotated[str, typer.Option(help="Voices at once.")] = "1,10,25,50",
+    seconds: Annotated[float, typer.Option(min=1, help="Of each number of voices.")] = 20.0,
+    cores: Annotated[int, typer.Option(min=1, help="That this process keeps to.")] = 1,
+    server: Annotated[
+        str | None,
+        typer.Option(help="Speak to a running rill serve instead: ws://127.0.0.1:8080."),
+    ] = None,
+    token: Annotated[
+        str | None, typer.Option(envvar="RILL_TOKEN", help="That the server wants.")
+    ] = None,
+    chunk_ms: ChunkOption = None,
+    second_pass: Annotated[
+        bool, typer.Option(help="Read each utterance again, in both directions, when it has ended.")
+    ] = True,
+    model: Model = None,
+    json_file: JsonFile = None,
+) -> None:
+    """Voices that speak at once in real time: how late their words are, and what each costs."""
+    from asr.model_folder import BUNDLED_MODEL
+    from streaming.benchmark.load import measure_load
+    from streaming.benchmark.socket_load import measure_socket_load
+
+    given = context.get_parameter_source("token")
+    # A variable may be there for other commands.
+    if not server and given and given.name == "COMMANDLINE":
+        raise ConfigError("--token belongs to --server")
+    place = recording or BUNDLED_MODEL / "demo.flac"
+    recognizer = in_chunks(load_recognizer(model, threads=1), chunk_ms)
+    if server:
+        figures = measure_socket_load(
+            place, recognizer, server, token, streams, seconds, cores, second_pass, say
+        )
+    else:
+        figures = measure_load(place, recognizer, streams, seconds, cores, second_pass, say)
+    _write(figures, json_file)
+
+
+def delays(
+    corpus: Annotated[Path, typer.Argument(help="Recordings with transcripts. " + CORPUS)],
+    every: Every = 1,
+    sureness: SurenessOption = None,
+    chunk_ms: ChunkOption = None,
+    model: Model = None,
+    threads: ThreadsOption = None,
+) -> None:
+    """How long after it was said a word is told, in a stream in simulated real time, with the
+    second pass and without; and how many words are wrong."""
+    check_extra("benchmark", LIBRARIES_OF_DELAYS)
+    from asr.audio import read_audio
+    from streaming.benchmark.word_delay import measure_delays
+    from streaming.endpointing import endpoint_rules
+    from training.data.corpora import find_corpus
+    from training.evaluation.evaluate import Reading, error_rates
+    from training.evaluation.word_times import spoken_words
+
+    recognizer = in_chunks(load_recognizer(model, threads=threads), chunk_ms)
+    recognizer.warm_up()
+    chosen, recordings = [], []
+    for utterance in find_corpus(corpus).utterances[::every]:
+        samples = read_audio(utterance.audio)
+        if said := spoken_words(recognizer, samples, utterance.text):
+            chosen.append(utterance)
+            recordings.append((samples, said))
+    for second_pass in (True, False):
+        rules = endpoint_rules(least_sureness=sureness)
+        measured = measure_delays(recognizer, recordings, rules, second_pass)
+        say("with the second pass:" if second_pass else "without the second pass:")
+        for line in measured.lines():
+            say(f"  {line}")
+        readings = [
+            Reading(u.id, u.speaker, u.seconds, u.text, text)
+            for u, text in zip(chosen, measured.texts)
+        ]
+        say(f"  {error_rates('finals', readings).line()}")
+
+
+def _write(figures: dict[str, Any], json_file: Path | None) -> None:
+    if json_file:
+        try:
+            json_file.write_text(json.dumps(figures, indent=1) + "\n")
+        except OSError as error:
+            raise ConfigError(f"--json {json_file}: {error.strerror}") from None

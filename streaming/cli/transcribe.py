@@ -1,0 +1,344 @@
+"""`rill transcribe`: recordings to words, in this process, in several, or on a cluster."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from enum import Enum, StrEnum
+from functools import cache, partial
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from asr.cli.options import (
+    AlternativesOption,
+    CaseChoice,
+    CaseOption,
+    DecoderChoice,
+    DecoderOption,
+    EngineChoice,
+    EngineOption,
+    GrammarFile,
+    LanguageModelFile,
+    LexiconFile,
+    Mode,
+    Model,
+    RescoreFile,
+    SurenessOption,
+    ThreadsOption,
+    WordsFile,
+)
+from asr.errors import ConfigError
+
+# Recordings that a process takes at once in streaming mode: several times as many as are heard side
+# by side (streaming/recordings.py), for the last ones have fewer beside them.
+TAKEN_AT_ONCE = 16
+TURNS = 4  # at least, of each process: so that at the end none is left alone with many
+
+if TYPE_CHECKING:
+    from asr.batch.jobs import Outcome, Read, Summary
+    from asr.batch.progress import Progress
+    from asr.recognizer import Recognizer
+    from asr.transcript import Transcript
+
+
+class OutputFormat(StrEnum):
+    """How transcripts are written."""
+
+    text = "text"
+    json = "json"
+    srt = "srt"
+    vtt = "vtt"
+
+
+@dataclass(frozen=True)
+class Hearing:
+    """The options that shape the words: all that another process needs to hear the same."""
+
+    model: Path | None
+    decoder: DecoderChoice
+    lm: Path | None
+    lexicon: Path | None
+    words: Path | tuple[str, ...]
+    grammar: Path | tuple[str, ...] | None
+    engine: EngineChoice | None
+    threads: int | None
+    alternatives: int
+    mode: Mode
+    second_pass: bool
+    sureness: float | None
+    case: CaseChoice
+    rescore: Path | None
+    track: int = 1
+
+    def recognizer(self) -> Recognizer:
+        """Load what the options say."""
+        from asr.model_folder import BUNDLED_MODEL
+        from asr.recognizer import Recognizer
+
+        return Recognizer.load(
+            self.model or BUNDLED_MODEL,
+            self.decoder.value,
+            self.lm,
+            self.lexicon,
+            self.words,
+            self.grammar,
+            self.engine.value if self.engine else None,
+            self.threads,
+            self.alternatives,
+            self.rescore,
+        )
+
+    def elsewhere(self) -> Hearing:
+        """The same for a machine whose working folder is another, and that has no word lists."""
+        return replace(
+            self,
+            model=self.model and self.model.absolute(),
+            lm=self.lm and self.lm.absolute(),
+            lexicon=self.lexicon and self.lexicon.absolute(),
+            rescore=self.rescore and self.rescore.absolute(),
+            words=_lines_of(self.words) or (),
+            grammar=_lines_of(self.grammar),
+        )
+
+
+def transcribe(
+    paths: Annotated[
+        list[str],
+        typer.Argument(help="Recordings, folders, lists of them (.txt, .jsonl), or - for stdin."),
+    ],
+    mode: Annotated[
+        Mode, typer.Option(help="full: both directions; streaming: as a live stream hears it.")
+    ] = Mode.full,
+    format: Annotated[
+        OutputFormat | None,
+        typer.Option(help="What to write: text if not given, json with --cluster."),
+    ] = None,
+    output: Annotated[
+        str | None, typer.Option(help="Folder for one file a recording, instead of printing.")
+    ] = None,
+    model: Model = None,
+    lm: LanguageModelFile = None,
+    lexicon: LexiconFile = None,
+    words: WordsFile = None,
+    grammar: GrammarFile = None,
+    rescore: RescoreFile = None,
+    decoder: DecoderOption = DecoderChoice.beam,
+    second_pass: Annotated[
+        bool | None,
+        typer.Option(help="Streaming mode: read each utterance again, in both directions."),
+    ] = None,
+    sureness: SurenessOption = None,
+    alternatives: AlternativesOption = 0,
+    case: CaseOption = CaseChoice.lower,
+    engine: EngineOption = None,
+    threads: ThreadsOption = None,
+    track: Annotated[
+        int, typer.Option(min=1, help="Sound track to read, of files that have several.")
+    ] = 1,
+    processes: Annotated[
+        int | None,
+        typer.Option(
+            min=1, max=1024, help="Recordings that are read at once; one a core if not given."
+        ),
+    ] = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Read on a Ray cluster (local: on this machine) and write JSON lines into "
+            "--output; when it is started again, it goes on.",
+        ),
+    ] = None,
+) -> None:
+    """Write down what was said in recordings."""
+    from asr.batch.jobs import STDIN, FolderWriter, find_recordings, render, write_all
+    from asr.batch.progress import progress_bar
+    from asr.file_names import in_one_line
+    from asr.onnx_session import default_threads
+
+    if output == "":
+        raise ConfigError("--output: the name of the folder is empty; give one, or . for this one")
+    folder = Path(output) if output else None
+    if second_pass is not None and mode is Mode.full:
+        raise ConfigError("--second-pass belongs to --mode streaming; full mode reads once")
+    if sureness is not None and mode is Mode.full:
+        raise ConfigError("--sureness belongs to --mode streaming")
+    if cluster is not None:
+        if format not in (None, OutputFormat.json):
+            raise ConfigError(f"--cluster writes JSON lines; it cannot write --format {format}")
+        if folder is None:
+            raise ConfigError("--cluster needs --output, a folder for its results")
+        format = OutputFormat.json
+    format = format or OutputFormat.text
+    if alternatives and format is not OutputFormat.json:
+        raise ConfigError(
+            f"--alternatives needs --format json; {format.value} has no place for them"
+        )
+    sources = find_recordings(paths, partial(typer.echo, err=True))
+    if format in (OutputFormat.srt, OutputFormat.vtt) and len(sources) > 1 and folder is None:
+        raise ConfigError(
+            f"--format {format.value} of {len(sources)} recordings needs --output, a folder for "
+            "one file each"
+        )
+    hearing = Hearing(
+        model,
+        decoder,
+        lm,
+        lexicon,
+        words or (),
+        grammar,
+        engine,
+        threads,
+        alternatives,
+        mode,
+        second_pass is not False,
+        sureness,
+        case,
+        rescore,
+        track,
+    )
+    if cluster is not None and folder is not None:
+        _end(_on_cluster(sources, hearing, folder, cluster, processes))
+        return
+    if processes and processes > 1 and STDIN in sources:
+        raise ConfigError("standard input (-) is read by one process; leave --processes out")
+    cores = 1 if STDIN in sources else default_threads()
+    processes = min(processes or cores, len(sources))
+    if processes > 1 and threads is None:
+        hearing = replace(hearing, threads=1)
+    writer = FolderWriter(folder, format.value, paths, sources) if folder else None
+    _reader(hearing)  # what is wrong with the options is told here, and forked processes share it
+    titles = len(sources) > 1 and format is not OutputFormat.json
+
+    with _outcomes(hearing, processes) as outcomes, progress_bar(sources) as progress:
+
+        def print_transcript(source: str, transcript: Transcript) -> None:
+            text = render(transcript, format.value, source)
+            progress.say(f"# {in_one_line(source)}\n{text}\n" if titles else text)
+
+        summary = write_all(outcomes(sources, progress), writer or print_transcript)
+    _end(summary)
+
+
+def _end(summary: Summary) -> None:
+    for line in summary.lines():
+        typer.echo(line, err=True)
+    if summary.failures:
+        raise typer.Exit(2)
+
+
+@contextmanager
+def _outcomes(
+    hearing: Hearing, processes: int
+) -> Iterator[Callable[[list[str], Progress], Iterator[Outcome]]]:
+    """Hears sources in this process or in several; outcomes come in the sources' order."""
+    if processes == 1:
+        yield lambda sources, progress: _hear(hearing, sources, progress.heard)
+        return
+    from asr.batch.processes import sharing, why_not_shared
+
+    if reason := why_not_shared():
+        typer.echo(f"rill: {reason}: one process reads all recordings", err=True)
+        yield lambda sources, progress: _hear(hearing, sources, progress.heard)
+        return
+    with sharing(processes, _lost) as share:
+
+        def outcomes(sources: list[str], progress: Progress) -> Iterator[Outcome]:
+            size = 1
+            if hearing.mode is Mode.streaming:
+                size = min(TAKEN_AT_ONCE, -(-len(sources) // (TURNS * processes)))
+            items = (sources[begin : begin + size] for begin in range(0, len(sources), size))
+            for outcome in chain.from_iterable(share(partial(_heard, hearing), items)):
+                heard = outcome.transcript.duration if outcome.transcript else 0.0
+                progress.heard(outcome.source, heard)
+                yield outcome
+
+        yield outcomes
+
+
+def _on_cluster(
+    sources: list[str], hearing: Hearing, output: Path, address: str, processes: int | None
+) -> Summary:
+    from asr.batch.jobs import STDIN
+    from asr.batch.ray_cluster import Cluster, transcribe_on
+
+    if STDIN in sources:
+        raise ConfigError("standard input (-) cannot be read on a cluster")
+    hearing = replace(hearing, threads=hearing.threads or 1).elsewhere()
+    recognizer = hearing.recognizer()  # what is wrong with the options is told here
+    settings = json.loads(json.dumps(vars(replace(hearing, threads=None)), default=_plain))
+    return transcribe_on(
+        Cluster(address, processes, cores_each=hearing.threads or 1),
+        [os.path.abspath(source) for source in sources],
+        partial(_heard, hearing),
+        {"network": recognizer.engine.fingerprint} | settings,
+        output,
+        partial(typer.echo, err=True),
+    )
+
+
+def _lost(sources: list[str]) -> list[Outcome]:
+    from asr.batch.jobs import Outcome
+
+    beside = " or a recording beside it" if len(sources) > 1 else ""
+    return [
+        Outcome(
+            source,
+            None,
+            f"{source}: the process that read it{beside} was killed. Too little memory? Give fewer "
+            "--processes",
+        )
+        for source in sources
+    ]
+
+
+def _heard(hearing: Hearing, sources: list[str]) -> list[Outcome]:
+    return list(_hear(hearing, sources))
+
+
+def _hear(
+    hearing: Hearing,
+    sources: list[str],
+    heard: Callable[[str, float], None] = lambda source, seconds: None,
+) -> Iterator[Outcome]:
+    from asr.batch.jobs import hear_all
+    from asr.text.casing import transcript_in_case
+
+    for outcome in hear_all(sources, _reader(hearing), heard, hearing.track):
+        if outcome.transcript is not None:
+            in_case = transcript_in_case(outcome.transcript, hearing.case.value)
+            outcome = replace(outcome, transcript=in_case)
+        yield outcome
+
+
+@cache
+def _reader(hearing: Hearing) -> Read:
+    """Loaded once in each process."""
+    recognizer = hearing.recognizer()
+    if hearing.mode is Mode.full:
+        from asr.batch.jobs import each_alone
+
+        return partial(each_alone, recognizer.transcribe_blocks)
+    from streaming.endpointing import endpoint_rules
+    from streaming.recordings import transcribe_in_step
+
+    rules = endpoint_rules(least_sureness=hearing.sureness)
+    return partial(transcribe_in_step, recognizer, rules=rules, second_pass=hearing.second_pass)
+
+
+def _plain(value: Path | Enum) -> str:
+    return str(value.value if isinstance(value, Enum) else value)
+
+
+def _lines_of(words: Path | tuple[str, ...] | None) -> tuple[str, ...] | None:
+    from asr.lexicon.custom_words import read_custom_words
+
+    if not isinstance(words, Path):
+        return words
+    return tuple(line for _, line in read_custom_words(words))

@@ -1,0 +1,136 @@
+"""What a listener shows: partial and final text on a terminal, plain lines in a pipe, or JSON."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+from typing import Any, Protocol
+
+from asr.text.casing import Case, alternatives_in_case, words_in_case
+from asr.transcript import alternative_records, word_record
+from streaming.stream import Final, Partial
+
+METER_CELLS = 8
+QUIETEST_DB, LOUDEST_DB = -60.0, 0.0
+
+
+class Captions(Protocol):
+    """Where events go."""
+
+    def show(self, event: Partial) -> None:
+        """A partial, or a final."""
+
+    def level(self, decibels: float) -> None:
+        """How loud the sound is now: 0 dB is the loudest that can be recorded."""
+
+    def notice(self, text: str) -> None:
+        """Something that the user should know, such as lost sound."""
+
+    def close(self) -> None:
+        """Nothing more comes."""
+
+
+class PlainCaptions:
+    """A line for each utterance that ended; for pipes and files."""
+
+    def show(self, event: Partial) -> None:
+        if isinstance(event, Final) and event.words:
+            print(event.text, flush=True)
+
+    def level(self, decibels: float) -> None:
+        pass
+
+    def notice(self, text: str) -> None:
+        print(f"rill: {text}", file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        pass
+
+
+class JsonCaptions(PlainCaptions):
+    """One JSON object a line: type (partial or final), text, words with times and confidences."""
+
+    def show(self, event: Partial) -> None:
+        print(json.dumps(event_record(event)), flush=True)
+
+
+def event_record(event: Partial) -> dict[str, Any]:
+    """An event as JSON has it."""
+    record: dict[str, Any] = {
+        "type": "final" if isinstance(event, Final) else "partial",
+        "text": event.text,
+        "words": [word_record(word) for word in event.words],
+    }
+    if isinstance(event, Final):
+        record["revised"] = event.revised
+        if event.alternatives:
+            record["alternatives"] = alternative_records(event.alternatives)
+    return record
+
+
+class CaptionsInCase:
+    """Shows words in the wanted case."""
+
+    def __init__(self, inner: Captions, case: Case) -> None:
+        self._inner, self._case = inner, case
+        self.level, self.notice, self.close = inner.level, inner.notice, inner.close
+
+    def show(self, event: Partial) -> None:
+        event = replace(event, words=words_in_case(event.words, self._case))
+        if isinstance(event, Final):
+            told = alternatives_in_case(event.alternatives, self._case)
+            event = replace(event, alternatives=told)
+        self._inner.show(event)
+
+
+class TerminalCaptions:
+    """Finals stay; below them one line with the level and the words that may still change."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.live import Live
+
+        self._console = Console(highlight=False)
+        self._partial, self._decibels = "", QUIETEST_DB
+        self._live = Live(
+            get_renderable=self._line, console=self._console, transient=True, refresh_per_second=12
+        )
+        self._live.start()
+
+    def show(self, event: Partial) -> None:
+        if isinstance(event, Final):
+            self._partial = ""
+            self._live.refresh()  # or the old line would be drawn once more below the final
+            if event.words:
+                self._console.print(event.text, soft_wrap=True, markup=False, emoji=False)
+        else:
+            self._partial = event.text
+        self._live.refresh()
+
+    def level(self, decibels: float) -> None:
+        self._decibels = decibels
+
+    def notice(self, text: str) -> None:
+        self._console.print(f"[{text}]", soft_wrap=True, markup=False, emoji=False, style="yellow")
+
+    def close(self) -> None:
+        self._partial = ""
+        self._live.stop()
+
+    def _line(self) -> Any:
+        from rich.text import Text
+
+        meter = level_meter(self._decibels)
+        room = max(0, self._console.width - len(meter) - 2)
+        text = self._partial
+        if len(text) > room:  # its end is what is new
+            text = "…" + text[len(text) - room + 1 :] if room else ""
+        return Text.assemble((meter, "green"), " ", (text, "dim"), no_wrap=True)
+
+
+def level_meter(decibels: float) -> str:
+    """A bar of eight cells from -60 to 0 dB."""
+    share = (decibels - QUIETEST_DB) / (LOUDEST_DB - QUIETEST_DB)
+    full = round(METER_CELLS * min(1.0, max(0.0, share)))
+    return "▮" * full + "▯" * (METER_CELLS - full)

@@ -1,0 +1,193 @@
+"""The engines: what ONNX Runtime hears is what torch hears; what is exported is what is trained."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from difflib import SequenceMatcher
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from asr.acoustic.checkpoint import load_model, save_model
+from asr.acoustic.onnx_engine import OnnxEngine
+from asr.acoustic.onnx_export import export
+from asr.acoustic.torch_engine import TorchEngine
+from asr.acoustic.torch_model import AcousticModel
+from asr.acoustic.types import ONNX_FOLDER, AcousticConfig, Emitted, Engine, join, load_engine
+from asr.audio import SAMPLE_RATE, Samples
+from asr.errors import ConfigError, ModelError
+from asr.features.log_mel import log_mel
+from asr.model_folder import BUNDLED_MODEL
+from asr.recognizer import Recognizer
+from asr.text.alphabet import PHONE_TOKENS
+from tests.asr.acoustic.test_torch_model import CONFIGS
+from tests.conftest import DEMO
+
+SHAPES = {name: shape for name, shape in CONFIGS.items() if shape.context_frames} | {
+    "other steps": AcousticConfig(blocks=1, hidden=16, frames_per_step=3, context_frames=1),
+}
+TOLERANCE = 1e-4
+EXAMPLE = Path(__file__).parents[3] / "docs" / "plain_onnxruntime.py"
+
+
+@pytest.fixture(scope="module", params=SHAPES.values(), ids=SHAPES)
+def engines(request: pytest.FixtureRequest, tmp_path_factory) -> tuple[Engine, Engine]:
+    torch.manual_seed(7)
+    model = AcousticModel(request.param)
+    model.feature_mean.uniform_(-9, -7)
+    model.feature_deviation.uniform_(2, 4)
+    folder = tmp_path_factory.mktemp("exported")
+    export(model.eval(), folder, "fp32")
+    return TorchEngine(model), OnnxEngine(folder, request.param)
+
+
+def noise(frames: int) -> np.ndarray:
+    return np.random.default_rng(frames).normal(-8, 3, (frames, 80)).astype(np.float32)
+
+
+def streamed(engine: Engine, frames: np.ndarray, cuts: list[int]) -> Emitted:
+    state, heard = engine.initial_state(), []
+    for piece in np.split(frames, [min(cut, len(frames)) for cut in cuts]):
+        state, emission = engine.step(state, piece)
+        heard.append(emission)
+    return join([*heard, engine.finish(state)])
+
+
+@given(frames=st.integers(0, 60))
+def test_a_whole_recording_is_heard_alike(engines: tuple[Engine, Engine], frames: int) -> None:
+    expected, found = (engine.read(noise(frames)) for engine in engines)
+    for a, b in zip(expected, found):
+        np.testing.assert_allclose(b, a, atol=TOLERANCE)
+
+
+@given(frames=st.integers(0, 60), cuts=st.lists(st.integers(0, 60), max_size=8).map(sorted))
+def test_a_stream_is_heard_alike_however_it_is_cut(
+    engines: tuple[Engine, Engine], frames: int, cuts: list[int]
+) -> None:
+    reference, exported = engines
+    expected = streamed(reference, noise(frames), [])
+    for a, b in zip(expected, streamed(exported, noise(frames), cuts)):
+        np.testing.assert_allclose(b, a, atol=TOLERANCE)
+
+
+@settings(max_examples=8)
+@given(cuts=st.lists(st.integers(0, 500), max_size=40).map(sorted))
+def test_int8_is_the_same_to_the_last_bit_however_it_is_cut(
+    recognizer: Recognizer, speech: Samples, cuts: list[int]
+) -> None:
+    frames = log_mel(speech[: 5 * SAMPLE_RATE])
+    expected = streamed(recognizer.engine, frames, list(range(32, len(frames), 32)))
+    for a, b in zip(expected, streamed(recognizer.engine, frames, cuts)):
+        np.testing.assert_array_equal(b, a)
+
+
+@given(begun=st.lists(st.integers(0, 30), min_size=1, max_size=4))
+def test_voices_together_are_heard_as_each_alone(
+    engines: tuple[Engine, Engine], begun: list[int]
+) -> None:
+    for engine in engines:
+        states = [engine.step(engine.initial_state(), noise(frames))[0] for frames in begun]
+        together = engine.step_together(states, [noise(50)] * len(states))
+        for state, (_, emission) in zip(states, together, strict=True):
+            for a, b in zip(engine.step(state, noise(50))[1], emission):
+                np.testing.assert_array_equal(b, a)
+
+
+def test_the_bundled_export_is_of_the_bundled_weights(tmp_path: Path) -> None:
+    export(load_model(BUNDLED_MODEL), tmp_path / "onnx")
+    for path in (tmp_path / "onnx").iterdir():
+        assert path.read_bytes() == (BUNDLED_MODEL / "onnx" / path.name).read_bytes(), path.name
+
+
+def test_both_engines_write_the_same_words(recognizer: Recognizer, speech: Samples) -> None:
+    assert recognizer.engine.name == "onnx"
+    words, expected = (
+        [word.word for word in one.transcribe(speech).words]
+        for one in (recognizer, Recognizer.load(engine="torch"))
+    )
+    assert sum(a == b for a, b in zip(words, expected)) >= 0.9 * len(expected)
+
+
+def test_int8_hears_what_fp32_hears(recognizer: Recognizer, speech: Samples) -> None:
+    frames = log_mel(speech)
+    expected = load_engine(BUNDLED_MODEL, "torch").read(frames).phones.argmax(-1)
+    assert (recognizer.engine.read(frames).phones.argmax(-1) == expected).mean() > 0.97
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """The bundled network alone, which a test may damage."""
+    for name in ("config.json", "weights.safetensors"):
+        shutil.copy(BUNDLED_MODEL / name, tmp_path)
+    shutil.copytree(BUNDLED_MODEL / ONNX_FOLDER, tmp_path / ONNX_FOLDER)
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", ["about.json", "streaming.onnx", "full.onnx", "weights.bin"])
+def test_a_missing_part_is_told(folder: Path, name: str) -> None:
+    (folder / ONNX_FOLDER / name).unlink()
+    with pytest.raises(ModelError, match=f"{name}.*rill export"):
+        load_engine(folder)
+
+
+@pytest.mark.parametrize("name", ["about.json", "full.onnx", "weights.bin"])
+def test_a_truncated_part_is_told(folder: Path, name: str) -> None:
+    path = folder / ONNX_FOLDER / name
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(ModelError, match=r"damaged.*rill export"):
+        load_engine(folder).read(noise(40))
+
+
+def test_a_model_that_was_not_exported_is_heard_by_torch(folder: Path) -> None:
+    shutil.rmtree(folder / ONNX_FOLDER)
+    assert load_engine(folder).name == "torch"
+    with pytest.raises(ModelError, match="rill export"):
+        load_engine(folder, "onnx")
+
+
+def test_what_was_exported_of_other_weights_goes(folder: Path) -> None:
+    model = load_model(folder)
+    with torch.no_grad():
+        model.phone_head.weight.mul_(0.5)
+    save_model(model, folder)
+    assert load_engine(folder).name == "torch"
+
+
+def test_a_network_that_hears_something_else_is_not_exported(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = (folder / ONNX_FOLDER / "about.json").read_text()
+    monkeypatch.setattr("asr.acoustic.onnx_graph._onnx_gates", lambda weights: weights)
+    with pytest.raises(ModelError, match="hears something else"):
+        export(load_model(folder), folder / ONNX_FOLDER)
+    assert (folder / ONNX_FOLDER / "about.json").read_text() == before
+    assert not list(folder.glob(".export-*"))
+
+
+def test_an_unknown_engine_is_told() -> None:
+    with pytest.raises(ConfigError, match="onnx and torch"):
+        load_engine(BUNDLED_MODEL, "tflite")  # type: ignore[arg-type]
+
+
+def test_a_shape_that_cannot_be_exported_is_told(tmp_path: Path) -> None:
+    shape = AcousticConfig(blocks=1, hidden=16, backward_hidden=8, context_frames=0)
+    with pytest.raises(ConfigError, match="context_frames"):
+        export(AcousticModel(shape), tmp_path, "fp32")
+
+
+def test_the_example_hears_the_same_in_plain_onnxruntime(
+    recognizer: Recognizer, speech: Samples
+) -> None:
+    command = [sys.executable, EXAMPLE, BUNDLED_MODEL / ONNX_FOLDER, DEMO]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    best = recognizer.emission(speech, "streaming").phones[0].argmax(-1)
+    phones = [PHONE_TOKENS[token] for token, _ in groupby(best.tolist()) if token]
+    same = SequenceMatcher(None, printed, phones, autojunk=False).ratio()
+    assert same > 0.9, (printed, phones)  # its chunks are a step longer at the begin

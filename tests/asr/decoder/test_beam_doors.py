@@ -1,0 +1,349 @@
+"""Whatever is pushed into the search, or asked of it: words, or an error of ours."""
+
+from __future__ import annotations
+
+import math
+import threading
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from asr.decoder._beam import Beam
+from hypothesis import given
+from hypothesis import strategies as st
+
+from asr.acoustic.types import Emission, EngineName
+from asr.decoder.beam import BeamDecoder, BeamSettings, SearchWords
+from asr.decoder.greedy import GreedyDecoder
+from asr.decoder.nbest import Search
+from asr.errors import AudioError, ConfigError, ModelError, RillError
+from asr.features.log_mel import log_mel
+from asr.language_model.ngram import LanguageModel
+from asr.lexicon.trie import Trie, make_trie
+from asr.model_folder import BUNDLED_MODEL
+from asr.recognizer import Recognizer
+from asr.text.alphabet import LETTER_TOKENS, PHONE_TOKENS
+from streaming.stream import Stream
+from tests.asr.decoder.test_beam import Pairs, emission, words_of
+from tests.asr.decoder.test_greedy import CLOCK, LEXICON, decode, emission_of
+from tests.fuzzing import fuzzed, tell_seed
+
+WIDTH = len(PHONE_TOKENS)
+VALUES = st.one_of(
+    st.floats(-20, 0, width=32),
+    st.sampled_from([0.0, -math.inf, -3.4e38, 1e-38]),
+    st.sampled_from([math.nan, math.inf, 3.4e38, 1e30]),
+)
+LEGAL = 1e4
+
+
+@pytest.fixture(scope="module")
+def beam() -> BeamDecoder:
+    return BeamDecoder(LEXICON, LanguageModel(BUNDLED_MODEL / "language_model.bin"), CLOCK)
+
+
+def random_array(draw: st.DrawFn) -> np.ndarray:
+    """Of any shape and type, some of which the search takes."""
+    shape = draw(
+        st.one_of(
+            st.tuples(
+                st.integers(0, 100), st.sampled_from([WIDTH] * 4 + [0, 1, 2, 39, 63, 64, 65])
+            ),
+            st.lists(st.integers(0, 4), max_size=4).map(tuple),
+        )
+    )
+    kind = draw(st.sampled_from([np.float32, np.float32, np.float64, np.int32, np.uint8]))
+    random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    array = (8 * random.standard_normal(shape) - 5).astype(kind)
+    if array.size and array.dtype.kind == "f":
+        places = draw(st.lists(st.integers(0, array.size - 1), max_size=4))
+        for place in places:
+            array.flat[place] = draw(VALUES)
+    return array[..., ::-1] if draw(st.booleans()) and array.ndim else array
+
+
+@fuzzed
+@given(st.data())
+def test_any_array_is_heard_or_refused(beam: BeamDecoder, data: st.DataObject) -> None:
+    tell_seed()
+    search, steps = Search(beam.words, beam.settings), 0
+    for _ in range(4):
+        array = random_array(data.draw)
+        fits = array.ndim == 2 and 2 <= array.shape[1] <= 64
+        try:
+            search.push(array)
+        except (ModelError, TypeError) as error:
+            assert not isinstance(error, TypeError) or array.dtype.kind != "f"
+        else:
+            assert fits and not np.isnan(array).any() and array.max(initial=0) <= LEGAL
+            steps += len(array)
+        assert search.steps == steps, "what was refused is not there"
+        if steps:
+            assert search.best().shape == (2, steps)
+            assert not np.isnan(search.scores()).any()
+            for reading in search.readings():
+                assert math.isfinite(reading.score)
+
+
+@fuzzed
+@given(st.data())
+def test_any_emission_is_heard_or_refused(beam: BeamDecoder, data: st.DataObject) -> None:
+    tell_seed()
+    steps = data.draw(st.integers(0, 200))
+    random = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
+    parts = [
+        (4 * random.standard_normal((1, steps, len(tokens))) - 6).astype(np.float32)
+        for tokens in (PHONE_TOKENS, LETTER_TOKENS)
+    ]
+    which = data.draw(st.integers(0, 1))
+    for place in data.draw(st.lists(st.integers(0, 10_000), max_size=3)):
+        if parts[which].size:
+            parts[which].flat[place % parts[which].size] = data.draw(VALUES)
+    shape = data.draw(st.sampled_from(["", "", "", "thin", "short", "flat", "double"]))
+    if shape == "thin":
+        parts[which] = parts[which][:, :, :-1]
+    if shape == "short":
+        parts[which] = parts[which][:, :-1]
+    if shape == "flat":
+        parts[which] = parts[which][0]
+    if shape == "double":
+        parts[which] = parts[which].astype(np.float64)
+    wrong = shape == "double" or bool(shape and not (shape == "short" and steps == 0))
+    wrong |= any(np.isnan(part).any() or part.max(initial=0) > 100 for part in parts)
+    for decoder in (beam, GreedyDecoder(CLOCK)):
+        decoding = decoder.begin()
+        if wrong:
+            with pytest.raises(ModelError):
+                decoding.push(Emission(*parts))
+            assert decoding.steps == 0
+        else:
+            decoding.push(Emission(*parts))
+            for word in decoding.words(finished=True):
+                assert math.isfinite(word.confidence) and word.start < word.end
+
+
+def test_a_phone_that_is_impossible_is_not_heard(beam: BeamDecoder) -> None:
+    heard = emission_of("- DH AH - K AE T - S AE T -")
+    heard.phones[heard.phones < -5] = -np.inf
+    assert [word.word for word in decode(beam, [heard])] == ["the", "cat", "sat"]
+    nothing = np.full_like(heard.phones, -np.inf)
+    for word in decode(beam, [Emission(nothing, heard.letters)]):  # all are as impossible
+        assert 0 <= word.confidence < 0.1
+
+
+def test_steps_of_another_width_than_before_are_refused() -> None:
+    search = Search(words_of(Pairs()), BeamSettings())
+    search.push(emission(1, 50))
+    before = search.readings()[0]
+    for width in (2, 3, 5, 64):
+        with pytest.raises(ModelError, match=f"of {width} phones; expected 4"):
+            search.push(np.full((3, width), -1.0, np.float32))
+    assert search.steps == 50 and search.readings()[0].score == before.score
+
+
+def test_places_that_no_token_has_are_refused() -> None:
+    words = words_of(Pairs())
+    beam = Beam(words.lexicon, None, words.language_model.contexts(), BeamSettings())
+    beam.push(emission(1, 20))
+    ways, path = beam.ways, np.zeros((2, 20), np.int32)
+    assert ways.walk(20, 0, path, False)
+    for step, place in ((-1, 0), (21, 0), (20, -1), (20, 70_000), (0, 1)):
+        with pytest.raises(IndexError):
+            ways.walk(step, place, path, False)
+        with pytest.raises(IndexError):
+            ways.of(step, place)
+    for short in (np.zeros((2, 19), np.int32), np.zeros((1, 20), np.int32), None):
+        with pytest.raises(IndexError):
+            ways.walk(20, 0, short, False)
+    for weights in (np.zeros(0), np.zeros(70_000)):
+        with pytest.raises(IndexError):
+            ways.word_shares(weights)
+    with pytest.raises(IndexError):
+        ways.of(0, 0)
+    with pytest.raises(IndexError):
+        ways.agrees(1)
+    for steps in (-1, 0, 21):
+        with pytest.raises(IndexError):
+            beam.settle(steps)
+
+
+def test_a_trie_with_words_that_nothing_is_known_of_is_refused() -> None:
+    words = words_of(Pairs())
+    with pytest.raises(ModelError, match="a trie has word 5; there are 3 words"):
+        replace(words, vocabulary=words.vocabulary[:3])
+    known = LanguageModel(BUNDLED_MODEL / "language_model.bin").for_words(["the", "of"])
+    with pytest.raises(ModelError, match="the trie has 6 words, the language model 2"):
+        Beam(words.lexicon, None, known.contexts(), BeamSettings())
+    contexts = words.language_model.contexts()
+    for wrong in ((None, None, contexts), ({}, None, contexts), (words.lexicon, None, None)):
+        with pytest.raises(TypeError):
+            Beam(*wrong, BeamSettings())
+
+
+PARTS = ["first_child", "phone", "next_phones", "first_word", "words", "ahead", "log10"]
+
+
+@fuzzed
+@given(
+    part=st.sampled_from(PARTS),
+    place=st.integers(0, 100),
+    value=st.integers(-128, 127),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_a_trie_with_another_number_is_refused_or_searched(
+    part: str, place: int, value: int, seed: int
+) -> None:
+    tell_seed()
+    model = Pairs()
+    right = words_of(model).lexicon
+    parts = {name: getattr(right, name).copy() for name in PARTS}
+    array = parts[part]
+    array[place % len(array)] = (
+        np.array(value % 256).astype(np.uint8).view(np.int8).astype(array.dtype)
+    )
+    try:
+        trie = Trie(**parts, steady=False)
+    except ModelError:
+        return
+    search = Search(SearchWords(model, [str(n) for n in range(128)], trie), BeamSettings())
+    search.push(emission(seed, 100))
+    assert search.readings()
+
+
+def test_a_trie_cannot_be_changed_once_it_was_checked() -> None:
+    trie = make_trie([bytes([1, 2])], np.array([0]), np.zeros(1))
+    for part in PARTS:
+        with pytest.raises(ValueError, match="read-only"):
+            getattr(trie, part)[0] = 99
+
+
+class Wrong(Pairs):
+    """A language model that says what is no probability."""
+
+    def __init__(self, says: float) -> None:
+        self.says = says
+
+    def score(self, state: int, number: int) -> tuple[int, float]:
+        return number, self.says
+
+
+@pytest.mark.parametrize("says", [math.nan, math.inf, 1e30])
+def test_a_language_model_that_says_no_probability_is_told(says: float) -> None:
+    right = words_of(Pairs())
+    search = Search(replace(right, language_model=Wrong(says)), BeamSettings())
+    with pytest.raises(ModelError, match="the language model is damaged"):
+        search.push(emission(1, 50))
+
+
+def test_a_word_that_cannot_be_is_not_heard() -> None:
+    right = words_of(Pairs())
+    search = Search(replace(right, language_model=Wrong(-math.inf)), BeamSettings())
+    search.push(emission(1, 50))
+    assert np.isfinite(search.readings()[0].score)
+
+
+class Slow(Pairs):
+    """A language model that lets other threads run while it is asked."""
+
+    def __init__(self) -> None:
+        self.asked, self.goes_on = threading.Event(), threading.Event()
+
+    def score(self, state: int, number: int) -> tuple[int, float]:
+        self.asked.set()
+        assert self.goes_on.wait(20)
+        return super().score(state, number)
+
+
+def test_two_threads_in_one_search_are_told_of() -> None:
+    words, slow = words_of(Pairs()), Slow()
+    search = Search(replace(words, language_model=slow), BeamSettings())
+    first = threading.Thread(target=search.push, args=(emission(1, 50),))
+    first.start()
+    assert slow.asked.wait(20)
+    for use in (lambda: search.push(emission(2, 5)), search.scores, search.readings):
+        with pytest.raises(ConfigError, match="two threads"):
+            use()
+    slow.goes_on.set()
+    first.join()
+    alone = Search(words, BeamSettings())
+    alone.push(emission(1, 50))
+    assert search.readings()[0].score == alone.readings()[0].score
+
+
+NUMBERS = [
+    math.nan,
+    math.inf,
+    -math.inf,
+    1e300,
+    -1e300,
+    -1,
+    0,
+    1,
+    10,
+    2.5,
+    10**30,
+    "ten",
+    None,
+    True,
+]
+
+
+@pytest.mark.parametrize("name", list(vars(BeamSettings())))
+@pytest.mark.parametrize("value", NUMBERS)
+def test_every_value_of_a_setting_is_searched_with_or_told(name: str, value: object) -> None:
+    try:
+        settings = BeamSettings(**{name: value})  # type: ignore[arg-type]
+    except ConfigError as error:
+        assert str(error).startswith(f"{name} {value}: expected ")
+        return
+    assert isinstance(value, int | float) and not isinstance(value, bool)
+    search = Search(words_of(Pairs()), settings)
+    search.push(emission(1, 100))
+    assert all(math.isfinite(reading.score) for reading in search.readings())
+
+
+def test_a_beam_of_no_end_is_no_number_of_tokens() -> None:
+    with pytest.raises(ConfigError, match="beam_tokens inf: expected a whole number, 1 or more"):
+        BeamSettings(beam_tokens=math.inf)  # type: ignore[arg-type]
+    assert BeamSettings(token_margin=math.inf).token_margin == math.inf, "as it was"
+
+
+@fuzzed
+@given(
+    exponents=st.lists(st.integers(-45, 38), min_size=1, max_size=20),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_every_finite_sample_has_finite_frames(exponents: list[int], seed: int) -> None:
+    tell_seed()
+    random = np.random.default_rng(seed)
+    samples = random.uniform(-3.4, 3.4, 2_000) * 10.0 ** random.choice(exponents, 2_000)
+    frames = log_mel(samples.astype(np.float32))
+    assert frames.shape == (11, 80) and np.isfinite(frames).all()
+
+
+def test_the_loudest_numbers_that_there_are() -> None:
+    loudest = np.full(1_600, np.finfo(np.float32).max)
+    for samples in (loudest, -loudest, loudest * np.where(np.arange(1_600) % 2, 1, -1)):
+        assert np.isfinite(log_mel(samples.astype(np.float32))).all()
+
+
+def test_errors_of_the_search_are_errors_of_ours() -> None:
+    assert issubclass(ModelError, RillError) and issubclass(ConfigError, RillError)
+
+
+@pytest.mark.parametrize("engine", ["onnx", "torch"])
+def test_sound_louder_than_any_is_heard_without_a_crash(engine: EngineName) -> None:
+    """A float WAV of numbers up to 1e25 gave log-mel frames of NaN, and those a crash."""
+    loud = np.random.default_rng(0).standard_normal(48_000).astype(np.float32)
+    recognizer = Recognizer.load(engine=engine, threads=1)
+    for scale in (1e10, 1e25, 5e37):
+        samples = loud * np.float32(scale)
+        emission = recognizer.emission(samples, "full")
+        assert np.isfinite(emission.phones).all() and np.isfinite(emission.letters).all()
+        stream = Stream(recognizer)
+        for begin in range(0, len(samples), 5_000):
+            try:
+                stream.push(samples[begin : begin + 5_000])
+            except AudioError:
+                break  # told by the reader
+        assert isinstance(stream.finish().text, str)

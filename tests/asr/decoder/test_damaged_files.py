@@ -1,0 +1,298 @@
+"""A language model or kept lexicon that was damaged on the way is told, or says numbers: nothing is
+read that is not there, and nothing is searched for ever."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import struct
+from pathlib import Path
+from unittest.mock import patch
+
+import numpy as np
+import pytest
+from asr.language_model._kenlm_scorer import Bounds, TrieContexts
+from asr.language_model._score_cache import Contexts
+from hypothesis import given
+from hypothesis import strategies as st
+
+from asr.decoder.beam import BeamDecoder
+from asr.errors import ModelError
+from asr.language_model.kenlm_file import KenlmTrie, map_kenlm_trie
+from asr.language_model.kenlm_header import PARAMETERS, SANITY_BYTES, read_kenlm_header
+from asr.language_model.ngram import LanguageModel
+from asr.language_model.perplexity import measure_perplexity
+from asr.lexicon import cache as known_words
+from asr.lexicon.cache import know_words
+from asr.model_folder import BUNDLED_MODEL
+from tests.asr.decoder.test_greedy import CLOCK, decode, emission_of
+from tests.asr.lexicon.test_cache import kept_alone, same
+from tests.fuzzing import damaged, fuzzed, tell_seed
+
+KENLM = Path(__file__).parents[2] / "cases" / "kenlm"  # of a few sentences, by build_binary
+KINDS = sorted(path.stem for path in KENLM.glob("*.bin"))
+WORDS = ["the", "cat", "sat", "sea", "room", "castle", "cold", "zzyzzx"]
+LEXICON = {
+    "the": [("DH", "AH")],
+    "cat": [("K", "AE", "T")],
+    "sat": [("S", "AE", "T")],
+    "sea": [("S", "IY")],
+}
+PLACES = st.lists(st.tuples(st.integers(0, 2**16), st.integers(1, 255)), min_size=1, max_size=20)
+HEADER_BYTES = SANITY_BYTES + PARAMETERS.size + 4 * 8
+
+
+def used(path: Path) -> list[float]:
+    """What a file says when it is used in every way that there is."""
+    model = LanguageModel(path)
+    words = model.for_words(WORDS)
+    contexts, said = words.contexts(), words.alone().tolist()
+    at = 0
+    for number in [0, 1, 2, 0, 3, 7, 0, 4, 5, 5, 6, 2, 1, 0] * 3:
+        said.append(contexts.most(at, number))
+        at, log10 = contexts.score(at, number)
+        said += [log10, contexts.end(at)]
+    heard = decode(BeamDecoder(LEXICON, model, CLOCK), [emission_of("- DH AH - K AE T - S AE T -")])
+    said += [value for word in heard for value in (word.start, word.end, word.confidence)]
+    return said
+
+
+@pytest.fixture(scope="module")
+def text(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("text") / "text.txt"
+    path.write_text("the cat sat in the castle\nsee the sea\n")
+    return path
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_file_is_read_as_kenlm_reads_it(kind: str, text: Path) -> None:
+    assert all(map(math.isfinite, used(KENLM / f"{kind}.bin")))
+    words = LanguageModel(KENLM / f"{kind}.bin").for_words(WORDS)
+    ours, kenlms = words.contexts(), Contexts(words)
+    at = there = 0
+    for number in (0, 1, 2, 7, 0, 5):
+        (at, said), (there, by_kenlm) = ours.score(at, number), kenlms.score(there, number)
+        assert said == by_kenlm
+    assert measure_perplexity(KENLM / f"{kind}.bin", text).value > 1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@fuzzed
+@given(places=PLACES, keep=st.sampled_from([1.0, 1.0, 1.0, 0.9, 0.5, 0.1]), header=st.booleans())
+def test_a_damaged_language_model_is_told_or_says_numbers(
+    tmp_path_factory: pytest.TempPathFactory,
+    text: Path,
+    kind: str,
+    places: list[tuple[int, int]],
+    keep: float,
+    header: bool,
+) -> None:
+    tell_seed()
+    whole = (KENLM / f"{kind}.bin").read_bytes()
+    if header:
+        places = [
+            (SANITY_BYTES + place % (HEADER_BYTES - SANITY_BYTES), add) for place, add in places
+        ]
+    path = tmp_path_factory.mktemp("lm") / "damaged.bin"
+    path.write_bytes(damaged(whole, places)[: int(keep * len(whole))])
+    for use in (used, lambda path: [measure_perplexity(path, text).value]):
+        try:
+            said = use(path)
+        except ModelError as error:
+            assert str(path) in str(error) or "the language model is damaged" in str(error)
+        else:
+            assert not any(map(math.isnan, said))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_byte_of_a_header_that_is_damaged_alone(tmp_path: Path, kind: str, text: Path) -> None:
+    whole = (KENLM / f"{kind}.bin").read_bytes()
+    path, told = tmp_path / "damaged.bin", 0
+    for place in range(HEADER_BYTES):
+        for value in (whole[place] ^ 0x01, 0xFF):
+            path.write_bytes(whole[:place] + bytes([value]) + whole[place + 1 :])
+            try:
+                used(path)
+                measure_perplexity(path, text)
+            except ModelError:
+                told += 1
+    assert told > HEADER_BYTES
+
+
+def test_a_hash_table_without_an_empty_place_is_told(tmp_path: Path) -> None:
+    """KenLM would search it for ever for a word that is not there."""
+    data = (KENLM / "hash.bin").read_bytes()
+    says = read_kenlm_header(np.frombuffer(data, np.uint8))
+    header, places = says.bytes + 8, math.floor(1.5 * says.counts[0])
+    table = np.frombuffer(
+        data, np.dtype([("key", "<u8"), ("number", "<u4")]), places, header
+    ).copy()
+    assert 0 < (table["key"] == 0).sum() < places
+    path = tmp_path / "full.bin"
+    for damage, reason in (("key", "no empty place"), ("number", "a number that there is not")):
+        wrong = table.copy()
+        wrong[damage][table["key"] == 0] = 0xFFFFFF
+        path.write_bytes(data[:header] + wrong.tobytes() + data[header + wrong.nbytes :])
+        with pytest.raises(ModelError, match=f"full.bin: damaged or truncated .*{reason}"):
+            LanguageModel(path).for_words(WORDS)
+
+
+def test_a_damaged_bundled_model_says_numbers_or_is_told(tmp_path: Path) -> None:
+    """Random bytes among its n-grams, millions of which are below others, do not make it slow."""
+    bundled = (BUNDLED_MODEL / "language_model.bin").read_bytes()
+    random = np.random.default_rng(1)
+    trie = map_kenlm_trie(BUNDLED_MODEL / "language_model.bin")
+    changed = np.frombuffer(bundled, np.uint8).copy()
+    for level in trie.levels:
+        places = random.integers(level.at, level.at + level.count * level.bits // 8, 20_000)
+        changed[places] = random.integers(0, 256, len(places))
+    path = tmp_path / "damaged.bin"
+    path.write_bytes(changed.tobytes())
+    number_of = [
+        "the",
+        "of",
+        "and",
+        "to",
+        "a",
+        "in",
+        "was",
+        "that",
+        "it",
+        "he",
+        "is",
+        "for",
+        "with",
+        "on",
+        "his",
+        "as",
+        "at",
+        "had",
+        "castle",
+        "room",
+    ]
+    contexts = LanguageModel(path).for_words(number_of).contexts()
+    whole = LanguageModel(BUNDLED_MODEL / "language_model.bin").for_words(number_of).contexts()
+    assert isinstance(contexts, TrieContexts)
+    at, there, said, right = 0, 0, [], []
+    for number in random.integers(len(number_of), size=20_000).tolist():
+        assert not math.isnan(contexts.most(at, number))
+        at, log10 = contexts.score(at, number)
+        said.append(log10)
+        there, log10 = whole.score(there, number)
+        right.append(log10)
+    assert said != right, "nothing was damaged"
+    assert all(-1000 <= log10 < 10 for log10 in said)
+    with pytest.raises(ModelError, match="a pointer leads beyond its n-grams"):
+        LanguageModel(path).open()  # by KenLM itself, which checks nothing
+
+
+def parts_of_contexts() -> tuple[KenlmTrie, np.ndarray, Bounds]:
+    trie = map_kenlm_trie(KENLM / "plain.bin")
+    return trie, np.arange(5, dtype=np.int32), Bounds(5)
+
+
+def test_contexts_of_what_does_not_fit_are_refused() -> None:
+    trie, numbers, bounds = parts_of_contexts()
+    assert TrieContexts(trie, numbers, bounds, 1, 2).score(0, 4)
+    for wrong in (numbers + 100, numbers - 1, numbers[:3], numbers.astype(np.int64)):
+        with pytest.raises(ValueError):
+            TrieContexts(trie, wrong, bounds, 1, 2)
+    for begin, end in ((-1, 2), (1, 1_000)):
+        with pytest.raises(ValueError):
+            TrieContexts(trie, numbers, bounds, begin, end)
+    for missing in ((None, numbers, bounds), (trie, None, bounds), (trie, numbers, None)):
+        with pytest.raises(TypeError):
+            TrieContexts(*missing, 1, 2)
+
+
+def test_numbers_that_no_context_or_word_has_are_refused() -> None:
+    trie, numbers, bounds = parts_of_contexts()
+    words = LanguageModel(KENLM / "plain.bin").for_words(WORDS)
+    for contexts in (TrieContexts(trie, numbers, bounds, 1, 2), Contexts(words)):
+        for context in (-1, 1_000):
+            for ask in (
+                lambda c=context, of=contexts: of.score(c, 0),
+                lambda c=context, of=contexts: of.most(c, 0),
+                lambda c=context, of=contexts: of.end(c),
+                lambda c=context, of=contexts: of.state(c),
+            ):
+                with pytest.raises(IndexError):
+                    ask()
+        for word in (-1, 2**31 - 1):
+            with pytest.raises(IndexError):
+                contexts.score(0, word)
+    contexts = TrieContexts(trie, numbers, bounds, 1, 2)
+    state = contexts.state(0)
+    for wrong in (b"", state[:-1], state + b"\0", None, struct.pack("<i", 99) + state[4:]):
+        with pytest.raises((ValueError, TypeError)):
+            contexts.number(wrong)
+    with pytest.raises(ValueError, match="word -5"):
+        contexts.number(state[:4] + struct.pack("<i", -5) + state[8:])
+    assert contexts.number(state) == 0
+
+
+@pytest.fixture
+def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
+    """A lexicon, and what is kept of it."""
+    monkeypatch.setattr(known_words, "user_cache_path", lambda *_, **__: tmp_path / "cache")
+    lexicon = tmp_path / "lexicon.txt"
+    lines = (f"{word} {' '.join(v)}\n" for word, variants in LEXICON.items() for v in variants)
+    lexicon.write_text("".join(lines))
+    know_words(lexicon, LanguageModel(KENLM / "plain.bin"))
+    (path,) = (tmp_path / "cache").iterdir()
+    return lexicon, path
+
+
+FLOATS = ["ahead", "log10"]
+NUMBERS = ["first_child", "phone", "next_phones", "first_word", "words", "numbers_in_model"]
+CHANGES = {
+    "thin": lambda part: part[:-1],
+    "wide": lambda part: np.append(part, part[-1:]),
+    "of another type": lambda part: part.astype(np.float64),
+    "two of them": lambda part: np.stack([part, part]),
+    "negative": np.invert,
+    "large": lambda part: np.full_like(part, 127),
+    "no number": lambda part: np.full_like(part, np.nan),
+}
+WRONG = [
+    *itertools.product([*FLOATS, *NUMBERS], list(CHANGES)[:4]),
+    *itertools.product(NUMBERS, ["negative", "large"]),
+    *itertools.product(FLOATS, ["no number"]),
+]
+
+
+@pytest.mark.parametrize(("part", "change"), WRONG)
+def test_kept_words_whose_parts_do_not_fit_are_made_anew(
+    kept: tuple[Path, Path], part: str, change: str
+) -> None:
+    lexicon, path = kept
+    model = LanguageModel(KENLM / "plain.bin")
+    right = kept_alone(lexicon, model)
+    with np.load(path) as file:
+        parts = dict(file)
+    parts[part] = CHANGES[change](parts[part])
+    np.savez(path, **parts)
+    with (
+        patch("asr.lexicon.cache.read_lexicon", side_effect=LookupError("made anew")),
+        pytest.raises(LookupError, match="made anew"),
+    ):
+        know_words(lexicon, model)
+    assert same(right, know_words(lexicon, model))
+
+
+@fuzzed
+@given(places=PLACES, keep=st.sampled_from([1.0, 1.0, 0.9, 0.3]))
+def test_kept_words_with_any_bytes_changed(
+    tmp_path_factory: pytest.TempPathFactory, places: list[tuple[int, int]], keep: float
+) -> None:
+    tell_seed()
+    folder = tmp_path_factory.mktemp("kept")
+    lexicon = folder / "lexicon.txt"
+    lexicon.write_text("".join(f"{word} {' '.join(v[0])}\n" for word, v in LEXICON.items()))
+    with patch.object(known_words, "user_cache_path", lambda *_, **__: folder / "cache"):
+        model = LanguageModel(KENLM / "plain.bin")
+        right = know_words(lexicon, model)
+        (path,) = (folder / "cache").iterdir()
+        whole = path.read_bytes()
+        path.write_bytes(damaged(whole, places)[: int(keep * len(whole))])
+        assert same(right, know_words(lexicon, model))

@@ -1,0 +1,162 @@
+"""Words that no dictionary has: the shape of the model, its file, and a small one that learns."""
+
+from __future__ import annotations
+
+import itertools
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from asr.errors import DataError, ModelError
+from asr.lexicon.g2p import (
+    GraphemeToPhoneme,
+    pronounce_missing,
+    same_length_batches,
+)
+from asr.lexicon.lexicon import Lexicon, read_lexicon
+from asr.model_folder import BUNDLED_MODEL
+from asr.text.alphabet import PHONE_TOKENS, letter_ids
+from training.lexicon.g2p_training import (
+    PronouncingNetwork,
+    pronouncing_errors,
+    train_pronouncer,
+    write_pronouncer,
+)
+
+SOUNDS = {"a": "AE", "b": "B", "d": "D", "e": "EH", "g": "G", "i": "IH", "n": "N", "t": "T"}
+BUNDLED = BUNDLED_MODEL / "pronouncer.onnx"
+
+
+def spelled_as_spoken(words: int) -> Lexicon:
+    """Words of three to six letters, each letter with its own sound."""
+    generator = torch.Generator().manual_seed(0)
+    letters = sorted(SOUNDS)
+    lexicon: Lexicon = {}
+    while len(lexicon) < words:
+        length = int(torch.randint(3, 7, (), generator=generator))
+        drawn = torch.randint(len(letters), (length,), generator=generator).tolist()
+        word = "".join(letters[k] for k in drawn)
+        if all(a != b for a, b in itertools.pairwise(word)):
+            lexicon[word] = [tuple(SOUNDS[letter] for letter in word)]
+    return lexicon
+
+
+@pytest.fixture(scope="module")
+def network() -> PronouncingNetwork:
+    lexicon = spelled_as_spoken(1500)
+    network, kept_out = train_pronouncer(lexicon, epochs=8, report=lambda line: None)
+    assert len(kept_out) > 10
+    return network
+
+
+@pytest.fixture(scope="module")
+def trained(
+    network: PronouncingNetwork, tmp_path_factory: pytest.TempPathFactory
+) -> GraphemeToPhoneme:
+    path = tmp_path_factory.mktemp("pronouncer") / "g.onnx"
+    write_pronouncer(network, path)
+    return GraphemeToPhoneme(path)
+
+
+def test_it_learns_how_letters_sound(trained: GraphemeToPhoneme) -> None:
+    errors = pronouncing_errors(
+        trained, spelled_as_spoken(1700), list(spelled_as_spoken(1700))[1500:]
+    )
+    assert errors.wrong_phones < 5, errors.line()
+
+
+def test_the_file_pronounces_as_the_network_does(
+    network: PronouncingNetwork, trained: GraphemeToPhoneme
+) -> None:
+    words = ["bandit", "detain", "gibbet"]
+    for word, phones in trained.pronounce(words).items():
+        path = network(torch.tensor([letter_ids(word)]))[0].argmax(-1).unique_consecutive()
+        assert phones == tuple(PHONE_TOKENS[token] for token in path.tolist() if token)
+
+
+def test_each_letter_has_two_places() -> None:
+    written = PronouncingNetwork()(torch.tensor([[3, 4, 5], [6, 7, 8]]))
+    assert written.shape == (2, 6, 40)
+    torch.testing.assert_close(written.exp().sum(-1), torch.ones(2, 6))
+
+
+def test_words_are_pronounced_alone_as_in_company(trained: GraphemeToPhoneme) -> None:
+    words = ["bad", "tide", "gin", "bated", "a", ""]
+    together = trained.pronounce(words)
+    assert together["bad"] == ("B", "AE", "D") and "" not in together
+    for word in together:
+        assert trained.pronounce([word]) == {word: together[word]}
+
+
+def test_possessives_follow_from_their_word(trained: GraphemeToPhoneme) -> None:
+    made = pronounce_missing(["tag's", "bag", "bag's", "bid"], {"bag": [("B", "AE", "G")]}, trained)
+    assert made == {"tag's": ("T", "AE", "G", "Z"), "bid": ("B", "IH", "D")}
+
+
+def test_batches_hold_words_of_one_length() -> None:
+    batches = same_length_batches(["a", "bb", "c", "dd", "e", ""], 2)
+    assert batches == [["a", "c"], ["e"], ["bb", "dd"]]
+
+
+def test_errors_are_counted_against_the_nearest_pronunciation(trained: GraphemeToPhoneme) -> None:
+    lexicon: Lexicon = {"bad": [("B", "EY", "D"), ("B", "AE", "D")], "tin": [("T", "AY", "N")]}
+    errors = pronouncing_errors(trained, lexicon, ["bad", "tin"])
+    assert (errors.wrong_words, errors.wrong_phones) == (50, pytest.approx(100 / 6))
+
+
+def test_a_file_that_cannot_be_used_is_told(network: PronouncingNetwork, tmp_path: Path) -> None:
+    path = tmp_path / "g.onnx"
+    write_pronouncer(network, path)
+    with pytest.raises(ModelError, match="could not be written"):
+        write_pronouncer(network, tmp_path / "nowhere" / "g.onnx")
+    path.write_bytes(path.read_bytes()[:-10])
+    with pytest.raises(ModelError, match="damaged"):
+        GraphemeToPhoneme(path)
+    with pytest.raises(ModelError, match="no such file"):
+        GraphemeToPhoneme(tmp_path / "no")
+    with pytest.raises(ModelError, match="not a grapheme-to-phoneme model"):
+        GraphemeToPhoneme(BUNDLED_MODEL / "onnx" / "full.onnx")
+
+
+def test_too_small_a_dictionary_is_told() -> None:
+    with pytest.raises(DataError, match="too small"):
+        train_pronouncer({"a": [("AH",)]})
+
+
+def test_the_bundled_one_pronounces_what_it_never_saw() -> None:
+    model = GraphemeToPhoneme(BUNDLED)
+    said = model.pronounce(["droplet", "mazzini", "keychain"])
+    assert said["droplet"] == ("D", "R", "AA", "P", "L", "AH", "T")
+    assert said["mazzini"][-3:] == ("IY", "N", "IY")
+    assert said["keychain"] == ("K", "IY", "CH", "EY", "N")
+
+
+def test_rill_prepare_lexicon_pronounces_frequent_words_that_the_dictionary_lacks(
+    tmp_path: Path,
+) -> None:
+    dictionary, words, output = (tmp_path / name for name in ("dict", "words.tsv", "lexicon.txt"))
+    dictionary.write_text("the DH AH\ncat K AE T\n")
+    words.write_text("the\t900\ncafé\t70\ndroplet\t30\ncat's\t25\nquirinal\t3\ncat\t2\n")
+    command = [sys.executable, "-m", "asr.cli.main", "prepare", "lexicon", dictionary, output]
+    options = ["--words", words, "--pronouncer", BUNDLED]
+    subprocess.run([*map(str, command), *map(str, options)], check=True, capture_output=True)
+    assert read_lexicon(output) == {
+        "the": [("DH", "AH")],
+        "droplet": [("D", "R", "AA", "P", "L", "AH", "T")],
+        "cat's": [("K", "AE", "T", "S")],
+        "cat": [("K", "AE", "T")],
+    }
+
+
+def test_consonants_alone_are_said_letter_by_letter() -> None:
+    lexicon: Lexicon = {"hmm": [("HH", "M")]}
+    words = ["css", "dvds", "hmm", "btc's", "rhythm", "gps"]
+    found = pronounce_missing(words, lexicon, GraphemeToPhoneme(BUNDLED))
+    assert " ".join(found["css"]) == "S IY EH S EH S"
+    assert " ".join(found["dvds"]) == "D IY V IY D IY Z"
+    assert " ".join(found["btc's"]) == "B IY T IY S IY Z"
+    assert " ".join(found["gps"]) == "JH IY P IY EH S"
+    assert "hmm" not in found and found["rhythm"][0] == "R"

@@ -1,0 +1,280 @@
+"""The microphone: what arrives is heard, or told; with a sound server's own device where there is
+one."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import soundfile
+
+from asr.audio import SAMPLE_RATE, Resampler, Samples
+from asr.errors import AudioError, ConfigError
+from asr.recognizer import Recognizer
+from streaming.microphone import device as microphone
+from streaming.microphone import session as listening
+from streaming.microphone.captions import TerminalCaptions, level_meter
+from streaming.microphone.device import Device, Microphone, choose_device
+from streaming.microphone.session import listen
+from streaming.recordings import transcribe_streaming
+from streaming.stream import Final, Partial
+
+RATE = 48_000
+DEVICES = [
+    Device(0, "HDA Intel PCH: ALC257 (hw:0,0)", 44_100, 2),
+    Device(1, "USB Headset", 48_000, 1),
+    Device(2, "USB Headset (loopback)", 48_000, 2),
+]
+
+
+class Remembered:
+    """Captions that a test can look at."""
+
+    def __init__(self) -> None:
+        self.events: list[Partial] = []
+        self.notices: list[str] = []
+
+    def show(self, event: Partial) -> None:
+        self.events.append(event)
+
+    def level(self, decibels: float) -> None:
+        pass
+
+    def notice(self, text: str) -> None:
+        self.notices.append(text)
+
+    def close(self) -> None:
+        pass
+
+    @property
+    def text(self) -> str:
+        return " ".join(e.text for e in self.events if isinstance(e, Final) and e.words)
+
+
+@pytest.fixture
+def device_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Microphones whose device is the test, which calls `_heard`."""
+    opened = SimpleNamespace(active=True, abort=lambda **_: None, close=lambda **_: None)
+    monkeypatch.setattr(Microphone, "_open", lambda self: opened)
+    monkeypatch.setattr(microphone, "input_devices", lambda: DEVICES)
+    monkeypatch.setattr(microphone, "default_device", lambda: DEVICES[1])
+
+
+def say(into: Microphone, samples: np.ndarray) -> None:
+    for piece in np.split(samples, range(960, len(samples), 960)):
+        into._heard(piece[:, None], len(piece), None, SimpleNamespace(input_overflow=False))
+
+
+@pytest.mark.usefixtures("device_thread")
+def test_what_waits_is_read_in_order_and_what_is_too_much_is_counted() -> None:
+    one = Microphone(DEVICES[1], queue_seconds=1.0)
+    ramp = np.arange(2 * RATE, dtype=np.float32)
+    say(one, ramp)
+    kept = np.concatenate([block.samples[:, 0] for block in one.read()])
+    np.testing.assert_array_equal(kept, ramp[-len(kept) :])
+    assert len(kept) == RATE
+    assert one.take_dropped_seconds() == pytest.approx(1.0)
+    assert one.take_dropped_seconds() == 0
+    say(one, ramp[:10])
+    one.close()
+    assert [len(block.samples) for block in one.read()] == [10]
+    assert one.read() == []
+
+
+@pytest.mark.usefixtures("device_thread")
+@pytest.mark.parametrize(
+    ("wanted", "number"),
+    [(None, 1), ("0", 0), ("1", 1), ("hda", 0), ("loopback", 2), ("USB Headset", 1)],
+)
+def test_a_device_is_chosen_by_number_or_name(wanted: str | None, number: int) -> None:
+    assert choose_device(wanted).number == number
+
+
+@pytest.mark.usefixtures("device_thread")
+@pytest.mark.parametrize(("wanted", "problem"), [("webcam", "no input"), ("usb", "several input")])
+def test_a_device_that_is_not_clear_is_told_with_the_others(wanted: str, problem: str) -> None:
+    with pytest.raises(AudioError, match=problem) as told:
+        choose_device(wanted)
+    assert "1 (USB Headset)" in str(told.value)
+
+
+@pytest.mark.usefixtures("device_thread")
+def test_every_word_is_heard_and_kept(
+    recognizer: Recognizer, speech: Samples, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the first sample to the last, which arrives as the user ends it."""
+    sound = np.repeat(speech, 3)  # 48 kHz
+    stop, captions = threading.Event(), Remembered()
+
+    def speak(self: Microphone) -> SimpleNamespace:
+        def talk() -> None:
+            for piece in np.split(sound, 20):
+                say(self, piece)
+                time.sleep(0.005)
+            stop.set()
+
+        threading.Thread(target=talk).start()
+        return SimpleNamespace(active=True, abort=lambda **_: None, close=lambda **_: None)
+
+    sound = sound[: len(sound) // 20 * 20]
+    monkeypatch.setattr(Microphone, "_open", speak)
+    summary = listen(recognizer, captions, save=tmp_path / "kept.flac", stop=stop)
+    resampler = Resampler(RATE)
+    said = np.concatenate([resampler.push(sound), resampler.finish()])
+    assert len(captions.notices) == 1 and "listening to 'USB Headset'" in captions.notices[0]
+    assert summary.dropped_seconds == 0
+    assert summary.heard_seconds == pytest.approx(len(sound) / RATE, abs=1e-3)
+    kept, rate = soundfile.read(tmp_path / "kept.flac", dtype="float32")
+    assert (len(kept), rate) == (round(summary.heard_seconds * SAMPLE_RATE), SAMPLE_RATE)
+    np.testing.assert_allclose(kept, said, rtol=0, atol=2.0**-23)  # rounded to 24 bits
+    assert transcribe_streaming(recognizer, [kept]).text == captions.text
+    assert len(captions.text.split()) > 15
+
+
+@pytest.mark.usefixtures("device_thread")
+def test_sound_that_cannot_be_kept_is_told(recognizer: Recognizer, tmp_path: Path) -> None:
+    there = tmp_path / "there.flac"
+    there.write_bytes(b"an earlier talk")
+    cases = (
+        (tmp_path / "kept.mp4", "ends in .flac"),
+        (tmp_path / "no" / "k.wav", "No such"),
+        (there, "File exists"),
+    )
+    for path, reason in cases:
+        with pytest.raises(ConfigError, match=reason):
+            listen(recognizer, Remembered(), save=path)
+    assert there.read_bytes() == b"an earlier talk"
+
+
+@pytest.mark.usefixtures("device_thread")
+def test_a_device_that_comes_back_goes_on(
+    recognizer: Recognizer, speech: Samples, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connections = itertools.count()
+    stop, captions = threading.Event(), Remembered()
+    sound = np.repeat(speech[: 3 * SAMPLE_RATE], 3)
+
+    def connect(self: Microphone) -> SimpleNamespace:
+        say(self, sound)
+        if next(connections):
+            stop.set()
+            return SimpleNamespace(active=True, abort=lambda **_: None, close=lambda **_: None)
+        return SimpleNamespace(active=False, abort=lambda **_: None, close=lambda **_: None)
+
+    monkeypatch.setattr(Microphone, "_open", connect)
+    monkeypatch.setattr(listening, "look_again", lambda: None)
+    monkeypatch.setattr(listening, "RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(stop, "wait", lambda seconds: False)
+    summary = listen(recognizer, captions, stop=stop)
+    assert summary.reconnections == 1 and summary.heard_seconds == pytest.approx(6.0, abs=0.01)
+    assert "no sound any more" in captions.notices[1] and "is back" in captions.notices[2]
+    said = [event for event in captions.events if isinstance(event, Final)]
+    assert len(said) == 2 and said[0].text == said[1].text
+    assert said[1].words[0].start == pytest.approx(said[0].words[0].start + 3.0, abs=0.01)
+
+
+def test_the_meter_and_the_line_fit_a_narrow_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert (level_meter(-90), level_meter(-30), level_meter(0)) == ("▯" * 8, "▮▮▮▮▯▯▯▯", "▮" * 8)
+    monkeypatch.setenv("COLUMNS", "24")
+    captions = TerminalCaptions()
+    line = captions._line
+    captions._partial = "the words that came last are the ones to see"
+    assert len(line()) <= 24 and line().plain.endswith("ones to see")
+    captions.close()
+
+
+# With a sound server: PulseAudio, a sink without a loudspeaker, and its monitor as microphone.
+
+
+@pytest.fixture(scope="module")
+def sound_server(sound_server: dict[str, str]) -> dict[str, str]:
+    try:
+        import sounddevice  # noqa: F401
+    except (ImportError, OSError) as error:
+        pytest.skip(f"needs PortAudio ({error}) (Debian: libportaudio2, libasound2-plugins)")
+    return sound_server
+
+
+def start_listening(environment: dict[str, str], *options: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "asr.cli.main", "listen", "--device", "pulse", *options]
+    return subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def wait_until_heard(environment: dict[str, str]) -> None:
+    for _ in range(300):
+        told = subprocess.run(
+            ["pactl", "list", "short", "source-outputs"], env=environment, capture_output=True
+        )
+        if told.stdout.strip():
+            return
+        time.sleep(0.1)
+    raise AssertionError("rill listen does not open the microphone")
+
+
+def told_in(lines: Iterable[str], text: str) -> bool:
+    return any(text in line for line in lines)  # PortAudio has things to say as well
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory: pytest.TempPathFactory, speech: Samples) -> Path:
+    path = tmp_path_factory.mktemp("played") / "speech.wav"
+    silence = np.zeros(SAMPLE_RATE // 4, np.float32)
+    soundfile.write(
+        path, np.concatenate([silence, speech[: 5 * SAMPLE_RATE], silence]), SAMPLE_RATE
+    )
+    return path
+
+
+def test_what_a_real_microphone_hears_is_what_its_recording_says(
+    sound_server: dict[str, str], played: Path, recognizer: Recognizer, tmp_path: Path
+) -> None:
+    kept = tmp_path / "kept.flac"
+    process = start_listening(sound_server, "--format", "json", "--save", str(kept))
+    wait_until_heard(sound_server)
+    subprocess.run(["paplay", "--device=rill", played], env=sound_server, check=True)
+    process.send_signal(signal.SIGINT)
+    output, told = process.communicate(timeout=60)
+    assert process.returncode == 0, told
+    events = [json.loads(line) for line in output.splitlines()]
+    finals = " ".join(event["text"] for event in events if event["type"] == "final")
+    assert any(event["type"] == "partial" for event in events)
+    heard, _ = soundfile.read(kept, dtype="float32")
+    assert finals == transcribe_streaming(recognizer, [heard]).text
+    expected, _ = soundfile.read(played, dtype="float32")
+    words = transcribe_streaming(recognizer, [expected]).text.split()
+    # The sound server resampled it twice, which unsure words do not survive.
+    assert len(set(words) & set(finals.split())) >= 0.3 * len(set(words)), (words, finals)
+    assert "0.0 s dropped" in told and "real-time factor" in told
+
+
+def test_a_microphone_may_be_unplugged_and_come_back(
+    sound_server: dict[str, str], played: Path
+) -> None:
+    process = start_listening(sound_server)
+    wait_until_heard(sound_server)
+    subprocess.run(["pactl", "unload-module", "module-null-sink"], env=sound_server, check=True)
+    assert process.stderr is not None and process.stdout is not None
+    assert told_in(process.stderr, "gives no sound any more")
+    sink = ["pactl", "load-module", "module-null-sink", "sink_name=rill", f"rate={RATE}"]
+    subprocess.run(sink, env=sound_server, check=True, capture_output=True)
+    assert told_in(process.stderr, "is back")
+    subprocess.run(["paplay", "--device=rill", played], env=sound_server, check=True)
+    process.send_signal(signal.SIGTERM)
+    output, told = process.communicate(timeout=60)
+    assert process.returncode == 0, told
+    assert len(output.split()) > 5
+    assert "came back 1 times" in told

@@ -1,0 +1,257 @@
+"""Who may come in: pages of which origins, under which names, behind which proxies."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from asr.cli.main import app
+from asr.errors import ConfigError
+from streaming.server.access import Access, address_key
+from tests.streaming.server.served import Server, httpx, served
+from tests.streaming.server.test_server import START, websockets
+
+NAME, PAGE = "rill.example.com", "https://rill.example.com"
+SERVER_DOCS = Path(__file__).parents[3] / "docs" / "server.md"
+
+
+async def knock(port: int, host: str = "", **headers: str) -> int:
+    """0 when a stream is begun, else the code with which it is closed; may be a status of HTTP.
+
+    `host` is the name under which the server is asked.
+    """
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    url = f"ws://{host or f'127.0.0.1:{port}'}/v1/stream"
+    try:
+        async with websockets.connect(
+            url, host="127.0.0.1", port=port, additional_headers=named
+        ) as stream:
+            try:
+                await stream.send(json.dumps(START))
+                if json.loads(await stream.recv())["type"] == "ready":
+                    return 0
+                await stream.wait_closed()
+            except websockets.ConnectionClosed:
+                pass
+            return int(stream.close_code)
+    except websockets.InvalidStatus as refused:
+        return int(refused.response.status_code)
+
+
+def stream(server: Server, **headers: str) -> int:
+    return asyncio.run(knock(server.port, **headers))
+
+
+def upload(server: Server, **headers: str) -> httpx.Response:
+    """400 says that it was let in: the file is no sound."""
+    url = f"http://{server.address}/v1/audio/transcriptions"
+    return httpx.post(url, files={"file": b"x"}, headers=headers, timeout=30)
+
+
+@pytest.fixture(scope="module")
+def local() -> Iterator[Server]:
+    with served(limits={"streams_per_client": 2}) as server:
+        yield server
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "[::1]", "192.168.1.7", "a.localhost"])
+def test_names_of_this_machine_and_addresses_in_numbers_are_its_own(
+    local: Server, host: str
+) -> None:
+    there = f"{host}:{local.port}"
+    assert stream(local, host=there, origin=f"http://{there}") == 0
+    assert upload(local, host=there).status_code == 400
+    assert upload(local, host=there, origin=f"http://{there}").status_code == 400
+
+
+@pytest.mark.parametrize("origin", ["http://evil.example:80", None])
+def test_a_strangers_name_for_this_machine_is_refused(local: Server, origin: str | None) -> None:
+    """DNS rebinding: the page's origin and the Host agree, and both are the stranger's."""
+    headers = {"host": "evil.example:80"} | ({"origin": origin} if origin else {})
+    assert stream(local, **headers) == 4403
+    answer = upload(local, **headers)
+    assert answer.status_code == 403 and "--allow-host" in answer.text
+
+
+@pytest.mark.parametrize(
+    "origin",
+    ["http://127.0.0.1:1", "https://evil.example", "null", "http://[", "", "x", "http://:7"],
+)
+def test_a_page_of_another_origin_is_refused(local: Server, origin: str) -> None:
+    assert stream(local, origin=origin) == 4403
+    answer = upload(local, origin=origin)
+    assert answer.status_code == 403 and "--allow-origin" in answer.text
+
+
+@pytest.mark.parametrize("host", ["", "[", "a:b", "127.0.0.1:99999", "x" * 5000])
+def test_a_host_that_is_none_is_no_fault_of_the_server(local: Server, host: str) -> None:
+    assert upload(local, host=host, origin="http://127.0.0.1").status_code in (400, 403)
+    assert local.streams() == 0
+
+
+def test_an_x_forwarded_for_of_anybody_is_not_believed(local: Server) -> None:
+    """It would evade the limit of streams of one address."""
+
+    async def three() -> list[int]:
+        url = f"ws://{local.address}/v1/stream"
+        held = []
+        for number in range(2):
+            held.append(
+                await websockets.connect(
+                    url, additional_headers={"x-forwarded-for": f"10.0.0.{number}"}
+                )
+            )
+            await held[-1].send(json.dumps(START))
+            await held[-1].recv()
+        third = await knock(local.port, x_forwarded_for="10.0.0.9")
+        for socket in held:
+            await socket.close()
+        return [third]
+
+    assert asyncio.run(three()) == [4429]
+
+
+def test_allowed_origins_and_hosts_are_let_in_and_others_are_not() -> None:
+    access = {"origins": [PAGE, "http://page.example:8000/"], "hosts": ["rill.lan"]}
+    with served(access=access) as server:
+        assert stream(server, origin=PAGE) == 0
+        assert stream(server, origin="http://page.example:8000") == 0
+        assert stream(server, origin="http://page.example") == 4403
+        assert stream(server, host="rill.lan", origin="http://rill.lan") == 0
+        assert upload(server, host="rill.lan:8080").status_code == 400
+        assert upload(server, host=NAME).status_code == 400, "the name of an allowed origin"
+        assert upload(server, host="evil.example").status_code == 403
+        answer = upload(server, origin=PAGE)
+        assert answer.headers["access-control-allow-origin"] == PAGE, "its page may read it"
+        ask = {"access-control-request-method": "POST", "origin": PAGE}
+        ask["access-control-request-headers"] = "authorization"
+        url = f"http://{server.address}/v1/audio/transcriptions"
+        assert httpx.options(url, headers=ask).status_code == 200
+        assert (
+            "access-control-allow-origin" not in upload(server, origin="http://x.example").headers
+        )
+
+
+def test_a_server_of_many_machines_goes_by_any_name_for_programs_but_not_for_pages() -> None:
+    with served(host="0.0.0.0") as server:
+        assert upload(server, host="rill:8000").status_code == 400
+        assert upload(server, host="rill:8000", origin="http://rill:8000").status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("--allow-origin", "rill.example.com"),
+        ("--allow-origin", "https://rill.example.com/page"),
+        ("--allow-origin", "https://rill.example.com:port"),
+        ("--allow-host", "rill.example.com:8080"),
+        ("--allow-host", "https://rill.example.com"),
+        ("--allow-host", ""),
+        ("--trusted-proxy", "nginx"),
+        ("--trusted-proxy", "10.0.0.1/8"),
+    ],
+)
+def test_an_option_that_cannot_be_honoured_is_told(option: str, value: str) -> None:
+    result = CliRunner().invoke(app, ["serve", option, value])
+    assert isinstance(result.exception, ConfigError) and option in str(result.exception)
+
+
+def test_the_scheme_of_a_token_has_no_case() -> None:
+    with served(access={"token": "open-sesame"}) as server:
+        for scheme in ("Bearer", "bearer", "BEARER"):
+            assert upload(server, authorization=f"{scheme} open-sesame").status_code == 400
+        for wrong in ("open-sesame", "Basic open-sesame", "Bearer", "Bearer sesame"):
+            assert upload(server, authorization=wrong).status_code == 401
+
+
+def test_an_ipv6_client_is_its_network() -> None:
+    """It has 2^64 addresses of its own."""
+    assert address_key("2001:db8:1:2:3::4") == address_key("2001:db8:1:2:ffff::1")
+    assert address_key("2001:db8:1:2::1") != address_key("2001:db8:1:3::1")
+    assert address_key("::ffff:10.0.0.1") == "10.0.0.1" and address_key("10.0.0.1") == "10.0.0.1"
+    assert address_key("fe80::1%eth0") and address_key("") == ""
+
+
+def test_any_origin_may_be_allowed() -> None:
+    assert Access.of(None, ["*"]).origins == {"*"}
+    assert Access.of(None, ["HTTPS://Rill.Example.com:443/"]).origins == {PAGE}
+
+
+def nginx_of_the_docs(server: Server, folder: Path) -> str:
+    """A whole configuration around the part that docs/server.md shows."""
+    (shown,) = re.findall(r"```nginx\n(.*?)```", SERVER_DOCS.read_text(), re.DOTALL)
+    shown = shown.replace("listen 443 ssl;", "listen 127.0.0.1:NGINX;")
+    shown = re.sub(r" *ssl_certificate.*\n", "", shown)
+    shown = shown.replace("127.0.0.1:8080", server.address)
+    places = "".join(
+        f"{kind}_temp_path {folder}/{kind};\n"
+        for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    )
+    user = "user root;\n" if os.geteuid() == 0 else ""  # who may write into the folder
+    return (
+        f"{user}daemon off; pid {folder}/pid; error_log {folder}/error.log;\nevents {{}}\n"
+        f"http {{\naccess_log off;\n{places}{shown}\n}}\n"
+    )
+
+
+def test_behind_nginx_as_documented(tmp_path: Path) -> None:
+    """The page under the proxy's name, clients counted by their own address, a long upload."""
+    if not (nginx := shutil.which("nginx") or shutil.which("/usr/sbin/nginx")):
+        pytest.skip("needs nginx")
+    with (
+        served(
+            limits={"streams_per_client": 1}, access={"origins": [PAGE]}, proxies=("127.0.0.1",)
+        ) as server,
+        served() as other,  # for a port that is free a moment later
+    ):
+        port = other.port
+        other.process.terminate()
+        other.process.wait(timeout=30)
+        (tmp_path / "nginx.conf").write_text(
+            nginx_of_the_docs(server, tmp_path).replace("NGINX", str(port))
+        )
+        proxy = subprocess.Popen([nginx, "-c", tmp_path / "nginx.conf", "-p", tmp_path])
+        try:
+            for _ in range(50):
+                time.sleep(0.1)
+                if (tmp_path / "pid").exists():
+                    break
+            url, host = f"ws://127.0.0.1:{port}/v1/stream", {"host": NAME}
+
+            async def from_two_addresses() -> list[int]:
+                async with websockets.connect(
+                    url, origin=PAGE, additional_headers={"x-forwarded-for": "6.6.6.6"}
+                ) as first:
+                    await first.send(json.dumps(START))
+                    assert json.loads(await first.recv())["type"] == "ready"
+                    # The client's own header is not the proxy's word: it is the same address.
+                    again = await knock(port, NAME, origin=PAGE, x_forwarded_for="7.7.7.7")
+                    # Another machine's, as a proxy before this one would tell it.
+                    straight = await knock(server.port, x_forwarded_for="8.8.8.8")
+                    return [again, straight]
+
+            assert asyncio.run(from_two_addresses()) == [4429, 0]
+            assert asyncio.run(knock(port, NAME, origin=PAGE)) == 0
+            assert asyncio.run(knock(port, NAME, origin="https://evil.example")) == 4403
+            answer = httpx.post(
+                f"http://127.0.0.1:{port}/v1/audio/transcriptions",
+                files={"file": bytes(20 * 2**20)},
+                headers=host | {"origin": PAGE},
+                timeout=60,
+            )
+            assert answer.status_code == 400 and "sound file" in answer.text
+            page = httpx.get(f"http://127.0.0.1:{port}/", headers=host)
+            assert page.status_code == 200 and "<html" in page.text
+        finally:
+            proxy.terminate()
+            proxy.wait(timeout=20)

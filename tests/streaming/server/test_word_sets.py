@@ -1,0 +1,121 @@
+"""Sets of custom words on the server: equal ones are shared, and there are not too many."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from asr.errors import ConfigError
+from asr.recognizer import Recognizer
+from streaming.server.limits import Refused
+from streaming.server.word_sets import WordSets
+from tests.streaming.server.test_server import START, connected
+from tests.streaming.test_faults import SERVER, Server
+
+CATS, DOGS, BIRDS = ("kubernetes",), ("rill  R IH L",), ("zaphod  Z EY F AA D",)
+
+
+class Made:
+    """Runs work on a thread, and keeps what it was."""
+
+    def __init__(self) -> None:
+        self.words: list[Any] = []
+
+    async def run(self, work: Callable[..., Recognizer], words: Any) -> Recognizer:
+        self.words.append(words)
+        return await asyncio.to_thread(work, words)
+
+
+def test_equal_sets_are_made_once(recognizer: Recognizer) -> None:
+    made = Made()
+
+    async def ask() -> list[Recognizer]:
+        sets = WordSets(recognizer, 5, made.run)
+        together = await asyncio.gather(*(sets.with_words(words) for words in (CATS, CATS, DOGS)))
+        return [*together, await sets.with_words(CATS)]
+
+    cats, same, dogs, later = asyncio.run(ask())
+    assert cats is same is later and cats is not dogs
+    assert made.words == [CATS, DOGS]
+
+
+def test_a_set_that_nobody_has_makes_room(recognizer: Recognizer) -> None:
+    made = Made()
+
+    async def ask() -> None:
+        sets = WordSets(recognizer, 2, made.run)
+        cats, dogs = await sets.with_words(CATS), await sets.with_words(DOGS)
+        with pytest.raises(Refused, match="2 different sets of custom words are in use") as refused:
+            await sets.with_words(BIRDS)
+        assert refused.value.code == "busy"
+        assert await sets.with_words(CATS) is cats, "those that are there go on"
+        del dogs
+        await asyncio.sleep(0)  # asyncio keeps what woke this up last
+        gc.collect()
+        assert await sets.with_words(BIRDS)
+
+    asyncio.run(ask())
+    assert made.words == [CATS, DOGS, BIRDS]
+
+
+def test_words_that_cannot_be_honoured_take_no_place(recognizer: Recognizer) -> None:
+    async def ask() -> None:
+        sets = WordSets(recognizer, 1, Made().run)
+        for _ in range(3):
+            with pytest.raises(ConfigError, match="c3po"):
+                await sets.with_words(("c3po",))
+        assert await sets.with_words(CATS)
+
+    asyncio.run(ask())
+
+
+def test_who_goes_while_a_set_is_made_takes_it_from_nobody(recognizer: Recognizer) -> None:
+    made = Made()
+
+    async def ask() -> None:
+        sets = WordSets(recognizer, 1, made.run)
+        goes = asyncio.ensure_future(sets.with_words(CATS))
+        stays = asyncio.ensure_future(sets.with_words(CATS))
+        await asyncio.sleep(0)
+        goes.cancel()
+        assert await stays
+        with pytest.raises(asyncio.CancelledError):
+            await goes
+
+    asyncio.run(ask())
+    assert made.words == [CATS]
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    roomy = SERVER.replace("streams=8, ", "streams=8, word_sets=1, ").replace(
+        "idle_seconds=2.0", "idle_seconds=60.0"
+    )
+    server = Server(roomy)
+    yield server
+    server.process.terminate()
+    assert server.process.wait(timeout=30) == 0
+
+
+def test_a_client_is_told_that_there_are_too_many(server: Server) -> None:
+    async def begin(socket: Any, words: tuple[str, ...]) -> dict[str, Any]:
+        await socket.send(json.dumps(START | {"words": words}))
+        message: dict[str, Any] = json.loads(await socket.recv())
+        return message
+
+    async def ask() -> None:
+        async with connected(server.address) as first, connected(server.address) as second:
+            assert (await begin(first, CATS))["type"] == "ready"
+            assert (await begin(second, CATS))["type"] == "ready"
+            async with connected(server.address) as third:
+                told = await begin(third, DOGS)
+                assert told["code"] == "busy" and "custom words" in told["message"]
+                await third.wait_closed()
+                assert third.close_code == 4429
+
+    asyncio.run(ask())

@@ -1,0 +1,199 @@
+"""The commands of `rill lm` that make a language model and look at one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from asr.errors import ConfigError
+
+
+def add_lm_commands(lm_app: typer.Typer) -> None:
+    """Beside `rill lm tune`."""
+    lm_app.command()(build)
+    lm_app.command()(adapt)
+    lm_app.command()(spoken)
+    lm_app.command()(words)
+    lm_app.command()(mix)
+    lm_app.command()(train)
+    lm_app.command()(perplexity)
+
+
+def build(
+    texts: Annotated[list[Path], typer.Argument(help="Text files, plain or .xz.")],
+    output: Annotated[Path, typer.Option(help="KenLM binary to write; the words go beside it.")],
+    order: Annotated[int, typer.Option(min=2, max=6, help="Words that an n-gram has.")] = 4,
+    prune: Annotated[
+        str, typer.Option(help="Counts up to which n-grams are left out, for 1, 2, ... words.")
+    ] = "0 1 2 3",
+    words: Annotated[int, typer.Option(min=1, help="Most frequent words that are kept.")] = 200_000,
+    memory: Annotated[str, typer.Option(help="For lmplz, as in 4G or 50%.")] = "50%",
+) -> None:
+    """Make a language model of texts, with KenLM's lmplz and build_binary."""
+    from training.language_model.building import build_language_model
+
+    for line in build_language_model(texts, output, order, prune, words, memory):
+        typer.echo(line)
+
+
+def adapt(
+    base: Annotated[Path, typer.Argument(help="A KenLM trie, or an .arpa or .arpa.gz file.")],
+    output: Annotated[Path, typer.Option(help="KenLM binary to write.")],
+    texts: Annotated[
+        list[Path] | None, typer.Argument(help="Text files to mix in, plain or .xz.")
+    ] = None,
+    share: Annotated[
+        float, typer.Option(help="Of the texts, between 0 and 1; the rest is the base's.")
+    ] = 0.1,
+    lexicon: Annotated[
+        Path | None, typer.Option(help="Leave out all words that this lexicon lacks.")
+    ] = None,
+    bits: Annotated[int, typer.Option(min=2, max=16, help="Of each number in the trie.")] = 8,
+    megabytes: Annotated[
+        float | None, typer.Option(min=1, help="Most that it has: n-grams that matter least go.")
+    ] = None,
+) -> None:
+    """Mix a language model with your own texts, or make it smaller for a lexicon."""
+    from training.language_model.adapting import adapt_language_model
+
+    for line in adapt_language_model(base, texts or [], output, share, lexicon, bits, megabytes):
+        typer.echo(line)
+
+
+def spoken(
+    text: Annotated[
+        Path, typer.Argument(help="Text file with its digits and points; plain or .xz.")
+    ],
+    output: Annotated[Path, typer.Argument(help="Text file to write; plain or .xz.")],
+    lines: Annotated[
+        list[str] | None,
+        typer.Option(help="First and last line to take, as in 1-5000; may be given again."),
+    ] = None,
+) -> None:
+    """Write a text as it is read aloud, one sentence a line: 2024 becomes twenty twenty four."""
+    from training.language_model.spoken_forms import write_spoken_text
+
+    ranges = [_line_range(given) for given in lines or []]
+    written, left_out = write_spoken_text(text, output, ranges)
+    typer.echo(f"{output}: {written} sentences; {left_out} left out, whose reading is unclear")
+
+
+def words(
+    sources: Annotated[
+        list[str],
+        typer.Argument(help="Texts, or lists of words with counts (.tsv), with shares: a.txt=0.3."),
+    ],
+    output: Annotated[Path, typer.Option(help="List to write (.tsv or .tsv.xz).")],
+    most: Annotated[int, typer.Option(min=1, help="Words to write.")] = 130_000,
+    dictionary: Annotated[
+        Path | None, typer.Option(help="CMUdict: its words are taken however seldom they come.")
+    ] = None,
+    least_count: Annotated[
+        int, typer.Option(min=1, help="Times that other words come in all sources.")
+    ] = 3,
+) -> None:
+    """Write the most frequent words of several texts, for rill prepare lexicon --words."""
+    from asr.lexicon.lexicon import read_lexicon
+    from training.language_model.word_counts import write_frequent_words
+
+    shares = dict(_share(source) for source in sources)
+    known = read_lexicon(dictionary) if dictionary else None
+    for line in write_frequent_words(shares, output, most, known, least_count):
+        typer.echo(line)
+
+
+def mix(
+    parts: Annotated[
+        list[Path],
+        typer.Argument(help="KenLM tries (.bin), ARPA files (.arpa, .arpa.gz), and texts."),
+    ],
+    output: Annotated[Path, typer.Option(help="KenLM binary to write.")],
+    lexicon: Annotated[Path, typer.Option(help="The model has its words and no others.")],
+    judge: Annotated[
+        list[Path] | None,
+        typer.Option(help="A text that chooses the shares; given again, each counts the same."),
+    ] = None,
+    shares: Annotated[
+        str | None, typer.Option(help="Of the parts, instead of --judge: 0.6,0.3,0.1.")
+    ] = None,
+    megabytes: Annotated[
+        float | None, typer.Option(min=1, help="Most that it has: n-grams that matter least go.")
+    ] = None,
+    order: Annotated[int, typer.Option(min=2, max=6, help="Words of the texts' n-grams.")] = 4,
+    prune: Annotated[
+        str, typer.Option(help="As in rill lm build, for texts of over a million words.")
+    ] = "0 0 1",
+    bits: Annotated[int, typer.Option(min=2, max=16, help="Of each number in the trie.")] = 6,
+    memory: Annotated[str, typer.Option(help="For lmplz, as in 4G or 50%.")] = "2G",
+) -> None:
+    """Mix models and texts into one language model, as other texts are foretold best."""
+    from training.language_model.mixing import mix_language_models
+
+    given = [_number("--shares", share) for share in shares.split(",")] if shares else []
+    for line in mix_language_models(
+        parts, output, lexicon, judge or [], given, megabytes, order, prune, bits, memory
+    ):
+        typer.echo(line)
+
+
+def train(
+    texts: Annotated[
+        list[Path], typer.Argument(help="Text files, plain or .xz; one given twice counts twice.")
+    ],
+    output: Annotated[Path, typer.Option(help="Folder for the model, lm.onnx, and the run.")],
+    valid: Annotated[
+        Path | None,
+        typer.Option(help="A text to judge the model by; a part of the texts if not given."),
+    ] = None,
+    config: Annotated[Path | None, typer.Option(help="A YAML file: configs/lstm-lm.yaml.")] = None,
+    setting: Annotated[
+        list[str] | None, typer.Option(help="key=value on top, such as epochs=6.")
+    ] = None,
+) -> None:
+    """Train an LSTM language model for --rescore, or go on with a run that was cut off."""
+    from asr.cli.options import say
+    from training.language_model.lstm_training import train_language_model
+    from training.run.config import WordModelConfig, read_settings
+
+    settings = read_settings(WordModelConfig, config, setting)
+    model = train_language_model(texts, output, valid, settings, say)
+    say(f"model: {model}, {model.stat().st_size / 1e6:.1f} MB")
+
+
+def perplexity(
+    lm: Annotated[Path, typer.Argument(help="A KenLM binary.")],
+    text: Annotated[Path, typer.Argument(help="A text that it was not made of; plain or .xz.")],
+    rescore: Annotated[
+        Path | None, typer.Option(help="Also of this model of rill lm train, and of both together.")
+    ] = None,
+    share: Annotated[float, typer.Option(min=0, max=1, help="Of --rescore in both.")] = 0.4,
+) -> None:
+    """How well a language model foretells a text: lower is better."""
+    from asr.language_model.perplexity import measure_mixture, measure_perplexity
+
+    typer.echo(measure_perplexity(lm, text).line())
+    if rescore:
+        typer.echo(measure_mixture(lm, rescore, text, share).line())
+
+
+def _line_range(given: str) -> tuple[int, int]:
+    first, _, last = given.partition("-")
+    if not (first.isdigit() and last.isdigit() and 1 <= int(first) <= int(last)):
+        raise ConfigError(f"--lines {given}: expected first and last line, such as 1-5000")
+    return int(first), int(last)
+
+
+def _share(source: str) -> tuple[Path, float]:
+    path, equals, share = source.rpartition("=")
+    if not equals:
+        raise ConfigError(f"{source}: expected a file and its share, such as {source}=0.3")
+    return Path(path), _number(source, share)
+
+
+def _number(where: str, given: str) -> float:
+    try:
+        return float(given)
+    except ValueError:
+        raise ConfigError(f"{where}: '{given}' is no number") from None

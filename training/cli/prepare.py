@@ -1,0 +1,230 @@
+"""`rill prepare`: the commands that make the files which training reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from asr.cli.options import CORPUS, say
+from asr.errors import ConfigError
+
+if TYPE_CHECKING:
+    from training.data.corpora import Corpus
+
+prepare_app = typer.Typer(help="Make the files that training reads.", no_args_is_help=True)
+
+
+@prepare_app.command("corpus")
+def prepare_corpus(
+    corpus: Annotated[Path, typer.Argument(help=CORPUS)],
+    cache: Annotated[Path, typer.Argument(help="Folder to write the features to.")],
+    workers: Annotated[int, typer.Option(min=1, max=1024, help="Processes that read sound.")] = 2,
+) -> None:
+    """Check a corpus and write its features into a cache."""
+    from training.data.corpora import find_corpus
+
+    found = find_corpus(corpus)
+    typer.echo(f"{corpus}: {found.summary()}")
+    _write_cache(found, cache, workers)
+
+
+@prepare_app.command("librispeech")
+def prepare_librispeech(
+    folder: Annotated[Path, typer.Argument(help="Where LibriSpeech lies, or shall lie.")],
+    output: Annotated[Path, typer.Argument(help="Folder for cache-train and cache-valid.")],
+    train: Annotated[list[str], typer.Option(help="Part to train on; may be given again.")] = [  # noqa: B006
+        "train-clean-100"
+    ],
+    valid: Annotated[list[str], typer.Option(help="Part to choose by; may be given again.")] = [  # noqa: B006
+        "dev-clean"
+    ],
+    download: Annotated[
+        bool, typer.Option(help="Fetch the parts that are not there (6 to 30 GB each).")
+    ] = False,
+    workers: Annotated[int, typer.Option(min=1, max=1024, help="Processes that read sound.")] = 2,
+) -> None:
+    """Check parts of LibriSpeech, fetched if need be, and write their features into two caches."""
+    from training.data.librispeech import check_parts, find_parts
+
+    check_parts(train, valid)
+    # Both are looked for before either is prepared: an hour later is too late to hear of it.
+    found = [find_parts(folder, parts, download, say) for parts in (train, valid)]
+    for corpus, name in zip(found, ("cache-train", "cache-valid")):
+        _write_cache(corpus, output / name, workers)
+
+
+@prepare_app.command("variants")
+def prepare_variants(
+    cache: Annotated[Path, typer.Argument(help="Cache made by rill prepare corpus.")],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(help="key=value settings: see configs/variants.yaml.")
+    ] = None,
+    config: Annotated[Path | None, typer.Option(help="A YAML file with settings.")] = None,
+    workers: Annotated[int, typer.Option(min=1, max=1024, help="Processes that read sound.")] = 2,
+) -> None:
+    """Also keep each recording as other rooms, microphones and codecs would have given it."""
+    from training.data.augmented_copies import write_variants
+    from training.data.feature_cache import FeatureCache
+    from training.run.config import VariantConfig, read_settings
+
+    settings = read_settings(VariantConfig, config, overrides)
+    opened = FeatureCache(cache)
+    total = len(opened) * settings.copies
+    unread = write_variants(opened, settings, workers, _every(1000, f"of {total} variants made"))
+    typer.echo(f"{cache}: {settings.copies} variants of each of {len(opened)} recordings written")
+    if unread:
+        typer.echo(f"{unread} recordings could not be read again and stay as they are", err=True)
+
+
+@prepare_app.command("noise")
+def prepare_noise(
+    recordings: Annotated[
+        list[str], typer.Argument(help="Recordings of noise, or folders of them.")
+    ],
+    output: Annotated[Path, typer.Argument(help="Folder to write their features to.")],
+) -> None:
+    """Keep the features of noise, which training adds to speech (augmentation.conditions)."""
+    from training.data.noise_bank import NoiseBank, write_noise_bank
+
+    left_out = write_noise_bank(recordings, output)
+    noise = NoiseBank(output)
+    typer.echo(f"{output}: {len(noise)} recordings of noise, {noise.seconds / 60:.0f} minutes")
+    for name, reason in left_out:
+        typer.echo(f"left out: {name}: {reason}", err=True)
+
+
+@prepare_app.command("synthetic")
+def prepare_synthetic(
+    texts: Annotated[list[Path], typer.Argument(help="Sentences, one a line, plain or .xz.")],
+    output: Annotated[Path, typer.Option(help="Folder to write recordings and transcripts to.")],
+    kokoro: Annotated[Path, typer.Option(help="The synthesiser: kokoro-v1.0.int8.onnx.")],
+    voices: Annotated[Path, typer.Option(help="Its voices: an .npz of arrays [510, 1, 256].")],
+    hours: Annotated[float, typer.Option(min=0.0, help="Hours of speech to make.")] = 5.0,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Another seed: other sentences, other voices.")
+    ] = 1,
+    workers: Annotated[int, typer.Option(min=1, max=1024, help="Processes, one core each.")] = 1,
+) -> None:
+    """Speak sentences with invented voices: a corpus to train on beside real speech.
+
+    The same command goes on where it was cut off.
+    """
+    from training.synthesis.speech import write_synthetic_corpus
+
+    told = 0.0
+
+    def progress(done: float) -> None:
+        nonlocal told
+        if done >= told + 0.1:
+            told = done
+            say(f"{done:.1f} of {hours:g} hours spoken")
+
+    made = write_synthetic_corpus(texts, output, kokoro, voices, hours, seed, workers, progress)
+    typer.echo(f"{output}: {made:.2f} hours of speech")
+
+
+@prepare_app.command("pronouncer")
+def prepare_pronouncer(
+    dictionary: Annotated[Path, typer.Argument(help="CMUdict, or a lexicon; plain or .xz.")],
+    output: Annotated[Path, typer.Argument(help="Model to write (.onnx).")],
+    epochs: Annotated[int, typer.Option(min=1)] = 8,
+) -> None:
+    """Train the model that pronounces words which no dictionary has."""
+    from asr.lexicon.g2p import GraphemeToPhoneme
+    from asr.lexicon.lexicon import read_lexicon
+    from training.lexicon.g2p_training import pronouncing_errors, train_pronouncer, write_pronouncer
+
+    if not output.parent.is_dir():  # told before the training, not after it
+        raise ConfigError(f"{output}: its folder does not exist")
+    lexicon = read_lexicon(dictionary)
+    network, kept_out = train_pronouncer(lexicon, epochs, report=say)
+    write_pronouncer(network, output)
+    errors = pronouncing_errors(GraphemeToPhoneme(output), lexicon, kept_out)
+    typer.echo(f"{output}: {errors.line()}")
+
+
+@prepare_app.command("lexicon")
+def prepare_lexicon(
+    dictionary: Annotated[Path, typer.Argument(help="CMUdict, plain or .xz.")],
+    output: Annotated[Path, typer.Argument(help="Lexicon to write (.txt or .txt.xz).")],
+    words: Annotated[
+        Path | None, typer.Option(help="word<TAB>count lines: keep these words, in this order.")
+    ] = None,
+    pronouncer: Annotated[
+        Path | None, typer.Option(help="Pronounces words that the dictionary lacks.")
+    ] = None,
+    least_count: Annotated[
+        int, typer.Option(help="It pronounces those of --words that were counted so often.")
+    ] = 20,
+    cache: Annotated[
+        list[Path] | None,
+        typer.Option(help="Also the words of this cache, for training; may be given again."),
+    ] = None,
+) -> None:
+    """Write the lexicon of all words, or of those in a list, that can be pronounced."""
+    from asr.lexicon.g2p import GraphemeToPhoneme, pronounce_missing
+    from asr.lexicon.lexicon import read_lexicon, read_word_counts, select_lexicon, write_lexicon
+    from training.data.feature_cache import FeatureCache
+
+    lexicon = read_lexicon(dictionary)
+    counts = read_word_counts(words) if words else dict.fromkeys(lexicon, least_count)
+    spoken = [word for folder in cache or [] for word in FeatureCache(folder).words()]
+    wanted = list(dict.fromkeys([*counts, *spoken]))
+    if pronouncer:
+        asked = [word for word in wanted if counts.get(word, least_count) >= least_count]
+        made = pronounce_missing(asked, lexicon, GraphemeToPhoneme(pronouncer))
+        typer.echo(f"{len(made)} words pronounced by {pronouncer.name}")
+        lexicon |= {word: [phones] for word, phones in made.items()}
+    lexicon = select_lexicon(wanted, lexicon)
+    write_lexicon(lexicon, output)
+    typer.echo(f"{output}: {len(lexicon)} words; {len(wanted) - len(lexicon)} left out")
+
+
+@prepare_app.command("teacher")
+def prepare_teacher(
+    train_cache: Annotated[Path, typer.Argument(help="Cache made by rill prepare corpus.")],
+    whisper: Annotated[Path, typer.Option(help="Folder of a CTranslate2 Whisper base model.")],
+    lexicon: Annotated[Path, typer.Option(help="Lexicon made by rill prepare lexicon.")],
+    epochs: Annotated[int, typer.Option(min=1)] = 5,
+) -> None:
+    """Train the teacher and write its posteriors beside the features."""
+    import torch
+
+    from asr.lexicon.lexicon import read_lexicon
+    from training.data.feature_cache import FeatureCache
+    from training.teacher.posteriors import encode_corpus, train_teacher, write_teaching
+
+    cache = FeatureCache(train_cache)
+    pronunciations = read_lexicon(lexicon)
+    if not (cache.folder / "encodings.f16").exists():
+        threads = torch.get_num_threads()
+        encode_corpus(cache, whisper, _every(500, f"of {len(cache)} utterances encoded"))
+        torch.set_num_threads(threads)  # the encoder, which shares OpenMP with torch, took one
+    write_teaching(cache, train_teacher(cache, pronunciations, epochs, report=typer.echo))
+    typer.echo(f"{train_cache}: posteriors and components written")
+
+
+def _write_cache(corpus: Corpus, cache: Path, workers: int) -> None:
+    from training.data.feature_cache import write_feature_cache
+
+    total = len(corpus.utterances)
+    left_out = write_feature_cache(corpus, cache, workers, _every(2000, f"of {total} recordings"))
+    for name, reason in left_out[:20]:
+        typer.echo(f"left out: {name}: {reason}", err=True)
+    typer.echo(f"{cache}: written; {len(left_out)} utterances left out (left_out.tsv names them)")
+
+
+def _every(count: int, what: str) -> Callable[[int], None]:
+    """Tells, each time that so many more are done, how many are."""
+    told = 0
+
+    def progress(done: int) -> None:
+        nonlocal told
+        if done >= told + count:
+            told = done
+            say(f"{done} {what}")
+
+    return progress

@@ -1,0 +1,212 @@
+"""The recordings of a cache once more, as other rooms, microphones, telephones and codecs would
+have given them: `rill prepare variants`.
+
+A variant has exactly as many frames as its recording, and says the same thing in each: whatever the
+teacher heard in the clean one (training/teacher/posteriors.py) is true of it too. They lie in the
+cache as `variants.f16`, float16 [copies * frames, 80]; `augmentation.variant_share` says how often
+training takes one instead of the clean frames.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soxr
+
+from asr.audio import SAMPLE_RATE, Samples, read_audio
+from asr.batch.jobs import find_recordings
+from asr.errors import AudioError, DataError
+from asr.features.log_mel import log_mel
+from training.data.feature_cache import VARIANTS_FILE, FeatureCache
+from training.run.config import VariantConfig
+
+TELEPHONE_RATE = 8000
+ROOMS = 64  # different ones that a process thinks up when no folder of impulse responses is given
+OTHER_RATES = (11025, 22050, 32000, 44100, 48000)
+
+
+def write_variants(
+    cache: FeatureCache,
+    config: VariantConfig,
+    workers: int = 2,
+    progress: Callable[[int], None] | None = None,
+) -> int:
+    """Write `config.copies` variants of every recording of a cache beside its frames.
+
+    Returns:
+        How many recordings could no longer be read, and lie there unchanged.
+
+    Raises:
+        DataError: a folder of noise or of rooms without recordings; another length than before.
+    """
+    for folder in (config.noise_folder, config.room_folder, config.babble_folder):
+        if folder:
+            _recordings(folder)
+    jobs = [
+        (str(utterance.audio), (config.seed, copy, index))
+        for copy in range(config.copies)
+        for index, utterance in enumerate(cache.utterances)
+    ]
+    temporary = cache.folder / (VARIANTS_FILE + ".part")
+    unread = 0
+    with ProcessPoolExecutor(workers) as pool, temporary.open("wb") as file:
+        results = pool.map(_frames_of_variant, jobs, [config] * len(jobs), chunksize=16)
+        for done, frames in enumerate(results, start=1):
+            index = (done - 1) % len(cache)
+            if frames is None:
+                unread += 1
+                frames = cache.frames(index).astype(np.float16)
+            elif len(frames) != cache.frame_counts()[index]:
+                raise DataError(
+                    f"{cache.utterances[index].audio}: another length than when "
+                    f"{cache.folder} was made; run rill prepare corpus again"
+                )
+            file.write(frames.tobytes())
+            if progress:
+                progress(done)
+    os.replace(temporary, cache.folder / VARIANTS_FILE)
+    return unread
+
+
+def vary(samples: Samples, config: VariantConfig, random: np.random.Generator) -> Samples:
+    """The sound [samples] at 16 kHz after a room, noise, an overdriven or foreign-rate microphone
+    and a codec or telephone, each with its share of chance. As long as before, not delayed."""
+    length = len(samples)
+    if random.random() < config.room_share:
+        samples = _in_a_room(samples, config, random)
+    if config.noise_folder and random.random() < config.noise_share:
+        samples = _with_noise(samples, config, random)
+    if config.babble_folder and random.random() < config.babble_share:
+        samples = _with_babble(samples, config, random)
+    if random.random() < config.clip_share:
+        ceiling = np.quantile(np.abs(samples), random.uniform(0.98, 0.999))
+        samples = samples.clip(-ceiling, ceiling)
+    if random.random() < config.resample_share:
+        samples = _resampled_twice(samples, int(random.choice(OTHER_RATES)), random)
+    if random.random() < config.telephone_share:
+        samples = _telephone(samples, random)
+    elif random.random() < config.codec_share:
+        samples = _compressed(samples, str(random.choice(config.codecs)), random.uniform(0.3, 0.99))
+    if random.random() < config.level_share:
+        samples = samples * np.float32(10 ** (random.uniform(*config.level_db) / 20))
+    return _to_length(samples, length)
+
+
+def _frames_of_variant(job: tuple[str, Any], config: VariantConfig) -> np.ndarray | None:
+    path, seed = job
+    try:
+        samples = read_audio(path)
+    except AudioError:
+        return None
+    return log_mel(vary(samples, config, np.random.default_rng(seed))).astype(np.float16)
+
+
+def _in_a_room(samples: Samples, config: VariantConfig, random: np.random.Generator) -> Samples:
+    from lhotse.augmentation.utils import convolve1d
+    from torch import from_numpy
+
+    if config.room_folder:
+        places = _recordings(config.room_folder)
+        response = _sound(places[random.integers(len(places))])
+    else:
+        rooms = _invented_rooms(config.reverberation_s)
+        response = rooms[random.integers(len(rooms))]
+    loudness = np.abs(samples).max()
+    arrival = int(np.abs(response).argmax())  # the direct sound: nothing may come later than it was
+    wet = convolve1d(from_numpy(samples), from_numpy(response)).numpy()[arrival:]
+    return wet * np.float32(loudness / max(np.abs(wet).max(), 1e-9))
+
+
+@lru_cache
+def _invented_rooms(reverberation_s: float) -> list[Samples]:
+    """Impulse responses of rooms that are nowhere (Luo and Gu 2022, arXiv 2208.04101)."""
+    import torch
+    from lhotse.augmentation.utils import FastRandomRIRGenerator
+
+    generator = FastRandomRIRGenerator(
+        sr=SAMPLE_RATE, max_T60=reverberation_s, room_seed=1, source_seed=2
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(3)  # the generator asks torch too, whatever seeds it is given
+        return [generator(nsource=1)[0].astype(np.float32) for _ in range(ROOMS)]
+
+
+def _with_noise(samples: Samples, config: VariantConfig, random: np.random.Generator) -> Samples:
+    assert config.noise_folder
+    places = _recordings(config.noise_folder)
+    noise = _sound(places[random.integers(len(places))])
+    begin = int(random.integers(len(noise)))
+    noise = np.resize(np.roll(noise, -begin), len(samples))
+    return _mixed(samples, noise, random.uniform(*config.noise_snr_db))
+
+
+def _with_babble(samples: Samples, config: VariantConfig, random: np.random.Generator) -> Samples:
+    """With other voices of one level that talk at the same time."""
+    assert config.babble_folder
+    places = _recordings(config.babble_folder)
+    babble = np.zeros(len(samples), np.float32)
+    for place in random.choice(len(places), config.babble_voices):
+        voice = _sound(places[place])
+        voice = np.resize(np.roll(voice, -int(random.integers(len(voice)))), len(samples))
+        babble += voice / np.float32(max(np.sqrt(np.quantile(voice**2, 0.9)), 1e-6))
+    return _mixed(samples, babble, random.uniform(*config.noise_snr_db))
+
+
+def _mixed(samples: Samples, noise: Samples, snr_db: float) -> Samples:
+    # Against the louder parts of the speech, so that its pauses do not count.
+    speech_power = np.quantile(samples**2, 0.9)
+    gain = np.sqrt(speech_power / max(float((noise**2).mean()), 1e-12))
+    return samples + noise * np.float32(gain * 10 ** (-snr_db / 20))
+
+
+def _resampled_twice(samples: Samples, rate: int, random: np.random.Generator) -> Samples:
+    """To another rate and back, at a low quality: what a sound server does on the way."""
+    quality = str(random.choice(["QQ", "LQ", "MQ"]))
+    there = soxr.resample(samples, SAMPLE_RATE, rate, quality)
+    return soxr.resample(there, rate, SAMPLE_RATE, quality)
+
+
+def _telephone(samples: Samples, random: np.random.Generator) -> Samples:
+    """300 to 3,400 Hz at 8 kHz, through GSM full rate or mu-law."""
+    from lhotse.augmentation.torchaudio import MuLawCodec
+    from torch import from_numpy
+
+    narrow = soxr.resample(samples, SAMPLE_RATE, TELEPHONE_RATE)
+    spectrum = np.fft.rfft(narrow)
+    hertz = np.fft.rfftfreq(len(narrow), 1 / TELEPHONE_RATE)
+    spectrum *= 1 / np.sqrt(1 + (300 / np.maximum(hertz, 1)) ** 8) * (hertz < 3400)
+    narrow = np.fft.irfft(spectrum, len(narrow)).astype(np.float32).clip(-1, 1)
+    if random.random() < 0.5:
+        narrow = _compressed(narrow, "gsm", 0.0)
+    else:
+        narrow = MuLawCodec()(from_numpy(narrow[None])).numpy()[0]
+    return soxr.resample(narrow, TELEPHONE_RATE, SAMPLE_RATE)
+
+
+def _compressed(samples: Samples, codec: str, level: float) -> Samples:
+    from lhotse.augmentation.compress import Compress
+
+    return Compress(codec, level)(samples[None].clip(-1, 1), SAMPLE_RATE)[0].astype(np.float32)  # type: ignore[arg-type]
+
+
+def _to_length(samples: Samples, length: int) -> Samples:
+    return np.pad(samples, (0, max(0, length - len(samples))))[:length].astype(np.float32)
+
+
+@lru_cache(maxsize=256)
+def _sound(path: Path) -> Samples:
+    return read_audio(path)
+
+
+@lru_cache
+def _recordings(folder: str) -> list[Path]:
+    found = [Path(place) for place in find_recordings([folder])]
+    if found == [Path(folder)]:
+        raise DataError(f"{folder}: no recordings in it")
+    return found

@@ -1,0 +1,148 @@
+"""Log-mel frames of a whole corpus in one file, so that training reads no sound.
+
+A cache is a folder: `utterances.jsonl`, `frames.f16` (all frames one after another, float16
+[frames, 80]) and `offsets.npy` (where each utterance begins, and the end). Whatever else is known
+by frame or step lies beside it: the teacher's posteriors (training/teacher/posteriors.py), the same
+recordings through other rooms and codecs (training/data/augmented_copies.py).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from asr.audio import read_audio
+from asr.errors import AudioError, DataError
+from asr.features.log_mel import MEL_BANDS, log_mel
+from training.data.corpora import Corpus, Utterance, read_utterances, write_utterances
+
+VARIANTS_FILE = "variants.f16"
+FILES_OF_FRAMES = (
+    VARIANTS_FILE,
+    "encodings.f16",
+    "posteriors.f16",
+    "components.f16",
+    "principal.npy",
+)
+
+
+class FeatureCache:
+    """A cache opened for reading; frames stay on disk until they are asked for."""
+
+    def __init__(self, folder: str | Path) -> None:
+        """Raises DataError when the folder is not a complete cache."""
+        self.folder = Path(folder)
+        self.utterances = read_utterances(self.folder / "utterances.jsonl")
+        try:
+            self.offsets = np.load(self.folder / "offsets.npy")
+            frames = np.memmap(self.folder / "frames.f16", np.float16, "r")
+        except (OSError, ValueError) as error:
+            raise DataError(f"{folder}: incomplete ({error}); run rill prepare again") from None
+        self._frames = frames.reshape(-1, MEL_BANDS)
+        if len(self.offsets) != len(self.utterances) + 1 or self.offsets[-1] != len(self._frames):
+            raise DataError(f"{folder}: its files do not fit together; run rill prepare again")
+
+    def __len__(self) -> int:
+        return len(self.utterances)
+
+    def words(self) -> list[str]:
+        """The words of all utterances, each once."""
+        return list(dict.fromkeys(w for u in self.utterances for w in u.text.split()))
+
+    def frames(self, index: int) -> np.ndarray:
+        """float32 [frames, 80] of one utterance."""
+        return self._frames[self.offsets[index] : self.offsets[index + 1]].astype(np.float32)
+
+    @cached_property
+    def copies(self) -> int:
+        """How many variants of each utterance `rill prepare variants` has written."""
+        path = self.folder / VARIANTS_FILE
+        if not path.exists():
+            return 0
+        size = path.stat().st_size
+        if size % max(1, self._frames.nbytes):
+            raise DataError(f"{path}: damaged; rill prepare variants makes it again")
+        return size // self._frames.nbytes
+
+    def variant(self, index: int, copy: int) -> np.ndarray:
+        """float32 [frames, 80] of one utterance, through another room or codec."""
+        rows = self.offsets[index : index + 2] + copy * len(self._frames)
+        return self._variants[rows[0] : rows[1]].astype(np.float32)
+
+    @cached_property
+    def _variants(self) -> np.ndarray:
+        return np.memmap(self.folder / VARIANTS_FILE, np.float16, "r").reshape(-1, MEL_BANDS)
+
+    def frame_counts(self) -> np.ndarray:
+        """[utterances] number of frames."""
+        return np.diff(self.offsets)
+
+    def mean_and_deviation(self) -> tuple[np.ndarray, np.ndarray]:
+        """[80] each, over every frame of the corpus."""
+        chunks = [
+            np.asarray(self._frames[begin : begin + 200_000], np.float64)
+            for begin in range(0, len(self._frames), 200_000)
+        ]
+        total = sum(len(chunk) for chunk in chunks)
+        mean = sum(chunk.sum(0) for chunk in chunks) / total
+        square = sum((chunk**2).sum(0) for chunk in chunks) / total
+        return mean.astype(np.float32), np.sqrt(square - mean**2).astype(np.float32)
+
+
+def write_feature_cache(
+    corpus: Corpus,
+    folder: str | Path,
+    workers: int = 2,
+    progress: Callable[[int], None] | None = None,
+) -> list[tuple[str, str]]:
+    """Compute the features of a corpus into a folder.
+
+    Recordings that turn out to be damaged are left out.
+
+    Returns:
+        All that was left out, the corpus's own included: (utterance, reason).
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    for (
+        name
+    ) in FILES_OF_FRAMES:  # of the corpus that was here before: every step would be another's
+        (folder / name).unlink(missing_ok=True)
+    kept: list[Utterance] = []
+    left_out = list(corpus.left_out)
+    offsets = [0]
+    temporary = folder / "frames.f16.part"
+    with ProcessPoolExecutor(workers) as pool, temporary.open("wb") as file:
+        results = pool.map(_frames_or_reason, corpus.utterances, chunksize=32)
+        for done, (utterance, result) in enumerate(zip(corpus.utterances, results), start=1):
+            if isinstance(result, str):
+                left_out.append((utterance.id, result))
+            else:
+                file.write(result.tobytes())
+                kept.append(utterance)
+                offsets.append(offsets[-1] + len(result))
+            if progress:
+                progress(done)
+    if not kept:
+        raise DataError(f"{folder}: not one recording of the corpus could be read")
+    os.replace(temporary, folder / "frames.f16")
+    np.save(folder / "offsets.npy", np.array(offsets))
+    write_utterances(kept, folder / "utterances.jsonl")
+    lines = "".join(f"{name}\t{reason}\n" for name, reason in left_out)
+    # Names of files need not be text.
+    (folder / "left_out.tsv").write_text(lines, encoding="utf-8", errors="backslashreplace")
+    return left_out
+
+
+def _frames_or_reason(utterance: Utterance) -> np.ndarray | str:
+
+    try:
+        samples = read_audio(utterance.audio)
+    except AudioError as error:
+        return f"unreadable audio: {error}"
+    return log_mel(samples).astype(np.float16)

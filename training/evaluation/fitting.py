@@ -1,0 +1,98 @@
+"""All that depends on a model's weights, in one go: `rill fit MODEL configs/scores.yaml`.
+
+The export for ONNX Runtime, the decoder's settings and the confidences' calibration, both chosen on
+one half of the utterances, and the table of error rates on the other half, which is written into
+the model's card.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict
+from pathlib import Path
+
+from asr.acoustic.checkpoint import load_model
+from asr.acoustic.onnx_export import export
+from asr.acoustic.types import ONNX_FOLDER, Mode
+from asr.errors import DataError
+from asr.model_folder import save_settings
+from asr.recognizer import Recognizer
+from training.evaluation.confidence import fit_calibration, judged, reliability
+from training.evaluation.decoder_tuning import told, tune
+from training.evaluation.score_table import Cell, read_all, score, table_lines, utterances_of
+from training.run.config import ScoreConfig
+
+CARD = "README.md"
+BEGIN, END = "<!-- table of rill fit -->", "<!-- end of the table -->"
+MODE_NAMES: dict[Mode, str] = {"streaming": "streaming, one pass", "full": "offline"}
+
+
+def fit_model(
+    folder: Path,
+    config: ScoreConfig,
+    processes: int = 2,
+    report: Callable[[str], None] = print,
+) -> None:
+    """Export, tune, calibrate and measure the model of a folder, which has a lexicon and a language
+    model beside its weights.
+
+    Raises:
+        ModelError: the folder lacks something, or cannot be written.
+        DataError: a set without a usable utterance.
+    """
+    # In a process of its own: those that recognise are forked from this one, and torch's threads,
+    # once they have worked here, would hang there.
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as own:
+        report(own.submit(_export, folder).result())
+    chosen = [utterances_of(name, part, "choose") for name, part in config.sets.items()]
+    best, rate = tune(Recognizer.load(folder), chosen, "streaming", processes, report)
+    save_settings(folder, "decoding", asdict(best))
+    report(f"decoder: {told(best)}; WER {rate:.2f} % on the half that chose it")
+
+    uncalibrated = Recognizer.load(folder).uncalibrated()
+    everything = [utterance for utterances in chosen for utterance in utterances]
+    readings = read_all(uncalibrated, "streaming", everything, None, processes)
+    calibration = fit_calibration(*judged(readings))
+    save_settings(folder, "confidence", asdict(calibration))
+    recognizer = Recognizer.load(folder)
+    others = [
+        utterance
+        for name, part in config.sets.items()
+        for utterance in utterances_of(name, part, "report")
+    ]
+    heard = read_all(recognizer, "streaming", others, None, processes)
+    report(reliability(*judged(heard)).line())
+
+    cells = {
+        mode: score(recognizer, config, mode, "report", processes, report) for mode in MODE_NAMES
+    }
+    write_table(folder / CARD, cells)
+
+
+def _export(folder: Path) -> str:
+    return export(load_model(folder), folder / ONNX_FOLDER, "int8").line()
+
+
+def write_table(card: Path, cells: dict[Mode, list[Cell]]) -> None:
+    """Put the tables of both modes between the marks of a model's card; a card without them gets
+    them at its end.
+
+    Raises:
+        DataError: the card cannot be read or written.
+    """
+    lines = [BEGIN]
+    for mode, of_mode in cells.items():
+        lines += [f"Words wrong in per cent, {MODE_NAMES[mode]}, with 95 % intervals:", ""]
+        lines += [*table_lines(of_mode), ""]
+    table = "\n".join([*lines, END])
+    try:
+        text = card.read_text() if card.exists() else f"# {card.parent.name}\n"
+        if BEGIN in text and END in text:
+            text = text[: text.index(BEGIN)] + table + text[text.index(END) + len(END) :]
+        else:
+            text = f"{text.rstrip()}\n\n{table}\n"
+        card.write_text(text)
+    except OSError as error:
+        raise DataError(f"{card}: cannot be written ({error.strerror})") from None

@@ -1,0 +1,151 @@
+"""Word error rates by corpus and condition in one table: `rill score configs/scores.yaml`.
+
+Utterances are shared out between two halves, those of one speaker to the same half. Settings are
+chosen on one half (`rill lm tune --half choose`) and reported on the other.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+from asr.acoustic.types import Mode
+from asr.errors import AudioError, DataError
+from asr.recognizer import Recognizer
+from training.data.corpora import Utterance, find_corpus
+from training.evaluation.evaluate import ErrorRates, Reading, error_rates, read_utterance, recognise
+from training.run.config import ScoreConfig, ScoredSet, VariantConfig, changes
+
+Half = Literal["choose", "report", "all"]
+CLEAN = "clean"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """The error rates of one set in one condition."""
+
+    set: str
+    condition: str
+    rates: ErrorRates
+
+
+def score(
+    recognizer: Recognizer,
+    config: ScoreConfig,
+    mode: Mode,
+    half: Half = "report",
+    processes: int = 2,
+    report: Callable[[str], None] = print,
+) -> list[Cell]:
+    """Recognise each set in each condition.
+
+    Args:
+        half: `choose` or `report` takes the utterances of that half, `all` both.
+        processes: utterances are recognised in so many processes.
+
+    Raises:
+        DataError: a set without a usable utterance.
+        ConfigError: a condition that does not exist.
+    """
+    conditions: dict[str, VariantConfig | None] = {CLEAN: None}
+    conditions |= {name: changes(settings) for name, settings in config.conditions.items()}
+    sets = {name: utterances_of(name, scored, half) for name, scored in config.sets.items()}
+    cells = []
+    for condition, change in conditions.items():
+        for name, utterances in sets.items():
+            chosen = utterances if condition == CLEAN else utterances[:: config.condition_every]
+            readings = read_all(recognizer, mode, chosen, change, processes)
+            if not readings:
+                raise DataError(f"{name}: not one recording could be read")
+            cells.append(Cell(name, condition, error_rates(name, readings)))
+            report(f"{condition}: {cells[-1].rates.line()}")
+    return cells
+
+
+def read_all(
+    recognizer: Recognizer,
+    mode: Mode,
+    utterances: Sequence[Utterance],
+    change: VariantConfig | None,
+    processes: int,
+) -> list[Reading]:
+    """What is recognised of utterances, in several processes; recordings that cannot be read are
+    left out."""
+    jobs = [(utterance, number) for number, utterance in enumerate(utterances)]
+    context = multiprocessing.get_context("fork")  # workers share the model with this process
+    shared = (recognizer, mode, change)
+    with ProcessPoolExecutor(processes, context, _share, shared) as workers:
+        return [reading for reading in workers.map(_read, jobs, chunksize=4) if reading]
+
+
+def utterances_of(name: str, scored: ScoredSet, half: Half) -> list[Utterance]:
+    """The utterances of one half of a set, in the corpus' order."""
+    found = find_corpus(scored.folder).utterances
+    if scored.speakers:
+        found = [utterance for utterance in found if utterance.speaker in scored.speakers]
+    found = [utterance for utterance in found if utterance.speaker not in scored.without_speakers]
+    if half != "all":
+        found = [u for u in found if half_of(u, scored.speakers_told_apart) == half]
+    found = found[:: scored.every]
+    if not found:
+        raise DataError(f"{name}: no utterance of {scored.folder} belongs to it")
+    return found
+
+
+def half_of(utterance: Utterance, speakers_told_apart: bool = True) -> Half:
+    """The half that an utterance belongs to: that of its speaker, or, where the corpus does not
+    tell its speakers apart, one of its own."""
+    name = utterance.speaker if speakers_told_apart else utterance.id
+    return "report" if zlib.crc32(name.encode()) % 2 else "choose"
+
+
+def table_lines(cells: Sequence[Cell]) -> Iterator[str]:
+    """The table as Markdown: a row a condition, a column a set, with 95 % intervals."""
+    sets = list(dict.fromkeys(cell.set for cell in cells))
+    found = {(cell.condition, cell.set): cell.rates for cell in cells}
+    yield "| condition | " + " | ".join(sets) + " |"
+    yield "| --- |" + " --- |" * len(sets)
+    for condition in dict.fromkeys(cell.condition for cell in cells):
+        rates = [found[condition, name] for name in sets]
+        yield (
+            f"| {condition} | "
+            + " | ".join(
+                f"{r.wer:.1f} ({r.wer_interval[0]:.1f} to {r.wer_interval[1]:.1f})" for r in rates
+            )
+            + " |"
+        )
+
+
+def write_cells(cells: Sequence[Cell], path: Path) -> None:
+    """The figures as JSON.
+
+    Raises:
+        DataError: the file cannot be written.
+    """
+    try:
+        path.write_text(json.dumps([asdict(cell) for cell in cells], indent=1) + "\n")
+    except OSError as error:
+        raise DataError(f"{path}: cannot be written ({error.strerror})") from None
+
+
+_shared: tuple[Recognizer, Mode, VariantConfig | None]
+
+
+def _share(recognizer: Recognizer, mode: Mode, change: VariantConfig | None) -> None:
+    global _shared
+    _shared = recognizer, mode, change
+
+
+def _read(job: tuple[Utterance, int]) -> Reading | None:
+    utterance, number = job
+    recognizer, mode, change = _shared
+    try:
+        return read_utterance(recognise(recognizer, mode), utterance, change, number)
+    except AudioError:
+        return None

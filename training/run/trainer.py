@@ -1,0 +1,273 @@
+"""The training loop: `rill train configs/en-small.yaml`.
+
+Each update takes one batch in one mode: every `full_mode_every`-th in full mode, the others in
+streaming mode. The same command goes on from the last checkpoint; since all randomness is seeded
+by the update, a resumed run computes what an unbroken one would have computed.
+"""
+
+from __future__ import annotations
+
+import bisect
+import itertools
+import math
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from lightning_fabric.strategies import DDPStrategy
+from torch import Tensor, nn
+from torch.profiler import record_function
+
+from asr.acoustic.checkpoint import save_model
+from asr.acoustic.torch_model import AcousticModel
+from asr.acoustic.types import Mode
+from asr.errors import ConfigError, DataError
+from asr.lexicon.lexicon import read_lexicon
+from training.data.batches import Batches
+from training.data.feature_cache import FeatureCache
+from training.data.fingerprints import check_fingerprints, fingerprints
+from training.data.loading import loaded, wanted_from
+from training.data.mixture import Mixture, open_mixture
+from training.evaluation.token_errors import spelled_samples, token_errors
+from training.model.loss_module import Student, backward, first_model, to_device
+from training.run.checkpoint import read_checkpoint, write_checkpoint
+from training.run.config import TrainConfig, WordModelConfig
+from training.run.optimisers import optimisers
+from training.run.run_log import RunLog
+
+MOST_BAD_LOSSES = 20  # non-finite losses in a row before the run gives up
+
+
+def train(
+    config: TrainConfig,
+    report: Callable[[str], None] = print,
+    most_updates: int | None = None,
+) -> Path:
+    """Run or resume a training run, to its end or for so many updates.
+
+    Returns:
+        The folder of the best epoch's model (the moving average of the weights).
+
+    Raises:
+        DataError, ConfigError: caches that are missing or damaged, a checkpoint of other settings,
+            a loss that stays non-finite.
+    """
+    torch.set_num_threads(config.threads)
+    fabric = make_fabric(config)
+    fabric.launch()
+    output = Path(config.output)
+    output.mkdir(parents=True, exist_ok=True)
+    weights = config.objective
+    lexicon = read_lexicon(config.lexicon)
+    batches = open_mixture(config, lexicon, fabric.world_size)
+    valid_cache = FeatureCache(config.valid)
+    valid_batches = Batches(valid_cache, lexicon, None, config.batch, None, config.seed)
+
+    torch.manual_seed(config.seed)
+    model = first_model(config, batches.corpora[0].cache)
+    student: Any = Student(model, weights, batches.phone_trigram() if weights.ctc_crf else None)
+    updates_by_epoch = [
+        len(batches.epoch(epoch)) // fabric.world_size for epoch in range(config.epochs)
+    ]
+    epoch_ends = list(itertools.accumulate(updates_by_epoch))
+    total_updates = epoch_ends[-1]
+
+    last = output / "last.pt"
+    update = 0
+    best, epochs_without_best = math.inf, 0
+    begun_with = fingerprints(lexicon, batches, valid_cache, updates_by_epoch)
+    tell = report if fabric.is_global_zero else _nobody
+    if saved := read_checkpoint(config, last):
+        check_fingerprints(saved.get("begun_with"), begun_with, last, tell)
+        student.load_state_dict(saved["student"])
+        update, best = saved["update"], saved["best"]
+        epochs_without_best = saved["epochs_without_best"]
+        tell(f"resumed at update {update} of {total_updates}")
+    plain_student = student
+    student, *movers = fabric.setup(student, *optimisers(student, config))
+    if saved:  # only now, so that their moments come to where the weights have gone
+        for mover, state in zip(movers, saved["optimisers"]):
+            mover.load_state_dict(state)
+    averaged: dict[str, Tensor] = saved["average"] if saved else model.state_dict()
+    average = {name: value.to(fabric.device, copy=True) for name, value in averaged.items()}
+    if config.patience_epochs and epochs_without_best >= config.patience_epochs:
+        report(f"no better for {epochs_without_best} epochs: ended before")
+        return output / "model"
+    if fabric.is_global_zero:
+        (output / "config.json").write_text(config.model_dump_json(indent=2))
+        report(
+            f"{len(batches)} utterances ({batches.without_phones} without phones), "
+            f"{sum(p.numel() for p in model.parameters()) / 1e6:.1f} million weights, "
+            f"{total_updates} updates in {config.epochs} epochs on {fabric.world_size} processes"
+        )
+        report(
+            f"a checkpoint after each evaluation and every {config.checkpoint_minutes:g} minutes "
+            "(checkpoint_minutes): a kill loses no more than that"
+        )
+
+    def save() -> None:
+        if fabric.is_global_zero:
+            state = {
+                "student": plain_student.state_dict(),
+                "optimisers": [mover.state_dict() for mover in movers],
+                "average": average,
+                "update": update,
+                "begun_with": begun_with,
+                "best": best,
+                "epochs_without_best": epochs_without_best,
+            }
+            write_checkpoint(state, config, last)
+
+    _try_longest_batch(fabric, student, batches)
+    log = RunLog(output, update, total_updates, report) if fabric.is_global_zero else None
+    stopping = _Stopping()
+    bad_losses = updates_made = 0
+    saved_at = time.monotonic()
+    wanted = wanted_from(batches, updates_by_epoch, update, fabric.global_rank, fabric.world_size)
+    with loaded(batches, wanted, config.loader_workers) as made:
+        while update < total_updates:
+            epoch = bisect.bisect_right(epoch_ends, update)
+            with record_function("load"):
+                batch = to_device(next(made), fabric.device)
+            full = update % config.full_mode_every == config.full_mode_every - 1
+            mode: Mode = "full" if full else "streaming"
+            rate = learning_rate(config, update, total_updates)
+            for group in itertools.chain.from_iterable(mover.param_groups for mover in movers):
+                group["lr"] = rate
+            torch.manual_seed(hash((config.seed, update, fabric.global_rank)))
+            student.train()
+            for mover in movers:
+                mover.zero_grad()
+            with record_function("network"):
+                terms = backward(fabric, student, batch, mode)
+            with record_function("clip"):
+                norm = nn.utils.clip_grad_norm_(plain_student.parameters(), config.clip_norm)
+            update += 1
+            if torch.isfinite(norm):
+                with record_function("optimiser"):
+                    for mover in movers:
+                        mover.step()
+                bad_losses = 0
+            else:
+                bad_losses += 1
+                report(f"update {update}: loss not finite, skipped ({bad_losses} in a row)")
+                if bad_losses >= MOST_BAD_LOSSES:
+                    torch.save(vars(batch), output / "bad_batch.pt")
+                    raise DataError(
+                        f"{MOST_BAD_LOSSES} losses in a row were not finite; the last batch is "
+                        f"in {output / 'bad_batch.pt'}. A lower learning_rate or "
+                        "precision=32-true helps"
+                    )
+            with record_function("average"):
+                _follow(average, model, min(config.ema_decay, (1 + update) / (10 + update)))
+
+            if log:
+                seconds = batch.seconds * fabric.world_size
+                values = {name: float(value) for name, value in terms.items()}
+                log.update(update, epoch, mode, values, rate, seconds)
+            evaluated_now = update == epoch_ends[epoch] and (
+                (epoch + 1) % config.evaluate_every_epochs == 0 or update == total_updates
+            )
+            asked = bool(fabric.all_reduce(torch.tensor(float(stopping.asked)), reduce_op="sum"))
+            updates_made += 1
+            stop = asked or updates_made == most_updates
+            due = time.monotonic() - saved_at > 60 * config.checkpoint_minutes
+            # Where an evaluation is due only after it, so that a kill cannot skip that.
+            if (stop or due) and not evaluated_now:
+                save()
+                saved_at = time.monotonic()
+            if evaluated_now and log:
+                evaluated = AcousticModel(model.config)
+                evaluated.load_state_dict(average)
+                errors = token_errors(evaluated.eval(), valid_batches, config.valid_utterances)
+                log.epoch(update, epoch, errors, spelled_samples(evaluated, valid_batches))
+                # Of both modes: one alone wavers by more than an epoch brings.
+                wrong = sum(of_mode["phones"] for of_mode in errors.values()) / len(errors)
+                epochs_without_best += config.evaluate_every_epochs
+                if wrong <= best:
+                    best, epochs_without_best = wrong, 0
+                    save_model(
+                        evaluated, output / "model", {"epoch": epoch, "token_errors": errors}
+                    )
+                save()
+                saved_at = time.monotonic()
+            if evaluated_now and config.patience_epochs:
+                waited = fabric.broadcast(epochs_without_best)
+                if waited >= config.patience_epochs:
+                    report(f"no better for {waited} epochs: ended")
+                    break
+            if stop:
+                report(f"stopped at update {update}; the same command goes on from here")
+                break
+    stopping.restore()
+    if log:
+        log.close()
+    return output / "model"
+
+
+def make_fabric(config: TrainConfig) -> Fabric:
+    """Devices, precision and processes of a run."""
+    several = config.devices * config.nodes > 1
+    return Fabric(
+        accelerator="auto" if torch.cuda.is_available() else "cpu",
+        devices=config.devices,
+        num_nodes=config.nodes,
+        precision=config.precision,
+        # In streaming mode the backward LSTM has no gradient.
+        strategy=DDPStrategy(find_unused_parameters=True) if several else "auto",
+    )
+
+
+def _try_longest_batch(fabric: Fabric, student: Any, batches: Mixture) -> None:
+    """One forward and backward of the largest batch in both modes, without an update: too little
+    memory shows in the first minute and not in the middle of the night (icefall issue 82)."""
+    largest = batches.largest()
+    batch = to_device(batches.load(largest, 0, 0), fabric.device)
+    modes: tuple[Mode, ...] = ("streaming", "full")
+    for mode in modes:
+        try:
+            backward(fabric, student, batch, mode)
+        except (torch.OutOfMemoryError, MemoryError) as error:
+            raise ConfigError(
+                f"the largest batch ({len(largest.indices)} utterances, {batch.seconds:.0f} s) "
+                f"does not fit into memory in {mode} mode ({error}); lower batch.seconds"
+            ) from None
+    student.zero_grad()
+
+
+def learning_rate(config: TrainConfig | WordModelConfig, update: int, total_updates: int) -> float:
+    """Linear warm-up, then a cosine down to a hundredth."""
+    if update < config.warm_up_updates:
+        return config.learning_rate * (update + 1) / config.warm_up_updates
+    past = (update - config.warm_up_updates) / max(1, total_updates - config.warm_up_updates)
+    return config.learning_rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, past))))
+
+
+class _Stopping:
+    """SIGTERM and SIGINT ask the loop to save and leave."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        numbers = (signal.SIGTERM, signal.SIGINT)
+        self._before = {number: signal.signal(number, self._ask) for number in numbers}
+
+    def restore(self) -> None:
+        """The signals do again what they did before."""
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _ask(self, *_: object) -> None:
+        self.asked = True
+
+
+def _nobody(line: str) -> None:
+    """Of several processes the first alone tells."""
+
+
+def _follow(average: dict[str, Tensor], model: AcousticModel, decay: float) -> None:
+    for name, value in model.state_dict().items():
+        average[name].lerp_(value, 1 - decay)  # both on the device

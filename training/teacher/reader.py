@@ -1,0 +1,43 @@
+"""The teacher's posteriors and components beside a feature cache, opened for reading."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from asr.errors import DataError
+from training.data.feature_cache import FeatureCache
+from training.teacher.posteriors import COMPONENTS, POSTERIORS_WIDTH, step_offsets
+
+
+def is_taught(cache: FeatureCache) -> bool:
+    """Has the teacher been run on this cache?"""
+    return (cache.folder / "posteriors.f16").exists()
+
+
+class Teaching:
+    """What the teacher says of every step of a corpus."""
+
+    def __init__(self, cache: FeatureCache) -> None:
+        """Raises DataError when the teacher has not been run on this cache."""
+        self.offsets = step_offsets(cache)
+        rows = int(self.offsets[-1])
+        self._posteriors = self._open(cache, "posteriors.f16", (rows, POSTERIORS_WIDTH))
+        self._components = self._open(cache, "components.f16", (rows, COMPONENTS))
+
+    def utterance(self, index: int) -> tuple[Tensor, Tensor]:
+        """float32 [steps, phones + letters] posteriors and [steps, 128] components."""
+        rows = slice(self.offsets[index], self.offsets[index + 1])
+        return (
+            torch.from_numpy(self._posteriors[rows].astype(np.float32)),
+            torch.from_numpy(self._components[rows].astype(np.float32)),
+        )
+
+    @staticmethod
+    def _open(cache: FeatureCache, name: str, shape: tuple[int, int]) -> np.ndarray:
+        path = cache.folder / name
+        try:
+            return np.memmap(path, np.float16, "r", shape=shape)
+        except (OSError, ValueError) as error:
+            raise DataError(f"{path}: {error}; rill prepare teacher makes it") from None
