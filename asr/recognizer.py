@@ -18,7 +18,9 @@ from typing import IO, Any, Literal, NamedTuple, cast
 
 import numpy as np
 
+from asr.acoustic.loading import load_engine
 from asr.acoustic.types import (
+    CHUNK_STEPS,
     AcousticState,
     BlockState,
     Emitted,
@@ -27,7 +29,6 @@ from asr.acoustic.types import (
     Mode,
     State,
     join,
-    load_engine,
 )
 from asr.audio import (
     SAMPLE_RATE,
@@ -39,11 +40,13 @@ from asr.audio import (
     without_offset,
 )
 from asr.audio.pauses import cut_at_pauses
-from asr.decoder.beam import BeamDecoder, BeamSettings
+from asr.decoder.beam import BeamDecoder
 from asr.decoder.confidence import UNCHANGED, read_calibration
 from asr.decoder.grammar import GrammarDecoder, read_grammar
-from asr.decoder.greedy import Clock, Decoder, Decoding, GreedyDecoder, decode
+from asr.decoder.greedy import GreedyDecoder
 from asr.decoder.rescoring import Rescorer
+from asr.decoder.settings import BeamSettings
+from asr.decoder.types import Clock, Decoder, Decoding, decode
 from asr.errors import AudioError, ConfigError, RecognitionError, RillError
 from asr.features.log_mel import log_mel, log_mel_step
 from asr.language_model.lstm import LstmLanguageModel
@@ -60,7 +63,6 @@ from asr.model_folder import (
 from asr.transcript import Alternative, Segment, Transcript, Word
 
 DecoderName = Literal["beam", "greedy"]
-CHUNK_STEPS = 3  # that a stream hears at once
 MOST_ALTERNATIVES, MOST_THREADS = 100, 1024  # as of the command line
 MEANT = {"lm": "language_model"}  # options of the command line that have another name here
 

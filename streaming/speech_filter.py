@@ -12,7 +12,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from asr.acoustic.types import Emitted
-from asr.decoder.greedy import BLANK_ID
+from asr.decoder.types import BLANK_ID
 from asr.transcript import Word
 
 SPEECH_PROBABILITY = 0.5  # a step counts as speech when blank has less than the rest of this

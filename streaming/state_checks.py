@@ -15,7 +15,7 @@ from asr.acoustic.types import AcousticConfig
 from asr.audio import HIGHEST_SAMPLE_RATE, LOWEST_SAMPLE_RATE, MAX_CHANNELS, SAMPLE_RATE
 from asr.audio.mono import BLOCK_SECONDS
 from asr.audio.offset import BLOCK_SAMPLES
-from asr.decoder.greedy import check_emission
+from asr.decoder.types import check_emission
 from asr.errors import ModelError
 from asr.features.log_mel import MEL_BANDS, WINDOW_SAMPLES
 from asr.recognizer import RecognizerState

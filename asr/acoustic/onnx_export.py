@@ -24,12 +24,11 @@ from asr.acoustic.onnx_engine import ABOUT, FULL, STREAMING, WEIGHTS, OnnxEngine
 from asr.acoustic.onnx_graph import END, Graph, Precision, Weights
 from asr.acoustic.torch_engine import TorchEngine
 from asr.acoustic.torch_model import AcousticModel, Block
-from asr.acoustic.types import AcousticConfig, BlockState, Emitted, Engine, Mode, join
+from asr.acoustic.types import CHUNK_STEPS, AcousticConfig, BlockState, Emitted, Engine, Mode, join
 from asr.audio import read_audio
 from asr.errors import ConfigError, ModelError
 from asr.features.log_mel import ENERGY_FLOOR, MEL_BANDS, log_mel
 from asr.model_folder import BUNDLED_MODEL
-from asr.recognizer import CHUNK_STEPS
 
 # How far the exported network may be from torch's on the bundled recording.
 MOST_DIFFERENCE = {"fp32": 1e-3, "int8": 3.0}

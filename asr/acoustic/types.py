@@ -15,13 +15,12 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Generic, Literal, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
 from asr.audio import SAMPLE_RATE
-from asr.errors import ConfigError, ModelError
+from asr.errors import ModelError
 from asr.features.log_mel import HOP_SAMPLES, WINDOW_SAMPLES
 from asr.model_folder import network_settings
 
@@ -127,33 +126,6 @@ class Engine(Protocol):
         """Full mode: the steps of a whole recording, float32 [frames, mels]."""
 
 
-def load_engine(
-    model: str | os.PathLike[str], name: EngineName | None = None, threads: int | None = None
-) -> Engine:
-    """The engine of a model's folder: ONNX Runtime where the model was exported, else torch.
-
-    Args:
-        threads: that one call of the network may use; one for each core if not given.
-
-    Raises:
-        ModelError: a part that is missing or damaged.
-        ConfigError: no engine of that name.
-    """
-    folder = Path(model)
-    config = acoustic_config(folder)
-    if name is None:
-        name = "onnx" if (folder / ONNX_FOLDER).is_dir() else "torch"
-    if name == "onnx":
-        from asr.acoustic.onnx_engine import OnnxEngine
-
-        return OnnxEngine(folder / ONNX_FOLDER, config, threads)
-    if name == "torch":
-        from asr.acoustic.torch_engine import load_torch_engine
-
-        return load_torch_engine(folder, threads)
-    raise ConfigError(f"unknown engine '{name}'; there are onnx and torch")
-
-
 def acoustic_config(model: str | os.PathLike[str]) -> AcousticConfig:
     """The shape that a model's config.json says.
 
@@ -171,3 +143,6 @@ def acoustic_config(model: str | os.PathLike[str]) -> AcousticConfig:
 def join(emissions: list[Emitted]) -> Emitted:
     """Emissions one after another as one."""
     return Emission(*(np.concatenate(parts, axis=1) for parts in zip(*emissions)))
+
+
+CHUNK_STEPS = 3  # that a stream hears at once

@@ -9,12 +9,21 @@ import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+import typer
+
 from asr import __version__
-from asr.acoustic.types import load_engine
-from asr.model_folder import read_model_config
+from asr.acoustic.loading import load_engine
+from asr.cli.options import Model
+from asr.model_folder import BUNDLED_MODEL, read_model_config
 from asr.onnx_session import default_threads
 
 PACKAGES = ("onnxruntime", "kenlm", "soundfile", "soxr", "numpy", "torch")
+
+
+def info(model: Model = None) -> None:
+    """Print the model, the versions and the devices."""
+    for line in info_lines(model or BUNDLED_MODEL):
+        typer.echo(line)
 
 
 def info_lines(model_folder: str | Path) -> list[str]:

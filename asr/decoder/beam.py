@@ -7,126 +7,30 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
 from functools import cached_property
 from itertools import chain, takewhile
-from numbers import Real
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from asr.acoustic.types import Emitted
-from asr.decoder._beam import MOST_BEAM
 from asr.decoder.confidence import UNCHANGED, Calibration
-from asr.decoder.greedy import BLANK_ID, Clock, check_emission
 from asr.decoder.nbest import Hypothesis, Search
 from asr.decoder.rescoring import Rescorer
-from asr.errors import ConfigError, ModelError
-from asr.language_model.ngram import LanguageModel, WordModel
+from asr.decoder.settings import BeamSettings
+from asr.decoder.types import BLANK_ID, Clock, check_emission
+from asr.decoder.vocabulary import SearchWords
+from asr.language_model.ngram import LanguageModel
 from asr.lexicon.cache import know_words
 from asr.lexicon.custom_words import CustomWord
 from asr.lexicon.lexicon import Lexicon, read_lexicon
-from asr.lexicon.trie import Trie, word_trie
 from asr.text.alphabet import phone_ids
 from asr.transcript import Alternative, Word
 
 DECIMALS = 6
 LEAST_LOG = math.log(1e-4)  # of a phone's probability
-# Of a custom word, wherever it stands, to which its boost is added. Many share what they have
-# together, or they would be put in where none was said.
-CUSTOM_WORD_LOG10 = -3.0
-CUSTOM_WORDS_TOGETHER_LOG10 = -1.25
-BOUNDS = {
-    "beam": (1, MOST_BEAM),
-    "beam_tokens": (1, math.inf),
-    "token_margin": (0, math.inf),
-    "beam_threshold": (0, 1e6),
-    "lm_weight": (0, 1_000),
-    "word_score": (-1_000, 1_000),
-    "blank_penalty": (-1_000, 1_000),
-    "rescore_share": (0, 1),
-}
-WHOLE = ("beam", "beam_tokens")
-
-
-@dataclass(frozen=True)
-class BeamSettings:
-    """How the beam weighs and prunes."""
-
-    beam: int = 100  # hypotheses kept at each step
-    beam_tokens: int = 10  # phones by which a hypothesis may go on at a step: the likeliest ones,
-    # of which those are left out that are less likely than the first by more than this (natural
-    # logarithm): where the network is sure, few are tried.
-    token_margin: float = math.inf
-    beam_threshold: float = 20.0  # those worse than the best by more than this are dropped
-    lm_weight: float = 2.0  # of the language model's log10 probability
-    word_score: float = 0.0  # added for each word
-    # Taken off the blank's log-probability: a model that is unsure says nothing too readily, and
-    # words are left out.
-    blank_penalty: float = 0.0
-    rescore_share: float = 0.4  # of an LSTM's word in the last judgement, where there is one
-
-    def __post_init__(self) -> None:
-        """Raises ConfigError for a setting with which nothing can be searched."""
-        for name, (least, most) in BOUNDS.items():
-            value = getattr(self, name)
-            is_number = isinstance(value, Real) and not isinstance(value, bool)
-            if (
-                not is_number
-                or not least <= value <= most
-                or (name in WHOLE and (math.isinf(value) or value != int(value)))
-            ):
-                kind = "a whole number, " if name in WHOLE else ""
-                bounds = f"{least:,} or more" if math.isinf(most) else f"{least:,} to {most:,.0f}"
-                raise ConfigError(f"{name} {value}: expected {kind}{bounds}")
-
-
-@dataclass(frozen=True)
-class SearchWords:
-    """The words that a search may find: shared by all decodings."""
-
-    language_model: WordModel  # of the vocabulary
-    vocabulary: Sequence[str]  # by number
-    lexicon: Trie  # of the vocabulary
-    # Custom words, whose numbers follow the vocabulary's. They may share sounds with it.
-    phrases: Mapping[int, CustomWord] = field(default_factory=dict)
-    custom: Trie | None = None
-    # A number that stands for speech of no word: hypotheses that differ in how often they have it
-    # are told alike.
-    filler: int = -1
-
-    def __post_init__(self) -> None:
-        """Raises ModelError for a trie with words that nothing is known of."""
-        known = len(self.vocabulary) + len(self.phrases)
-        for trie in (self.lexicon, self.custom):
-            if trie is not None and trie.words_end > known:
-                raise ModelError(f"a trie has word {trie.words_end - 1}; there are {known} words")
-
-    def spelled(self, number: int) -> tuple[str, ...]:
-        """The words that a number stands for: one, or those of a phrase."""
-        if number < len(self.vocabulary):
-            return (self.vocabulary[number],)
-        return self.phrases[number].words
-
-    def and_custom(self, custom: Sequence[CustomWord]) -> SearchWords:
-        """The same with these custom words in place of any others."""
-        if not custom:
-            return replace(self, phrases={}, custom=None)
-        usual = min(CUSTOM_WORD_LOG10, CUSTOM_WORDS_TOGETHER_LOG10 - math.log10(len(custom)))
-        phrases = dict(enumerate(custom, start=len(self.vocabulary)))
-        trie = phrase_trie(phrases, [usual + word.boost for word in custom])
-        return replace(self, phrases=phrases, custom=trie)
-
-
-def phrase_trie(phrases: Mapping[int, CustomWord], log10: Sequence[float]) -> Trie:
-    """The trie of custom words by number, each as likely whatever was said before."""
-    sounds = {
-        number: [chain(*phones) for phones in word.pronunciations]
-        for number, word in phrases.items()
-    }
-    return word_trie(sounds, log10, steady=True)
 
 
 class _Told(NamedTuple):

@@ -23,8 +23,10 @@ from itertools import chain, groupby
 from pathlib import Path
 
 from asr.acoustic.types import Emitted
-from asr.decoder.beam import BeamDecoding, BeamSettings, SearchWords, phrase_trie
-from asr.decoder.greedy import Clock, Decoding
+from asr.decoder.beam import BeamDecoding
+from asr.decoder.settings import BeamSettings
+from asr.decoder.types import Clock, Decoding
+from asr.decoder.vocabulary import SearchWords, phrase_trie
 from asr.errors import ConfigError
 from asr.language_model._score_cache import Contexts
 from asr.lexicon.custom_words import CustomWord, custom_words

@@ -10,16 +10,15 @@ import heapq
 import math
 from collections.abc import Iterator, Sequence
 from itertools import count, islice
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from asr.decoder._beam import Beam
-from asr.decoder.greedy import BLANK_ID
+from asr.decoder.settings import BeamSettings
+from asr.decoder.types import BLANK_ID
+from asr.decoder.vocabulary import SearchWords
 from asr.errors import ModelError
-
-if TYPE_CHECKING:
-    from asr.decoder.beam import BeamSettings, SearchWords
 
 NEVER = -1e29  # scores that are less are of tokens that were given up
 NEAR_STEPS = 3  # by which the same word may stand elsewhere in another hypothesis

@@ -8,19 +8,14 @@ custom words.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from asr.decoder.vocabulary import SearchWords
 from asr.errors import ModelError
 from asr.language_model.lstm import LstmLanguageModel
-
-if TYPE_CHECKING:
-    from asr.decoder.beam import SearchWords
-
-LOG_10 = math.log(10)
+from asr.language_model.mixture import LOG_10, mixed_log10
 
 Numbers = tuple[int, ...]  # of the words of a reading
 
@@ -66,12 +61,6 @@ class Rescorer:
             both[places] = mixed_log10(of_lstm, both[places], share)
             found[reading] = float((both - ngrams).sum())
         return [found[reading] for reading in readings]
-
-
-def mixed_log10(of_lstm: np.ndarray, of_ngrams: np.ndarray, share: float) -> np.ndarray:
-    """Of the mixture of two models' probabilities; all three as logarithms to base 10."""
-    mixed: np.ndarray = np.log10(share * 10.0**of_lstm + (1 - share) * 10.0**of_ngrams)
-    return mixed
 
 
 def _ngram_log10(readings: Sequence[Numbers], words: SearchWords) -> list[list[float]]:

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from asr.decoder.rescoring import LOG_10, mixed_log10
 from asr.errors import DataError, ModelError
 from asr.language_model.lstm import END, LstmLanguageModel
+from asr.language_model.mixture import LOG_10, mixed_log10
 from asr.language_model.ngram import LanguageModel
 from asr.text.sentences import read_sentences
 

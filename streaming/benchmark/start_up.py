@@ -75,9 +75,9 @@ def _parts(recording: str, model: Path) -> dict[str, float]:
 
         for library in ("kenlm", "onnxruntime", "soundfile"):
             import_module(library)
-        from asr.acoustic.types import load_engine
+        from asr.acoustic.loading import load_engine
         from asr.decoder.beam import BeamDecoder
-        from asr.decoder.greedy import Clock
+        from asr.decoder.types import Clock
         from asr.language_model.ngram import LanguageModel
         from asr.lexicon.cache import know_words
         from asr.lexicon.lexicon import read_lexicon

@@ -125,7 +125,7 @@ def delays(
     from streaming.benchmark.word_delay import measure_delays
     from streaming.endpointing import endpoint_rules
     from training.data.corpora import find_corpus
-    from training.evaluation.evaluate import Reading, error_rates
+    from training.evaluation.error_rates import Reading, error_rates
     from training.evaluation.word_times import spoken_words
 
     recognizer = in_chunks(load_recognizer(model, threads=threads), chunk_ms)

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asr.acoustic.types import Engine, load_engine
+from asr.acoustic.loading import load_engine
+from asr.acoustic.types import Engine
 from asr.audio import SAMPLE_RATE, Samples
 from asr.errors import AudioError
 from asr.features.log_mel import log_mel

@@ -7,20 +7,28 @@ from typing import Annotated
 
 import typer
 
+from asr.cli.options import (
+    CORPUS,
+    DecoderChoice,
+    LanguageModelFile,
+    LexiconFile,
+    Mode,
+    Model,
+    RescoreFile,
+    WordsFile,
+    load_recognizer,
+    say,
+)
 from asr.errors import ConfigError
 
-
-def add_lm_commands(lm_app: typer.Typer) -> None:
-    """Beside `rill lm tune`."""
-    lm_app.command()(build)
-    lm_app.command()(adapt)
-    lm_app.command()(spoken)
-    lm_app.command()(words)
-    lm_app.command()(mix)
-    lm_app.command()(train)
-    lm_app.command()(perplexity)
+lm_app = typer.Typer(
+    help="Language models and the weight they are given.",
+    no_args_is_help=True,
+    add_completion=False,
+)
 
 
+@lm_app.command()
 def build(
     texts: Annotated[list[Path], typer.Argument(help="Text files, plain or .xz.")],
     output: Annotated[Path, typer.Option(help="KenLM binary to write; the words go beside it.")],
@@ -38,6 +46,7 @@ def build(
         typer.echo(line)
 
 
+@lm_app.command()
 def adapt(
     base: Annotated[Path, typer.Argument(help="A KenLM trie, or an .arpa or .arpa.gz file.")],
     output: Annotated[Path, typer.Option(help="KenLM binary to write.")],
@@ -62,6 +71,7 @@ def adapt(
         typer.echo(line)
 
 
+@lm_app.command()
 def spoken(
     text: Annotated[
         Path, typer.Argument(help="Text file with its digits and points; plain or .xz.")
@@ -80,6 +90,7 @@ def spoken(
     typer.echo(f"{output}: {written} sentences; {left_out} left out, whose reading is unclear")
 
 
+@lm_app.command()
 def words(
     sources: Annotated[
         list[str],
@@ -104,6 +115,7 @@ def words(
         typer.echo(line)
 
 
+@lm_app.command()
 def mix(
     parts: Annotated[
         list[Path],
@@ -138,6 +150,7 @@ def mix(
         typer.echo(line)
 
 
+@lm_app.command()
 def train(
     texts: Annotated[
         list[Path], typer.Argument(help="Text files, plain or .xz; one given twice counts twice.")
@@ -162,6 +175,7 @@ def train(
     say(f"model: {model}, {model.stat().st_size / 1e6:.1f} MB")
 
 
+@lm_app.command()
 def perplexity(
     lm: Annotated[Path, typer.Argument(help="A KenLM binary.")],
     text: Annotated[Path, typer.Argument(help="A text that it was not made of; plain or .xz.")],
@@ -197,3 +211,52 @@ def _number(where: str, given: str) -> float:
         return float(given)
     except ValueError:
         raise ConfigError(f"{where}: '{given}' is no number") from None
+
+
+@lm_app.command("tune")
+def tune_decoder(
+    corpus: Annotated[
+        Path,
+        typer.Argument(
+            help="A .yaml file of sets such as configs/scores.yaml, of which one half is taken, or "
+            + CORPUS
+            + " Never what you report on in the end."
+        ),
+    ],
+    model: Model = None,
+    lm: LanguageModelFile = None,
+    lexicon: LexiconFile = None,
+    words: WordsFile = None,
+    rescore: RescoreFile = None,
+    mode: Annotated[Mode, typer.Option()] = Mode.streaming,
+    every: Annotated[int, typer.Option(min=1, help="Take every so many-th utterance.")] = 1,
+    processes: Annotated[
+        int, typer.Option(min=1, max=1024, help="Decode in so many processes.")
+    ] = 2,
+    save: Annotated[
+        bool, typer.Option(help="Write the best settings into the model's config.json.")
+    ] = True,
+) -> None:
+    """Find the language model's weight, the blank's penalty and the score of a word that leave the
+    fewest words wrong."""
+    from asr.model_folder import BUNDLED_MODEL, save_settings
+    from training.data.corpora import find_corpus
+    from training.evaluation.decoder_tuning import told, tune
+    from training.evaluation.score_table import utterances_of
+    from training.run.config import ScoreConfig, read_settings
+
+    recognizer = load_recognizer(model, DecoderChoice.beam, lm, lexicon, words, rescore=rescore)
+    if corpus.suffix == ".yaml":
+        scores = read_settings(ScoreConfig, corpus)
+        sets = [utterances_of(name, part, "choose") for name, part in scores.sets.items()]
+    else:
+        sets = [find_corpus(corpus).utterances]
+    sets = [utterances[::every] for utterances in sets]
+    best, rate = tune(recognizer, sets, mode.value, processes, say)
+    folder = model or BUNDLED_MODEL
+    if save:
+        save_settings(folder, "decoding", vars(best))
+    typer.echo(
+        f"best: WER {rate:.2f} %  {told(best, rescore is not None)}"
+        + (f"; saved in {folder}" if save else "")
+    )

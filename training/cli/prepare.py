@@ -14,7 +14,9 @@ from asr.errors import ConfigError
 if TYPE_CHECKING:
     from training.data.corpora import Corpus
 
-prepare_app = typer.Typer(help="Make the files that training reads.", no_args_is_help=True)
+prepare_app = typer.Typer(
+    help="Make the files that training reads.", no_args_is_help=True, add_completion=False
+)
 
 
 @prepare_app.command("corpus")

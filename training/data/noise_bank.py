@@ -45,11 +45,11 @@ class NoiseBank:
         """float32 [length, 80] of one recording from a random moment on, repeated if short."""
         for _ in range(8):
             index = int(random.integers(len(self)))
-            begin, end = self._offsets[index : index + 2]
-            start = begin + int(random.integers(end - begin))
+            first, end = self._offsets[index : index + 2]
+            start = first + int(random.integers(end - first))
             rows = self._frames[start : min(end, start + length)]
             if len(rows) < length:
-                rows = np.concatenate([rows, self._frames[begin:start]])
+                rows = np.concatenate([rows, self._frames[first:start]])
             piece = np.resize(rows, (length, MEL_BANDS)).astype(np.float32)
             if piece.mean() > SILENT:
                 break

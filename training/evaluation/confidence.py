@@ -17,7 +17,7 @@ from asr.decoder.confidence import Calibration, log_odds
 from asr.errors import DataError
 
 if TYPE_CHECKING:
-    from training.evaluation.evaluate import Evaluation, Reading
+    from training.evaluation.error_rates import Reading
 
 BINS = 10
 FEWEST_WORDS = 50  # right and wrong together, to fit two numbers
@@ -39,34 +39,6 @@ class Reliability:
             f"confidences: expected calibration error {self.error:.3f} ({self.words} words, {BINS} "
             f"bins); a right word has the higher one in {100 * self.separation:.0f} % of pairs"
         )
-
-
-def calibrate_confidences(
-    evaluation: Evaluation,
-) -> tuple[Calibration, Reliability, Evaluation]:
-    """Fit on every second utterance.
-
-    Returns:
-        The calibration; how reliable the other utterances' confidences were without it; and the
-        evaluation of those others, with it.
-
-    Raises:
-        DataError: too few words to fit.
-    """
-    fitted, others = evaluation.readings[::2], evaluation.readings[1::2]
-    calibration = fit_calibration(*judged(fitted))
-    before = reliability(*judged(others))
-    changed = {reading.id: calibrated(reading, calibration) for reading in others}
-    parts = {
-        part: [changed[reading.id] for reading in readings if reading.id in changed]
-        for part, readings in evaluation.parts.items()
-    }
-    kept = {part: readings for part, readings in parts.items() if readings}
-    return (
-        calibration,
-        before,
-        replace(evaluation, readings=list(changed.values()), parts=kept),
-    )
 
 
 def judged(readings: Sequence[Reading]) -> tuple[np.ndarray, np.ndarray]:

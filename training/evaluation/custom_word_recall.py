@@ -17,7 +17,7 @@ import jiwer
 
 from asr.acoustic.types import Mode
 from asr.decoder.beam import BeamDecoder
-from asr.decoder.greedy import Decoder, decode
+from asr.decoder.types import Decoder, decode
 from asr.errors import ConfigError, DataError
 from asr.lexicon.custom_words import written_words
 from asr.recognizer import Recognizer

@@ -16,8 +16,9 @@ import jiwer
 
 from asr.acoustic.types import Emitted, Mode
 from asr.audio import read_audio
-from asr.decoder.beam import BeamDecoder, BeamSettings
-from asr.decoder.greedy import decode
+from asr.decoder.beam import BeamDecoder
+from asr.decoder.settings import BeamSettings
+from asr.decoder.types import decode
 from asr.errors import AudioError, ConfigError, DataError
 from asr.recognizer import Recognizer
 from training.data.corpora import Utterance

@@ -4,89 +4,33 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import jiwer
 import numpy as np
 
 from asr.acoustic.types import Mode
 from asr.audio import Samples, read_audio
 from asr.batch.progress import progress_bar
-from asr.decoder.greedy import decode
+from asr.decoder.confidence import Calibration
+from asr.decoder.types import decode
 from asr.errors import AudioError, DataError
 from asr.recognizer import Recognizer
 from asr.transcript import Word
 from training.data.augmented_copies import vary
 from training.data.corpora import Utterance, find_corpus
-from training.evaluation.confidence import Reliability, judged, reliability
+from training.evaluation.confidence import (
+    Reliability,
+    calibrated,
+    fit_calibration,
+    judged,
+    reliability,
+)
+from training.evaluation.error_rates import ErrorRates, Reading, error_rates
 from training.evaluation.word_times import TimesJudge, WordTimes
 from training.run.config import VariantConfig
 
-RESAMPLINGS = 2000  # of the bootstrap
 TOGETHER = "all"
-
-
-@dataclass(frozen=True)
-class Reading:
-    """One utterance: what was said, and what was recognised (both normalised)."""
-
-    id: str
-    speaker: str
-    seconds: float
-    reference: str
-    hypothesis: str
-    heard: tuple[Word, ...] = ()  # the hypothesis with times and confidences
-
-    @cached_property
-    def alignment(self) -> list[tuple[str, str, str]]:
-        """(kind, word said, word recognised) in order; kind is equal, substitute, delete or
-        insert, and the side that has no word is empty."""
-        output = jiwer.process_words(self.reference, self.hypothesis)
-        said, heard = output.references[0], output.hypotheses[0]
-        aligned = []
-        for chunk in output.alignments[0]:
-            of_said = said[chunk.ref_start_idx : chunk.ref_end_idx]
-            of_heard = heard[chunk.hyp_start_idx : chunk.hyp_end_idx]
-            for k in range(max(len(of_said), len(of_heard))):
-                pair = ("".join(of_said[k : k + 1]), "".join(of_heard[k : k + 1]))
-                aligned.append((chunk.type, *pair))
-        return aligned
-
-    @property
-    def words(self) -> int:
-        """How many words were said."""
-        return len(self.reference.split())
-
-    @property
-    def errors(self) -> int:
-        """Words substituted, deleted and inserted."""
-        return sum(kind != "equal" for kind, _, _ in self.alignment)
-
-
-@dataclass(frozen=True)
-class ErrorRates:
-    """Word and character error rates of some readings, per cent."""
-
-    part: str
-    utterances: int
-    words: int
-    wer: float
-    wer_interval: tuple[float, float]  # 95 % of the bootstrap over utterances
-    cer: float
-    substitutions: int
-    deletions: int
-    insertions: int
-
-    def line(self) -> str:
-        """For people."""
-        low, high = self.wer_interval
-        return (
-            f"{self.part}: WER {self.wer:.1f} % ({low:.1f} to {high:.1f}), CER {self.cer:.1f} % "
-            f"({self.utterances} utterances, {self.words} words; {self.substitutions} "
-            f"substituted, {self.deletions} deleted, {self.insertions} inserted)"
-        )
 
 
 @dataclass(frozen=True)
@@ -218,36 +162,37 @@ def in_parts(readings: list[Reading], separate: Sequence[str]) -> dict[str, list
     return parts
 
 
-def error_rates(part: str, readings: Sequence[Reading]) -> ErrorRates:
-    """Error rates of some readings together."""
-    kinds = Counter(kind for reading in readings for kind, _, _ in reading.alignment)
-    words = np.array([reading.words for reading in readings])
-    errors = np.array([reading.errors for reading in readings])
-    cer = jiwer.cer([r.reference for r in readings], [r.hypothesis for r in readings])
-    return ErrorRates(
-        part,
-        len(readings),
-        int(words.sum()),
-        float(100 * errors.sum() / words.sum()),
-        _bootstrap(errors, words),
-        100 * float(cer),
-        kinds["substitute"],
-        kinds["delete"],
-        kinds["insert"],
-    )
-
-
-def _bootstrap(errors: np.ndarray, words: np.ndarray) -> tuple[float, float]:
-    """95 % interval of the word error rate: utterances drawn with replacement (Bisani and Ney
-    2004, "Bootstrap estimates for confidence intervals in ASR performance evaluation")."""
-    drawn = np.random.default_rng(0).integers(0, len(errors), (RESAMPLINGS, len(errors)))
-    low, high = np.quantile(100 * errors[drawn].sum(1) / words[drawn].sum(1), [0.025, 0.975])
-    return float(low), float(high)
-
-
 def recognise(recognizer: Recognizer, mode: Mode) -> Callable[[Samples], Sequence[Word]]:
     """What gives the words of an utterance, as one segment in streaming mode."""
     if mode == "full":
         return lambda samples: recognizer.transcribe(samples).words
     # One utterance is one segment here: the endpointer belongs to the stream, not to the model.
     return lambda samples: decode(recognizer.decoder, recognizer.emission(samples, "streaming"))
+
+
+def calibrate_confidences(
+    evaluation: Evaluation,
+) -> tuple[Calibration, Reliability, Evaluation]:
+    """Fit on every second utterance.
+
+    Returns:
+        The calibration; how reliable the other utterances' confidences were without it; and the
+        evaluation of those others, with it.
+
+    Raises:
+        DataError: too few words to fit.
+    """
+    fitted, others = evaluation.readings[::2], evaluation.readings[1::2]
+    calibration = fit_calibration(*judged(fitted))
+    before = reliability(*judged(others))
+    changed = {reading.id: calibrated(reading, calibration) for reading in others}
+    parts = {
+        part: [changed[reading.id] for reading in readings if reading.id in changed]
+        for part, readings in evaluation.parts.items()
+    }
+    kept = {part: readings for part, readings in parts.items() if readings}
+    return (
+        calibration,
+        before,
+        replace(evaluation, readings=list(changed.values()), parts=kept),
+    )

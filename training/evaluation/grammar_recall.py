@@ -14,7 +14,7 @@ from pathlib import Path
 from asr.acoustic.types import Mode
 from asr.decoder.beam import BeamDecoder
 from asr.decoder.grammar import OUTLET_COST, UNKNOWN, GrammarDecoder, read_grammar
-from asr.decoder.greedy import Decoder, decode
+from asr.decoder.types import Decoder, decode
 from asr.errors import ConfigError, DataError
 from asr.recognizer import Recognizer
 from training.data.corpora import find_corpus

@@ -19,7 +19,8 @@ from asr.acoustic.types import Mode
 from asr.errors import AudioError, DataError
 from asr.recognizer import Recognizer
 from training.data.corpora import Utterance, find_corpus
-from training.evaluation.evaluate import ErrorRates, Reading, error_rates, read_utterance, recognise
+from training.evaluation.error_rates import ErrorRates, Reading, error_rates
+from training.evaluation.evaluate import read_utterance, recognise
 from training.run.config import ScoreConfig, ScoredSet, VariantConfig, changes
 
 Half = Literal["choose", "report", "all"]

@@ -17,7 +17,7 @@ import numpy as np
 from asr.acoustic.types import Emitted, Mode
 from asr.audio import Samples
 from asr.decoder.beam import BeamDecoder
-from asr.decoder.greedy import BLANK_ID
+from asr.decoder.types import BLANK_ID
 from asr.errors import ConfigError
 from asr.lexicon.custom_words import custom_words
 from asr.lexicon.lexicon import Pronunciation, pronounce

@@ -12,7 +12,8 @@ from typing import Any
 
 from asr.errors import DataError
 from training.evaluation.confidence import reliability_picture
-from training.evaluation.evaluate import ErrorRates, Evaluation, Reading, error_rates
+from training.evaluation.error_rates import ErrorRates, Reading, error_rates
+from training.evaluation.evaluate import Evaluation
 
 TEMPLATE = Path(__file__).with_name("report.html")
 SHOWN_UTTERANCES = 10  # of the worst, of the middle and of the best

@@ -16,11 +16,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asr.acoustic.checkpoint import load_model, save_model
+from asr.acoustic.loading import load_engine
 from asr.acoustic.onnx_engine import OnnxEngine
 from asr.acoustic.onnx_export import export
 from asr.acoustic.torch_engine import TorchEngine
 from asr.acoustic.torch_model import AcousticModel
-from asr.acoustic.types import ONNX_FOLDER, AcousticConfig, Emitted, Engine, join, load_engine
+from asr.acoustic.types import ONNX_FOLDER, AcousticConfig, Emitted, Engine, join
 from asr.audio import SAMPLE_RATE, Samples
 from asr.errors import ConfigError, ModelError
 from asr.features.log_mel import log_mel

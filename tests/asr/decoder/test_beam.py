@@ -20,8 +20,9 @@ from hypothesis import strategies as st
 
 from asr import Recognizer
 from asr.audio import read_audio
-from asr.decoder.beam import BeamSettings, SearchWords
 from asr.decoder.nbest import Search
+from asr.decoder.settings import BeamSettings
+from asr.decoder.vocabulary import SearchWords
 from asr.language_model.ngram import LanguageModel
 from asr.lexicon.trie import make_trie
 from asr.model_folder import BUNDLED_MODEL

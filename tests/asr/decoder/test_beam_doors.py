@@ -13,9 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asr.acoustic.types import Emission, EngineName
-from asr.decoder.beam import BeamDecoder, BeamSettings, SearchWords
+from asr.decoder.beam import BeamDecoder
 from asr.decoder.greedy import GreedyDecoder
 from asr.decoder.nbest import Search
+from asr.decoder.settings import BeamSettings
+from asr.decoder.vocabulary import SearchWords
 from asr.errors import AudioError, ConfigError, ModelError, RillError
 from asr.features.log_mel import log_mel
 from asr.language_model.ngram import LanguageModel

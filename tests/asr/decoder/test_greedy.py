@@ -10,8 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asr.acoustic.types import Emission
-from asr.decoder.beam import BeamDecoder, BeamSettings
-from asr.decoder.greedy import Clock, Decoder, GreedyDecoder
+from asr.decoder.beam import BeamDecoder
+from asr.decoder.greedy import GreedyDecoder
+from asr.decoder.settings import BeamSettings
+from asr.decoder.types import Clock, Decoder
 from asr.errors import ConfigError, ModelError
 from asr.language_model.ngram import LanguageModel
 from asr.lexicon.lexicon import Lexicon

@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 from asr import Recognizer
 from asr.acoustic.types import Emission
 from asr.audio import Samples
-from asr.decoder.beam import BeamDecoder, BeamSettings
+from asr.decoder.beam import BeamDecoder
 from asr.decoder.grammar import UNKNOWN, GrammarDecoder, read_grammar
-from asr.decoder.greedy import Decoder
+from asr.decoder.settings import BeamSettings
+from asr.decoder.types import Decoder
 from asr.language_model.ngram import LanguageModel
 from asr.lexicon.custom_words import custom_words
 from asr.lexicon.lexicon import Lexicon

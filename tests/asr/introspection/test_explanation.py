@@ -16,7 +16,7 @@ import pytest
 import soundfile
 from markupsafe import escape
 
-from asr.acoustic.types import Mode
+from asr.acoustic.types import CHUNK_STEPS, Mode
 from asr.audio import SAMPLE_RATE, read_audio
 from asr.errors import ConfigError
 from asr.introspection.explanation import (
@@ -27,7 +27,7 @@ from asr.introspection.explanation import (
 )
 from asr.introspection.figures import HISTOGRAM_EDGES_MS, Picture, pictures
 from asr.introspection.page import page_of, write_page
-from asr.recognizer import CHUNK_STEPS, Recognizer
+from asr.recognizer import Recognizer
 from asr.transcript import Word
 from streaming.recordings import transcribe_streaming
 from tests.asr.cli.test_cli import rill

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from asr.audio import Samples
 from asr.decoder.beam import BeamDecoder
 from asr.decoder.grammar import read_grammar
-from asr.decoder.greedy import Decoder
+from asr.decoder.types import Decoder
 from asr.errors import ConfigError, ModelError
 from asr.language_model.ngram import LanguageModel
 from asr.lexicon.custom_words import CustomWord, custom_words, read_custom_words

@@ -12,13 +12,9 @@ from hypothesis import strategies as st
 from asr.decoder.confidence import UNCHANGED, Calibration, read_calibration
 from asr.errors import DataError, ModelError
 from asr.transcript import Word
-from training.evaluation.confidence import (
-    calibrate_confidences,
-    fit_calibration,
-    judged,
-    reliability,
-)
-from training.evaluation.evaluate import Evaluation, Reading
+from training.evaluation.confidence import fit_calibration, judged, reliability
+from training.evaluation.error_rates import Reading
+from training.evaluation.evaluate import Evaluation, calibrate_confidences
 
 
 def reading(reference: str, *heard: tuple[str, float], name: str = "u") -> Reading:

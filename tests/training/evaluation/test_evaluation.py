@@ -17,7 +17,8 @@ from asr.model_folder import BUNDLED_MODEL, read_model_config
 from asr.recognizer import Recognizer
 from asr.transcript import Word
 from tests.accuracy import EVERY_SIXTH, HIGHEST_WORD_ERROR_RATE, UTTERANCES
-from training.evaluation.evaluate import Evaluation, Reading, error_rates, evaluate_corpus
+from training.evaluation.error_rates import Reading, error_rates
+from training.evaluation.evaluate import Evaluation, evaluate_corpus
 from training.run.report import report_lines, write_html, write_json
 
 

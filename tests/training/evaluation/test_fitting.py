@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from asr.cli.main import app
 from asr.model_folder import BUNDLED_MODEL, read_model_config, save_settings
 from tests.conftest import DEMO
-from training.evaluation.evaluate import ErrorRates
+from training.evaluation.error_rates import ErrorRates
 from training.evaluation.fitting import BEGIN, END, write_table
 from training.evaluation.score_table import Cell
 

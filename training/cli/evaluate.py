@@ -1,4 +1,4 @@
-"""The commands of `rill` that make a model, and that measure one."""
+"""`rill evaluate`, `rill score` and `rill fit`: measure a model."""
 
 from __future__ import annotations
 
@@ -22,10 +22,6 @@ from asr.cli.options import (
     load_recognizer,
     say,
 )
-from training.cli.lm import add_lm_commands
-from training.cli.prepare import prepare_app
-
-lm_app = typer.Typer(help="Language models and the weight they are given.", no_args_is_help=True)
 
 
 class HalfChoice(StrEnum):
@@ -34,122 +30,6 @@ class HalfChoice(StrEnum):
     choose = "choose"
     report = "report"
     all = "all"
-
-
-class PrecisionChoice(StrEnum):
-    """How exported weights are kept."""
-
-    int8 = "int8"
-    fp32 = "fp32"
-
-
-def add_training_commands(app: typer.Typer) -> None:
-    """The commands of this file, in the order in which they are used."""
-    app.add_typer(prepare_app, name="prepare")
-    app.command()(train)
-    app.command()(export)
-    add_lm_commands(lm_app)
-    app.add_typer(lm_app, name="lm")
-    app.command()(evaluate)
-    app.command()(score)
-    app.command()(fit)
-
-
-@lm_app.command("tune")
-def tune_decoder(
-    corpus: Annotated[
-        Path,
-        typer.Argument(
-            help="A .yaml file of sets such as configs/scores.yaml, of which one half is taken, or "
-            + CORPUS
-            + " Never what you report on in the end."
-        ),
-    ],
-    model: Model = None,
-    lm: LanguageModelFile = None,
-    lexicon: LexiconFile = None,
-    words: WordsFile = None,
-    rescore: RescoreFile = None,
-    mode: Annotated[Mode, typer.Option()] = Mode.streaming,
-    every: Annotated[int, typer.Option(min=1, help="Take every so many-th utterance.")] = 1,
-    processes: Annotated[
-        int, typer.Option(min=1, max=1024, help="Decode in so many processes.")
-    ] = 2,
-    save: Annotated[
-        bool, typer.Option(help="Write the best settings into the model's config.json.")
-    ] = True,
-) -> None:
-    """Find the language model's weight, the blank's penalty and the score of a word that leave the
-    fewest words wrong."""
-    from asr.model_folder import BUNDLED_MODEL, save_settings
-    from training.data.corpora import find_corpus
-    from training.evaluation.decoder_tuning import told, tune
-    from training.evaluation.score_table import utterances_of
-    from training.run.config import ScoreConfig, read_settings
-
-    recognizer = load_recognizer(model, DecoderChoice.beam, lm, lexicon, words, rescore=rescore)
-    if corpus.suffix == ".yaml":
-        scores = read_settings(ScoreConfig, corpus)
-        sets = [utterances_of(name, part, "choose") for name, part in scores.sets.items()]
-    else:
-        sets = [find_corpus(corpus).utterances]
-    sets = [utterances[::every] for utterances in sets]
-    best, rate = tune(recognizer, sets, mode.value, processes, say)
-    folder = model or BUNDLED_MODEL
-    if save:
-        save_settings(folder, "decoding", vars(best))
-    typer.echo(
-        f"best: WER {rate:.2f} %  {told(best, rescore is not None)}"
-        + (f"; saved in {folder}" if save else "")
-    )
-
-
-def train(
-    config: Annotated[Path, typer.Argument(help="A YAML file of configs/.")],
-    overrides: Annotated[list[str] | None, typer.Argument(help="key=value settings.")] = None,
-    profile: Annotated[
-        int | None, typer.Option(min=1, help="Only time so many updates: where does it go?")
-    ] = None,
-) -> None:
-    """Train an acoustic model, or go on with a run that was cut off."""
-    from training.run.config import read_config
-    from training.run.trainer import train as run
-
-    settings = read_config(config, overrides)
-    if profile:
-        from training.run.profiling import profile_lines
-
-        for line in profile_lines(settings, profile):
-            typer.echo(line)
-        return
-    model = run(settings, say)
-    say(f"model: {model}")
-    say(
-        f"to hear with it: rill transcribe RECORDING --model {model} --lm LM.bin --lexicon "
-        "LEXICON.txt (or those two in its folder as language_model.bin and lexicon.txt.xz), or "
-        "--decoder greedy, which needs neither"
-    )
-
-
-def export(
-    model: Model = None,
-    output: Annotated[
-        Path | None, typer.Option(help="Folder to write to; the model's own if not given.")
-    ] = None,
-    precision: Annotated[
-        PrecisionChoice, typer.Option(help="int8 (small and fast) or fp32.")
-    ] = PrecisionChoice.int8,
-) -> None:
-    """Write a model for ONNX Runtime: three to four times faster, and it runs without torch."""
-    from asr.acoustic.checkpoint import load_model
-    from asr.acoustic.onnx_export import export as write
-    from asr.acoustic.types import ONNX_FOLDER
-    from asr.model_folder import BUNDLED_MODEL
-
-    folder = model or BUNDLED_MODEL
-    target = output or folder / ONNX_FOLDER
-    agreement = write(load_model(folder), target, precision.value)
-    typer.echo(f"{target}: {agreement.line()}")
 
 
 def evaluate(
@@ -191,8 +71,7 @@ def evaluate(
 ) -> None:
     """Word and character error rates on a corpus with transcripts."""
     from asr.model_folder import BUNDLED_MODEL, save_settings
-    from training.evaluation.confidence import calibrate_confidences
-    from training.evaluation.evaluate import evaluate_corpus
+    from training.evaluation.evaluate import calibrate_confidences, evaluate_corpus
     from training.run.config import changes
     from training.run.report import report_lines, write_html, write_json
 

@@ -19,7 +19,9 @@ from asr.cli.options import (
 )
 
 words_app = typer.Typer(
-    help="Custom words and grammars: what they win and cost.", no_args_is_help=True
+    help="Custom words and grammars: what they win and cost.",
+    no_args_is_help=True,
+    add_completion=False,
 )
 
 
