@@ -11,6 +11,7 @@ from __future__ import annotations
 import copy
 import math
 import os
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -63,7 +64,7 @@ from asr.model_folder import (
 from asr.transcript import Alternative, Segment, Transcript, Word
 
 DecoderName = Literal["beam", "greedy"]
-MOST_ALTERNATIVES, MOST_THREADS = 100, 1024  # as of the command line
+MAX_ALTERNATIVES, MAX_THREADS = 100, 1024  # as of the command line
 MEANT = {"lm": "language_model"}  # options of the command line that have another name here
 
 
@@ -90,7 +91,7 @@ class Recognizer:
         engine: Engine,
         decoder: Decoder,
         name: str = "",
-        pronouncer: Path | None = None,
+        g2p: Path | None = None,
         alternatives: int = 0,
     ) -> None:
         """A recogniser of these parts.
@@ -100,7 +101,7 @@ class Recognizer:
             alternatives: readings that each segment tells besides its words.
         """
         self.engine, self.decoder, self.name = engine, decoder, name
-        self.pronouncer, self.alternatives = pronouncer, alternatives
+        self.g2p, self.alternatives = g2p, alternatives
         self.chunk_steps = CHUNK_STEPS
 
     @classmethod
@@ -144,9 +145,9 @@ class Recognizer:
             ConfigError: a decoder, engine or setting that does not exist, a number out of bounds,
                 a custom word that cannot be honoured.
         """
-        _check_whole("alternatives", alternatives, 0, MOST_ALTERNATIVES)
+        _check_whole("alternatives", alternatives, 0, MAX_ALTERNATIVES)
         if threads is not None:
-            _check_whole("threads", threads, 1, MOST_THREADS)
+            _check_whole("threads", threads, 1, MAX_THREADS)
         if grammar is not None and language_model:
             raise ConfigError("a grammar's phrases are all as likely: it takes no language model")
         words = word_lines(words)
@@ -180,15 +181,15 @@ class Recognizer:
         clock = Clock(network.config.step_ms / 1000, delay)
         if decoder == "greedy":
             return cls(network, GreedyDecoder(clock), folder.name)
-        pronouncer = folder / "pronouncer.onnx"
+        g2p = folder / "pronouncer.onnx"
         given = {LANGUAGE_MODEL: language_model or grammar is not None, LEXICON: lexicon}
         options = {LANGUAGE_MODEL: "--lm FILE", LEXICON: "--lexicon FILE"}
         check_parts(folder, {name: how for name, how in options.items() if not given[name]})
         lexicon = Path(lexicon or folder / LEXICON)
         if grammar is not None:
-            phrases = read_grammar(grammar, read_lexicon(lexicon), pronouncer)
+            phrases = read_grammar(grammar, read_lexicon(lexicon), g2p)
             closed = GrammarDecoder(phrases, clock, beam_settings)
-            return cls(network, closed, folder.name, pronouncer, alternatives)
+            return cls(network, closed, folder.name, g2p, alternatives)
         beam = BeamDecoder(
             lexicon,
             LanguageModel(language_model or folder / LANGUAGE_MODEL),
@@ -198,7 +199,7 @@ class Recognizer:
         )
         if rescore:
             beam.rescorer = Rescorer(LstmLanguageModel(rescore), beam.words.vocabulary)
-        recognizer = cls(network, beam, folder.name, pronouncer, alternatives)
+        recognizer = cls(network, beam, folder.name, g2p, alternatives)
         return recognizer.with_words(words) if words else recognizer
 
     def with_words(self, words: Iterable[str] | os.PathLike[str]) -> Recognizer:
@@ -214,7 +215,7 @@ class Recognizer:
         """
         if not isinstance(self.decoder, BeamDecoder):
             raise ConfigError("only a beam without a grammar takes custom words, greedy does not")
-        custom = custom_words(words, self.decoder.lexicon, self.pronouncer)
+        custom = custom_words(words, self.decoder.lexicon, self.g2p)
         changed = copy.copy(self)
         changed.decoder = self.decoder.with_custom_words(custom)
         return changed
@@ -244,7 +245,7 @@ class Recognizer:
         source: str | os.PathLike[str] | IO[bytes] | np.ndarray | Sequence[float],
         sample_rate: float | None = None,
     ) -> Transcript:
-        """A whole recording in full mode, both directions.
+        """A whole recording in offline mode, both directions.
 
         Args:
             source: a path, an open binary file, or samples as `Stream.push` takes them: floats in
@@ -269,18 +270,18 @@ class Recognizer:
         Raises:
             RecognitionError: a fault of Rill; `transcript` of it holds what was heard before.
         """
-        segments, samples_heard = [], 0
+        segments, samples_done = [], 0
         damage: list[AudioError] = []
-        for begins, samples in _pieces(blocks, damage):
+        for starts, samples in _pieces(blocks, damage):
             try:
-                segments.append(self._transcribe_piece(samples, begins / SAMPLE_RATE))
+                segments.append(self._transcribe_piece(samples, starts / SAMPLE_RATE))
             except Exception as error:
                 told = error if isinstance(error, RillError) else RecognitionError.of(error)
                 if segments:  # what was recognised before it is not lost
-                    told.transcript = heard_in(segments, begins / SAMPLE_RATE, [])
+                    told.transcript = transcript_of(segments, starts / SAMPLE_RATE, [])
                 raise told from told.__cause__
-            samples_heard = begins + len(samples)
-        return heard_in(segments, samples_heard / SAMPLE_RATE, damage)
+            samples_done = starts + len(samples)
+        return transcript_of(segments, samples_done / SAMPLE_RATE, damage)
 
     def segments(self, blocks: Iterable[Samples]) -> Iterator[Segment]:
         """The same, each segment as soon as it is recognised; some may have no words.
@@ -289,36 +290,39 @@ class Recognizer:
             AudioError: after the segments before the damaged place.
         """
         damage: list[AudioError] = []
-        for begins, samples in _pieces(blocks, damage):
-            yield self._transcribe_piece(samples, begins / SAMPLE_RATE)
+        for starts, samples in _pieces(blocks, damage):
+            yield self._transcribe_piece(samples, starts / SAMPLE_RATE)
         for error in damage:
             raise error
 
-    def _transcribe_piece(self, samples: Samples, begins_seconds: float) -> Segment:
-        decoding = self.decoder.begin()
+    def _transcribe_piece(self, samples: Samples, start_seconds: float) -> Segment:
+        decoding = self.decoder.start()
         decoding.push(self._read(samples))
-        ends_seconds = begins_seconds + len(samples) / SAMPLE_RATE
-        words = shift_words(decoding.words(finished=True), begins_seconds, ends_seconds)
+        ends_seconds = start_seconds + len(samples) / SAMPLE_RATE
+        words = shift_words(decoding.words(finished=True), start_seconds, ends_seconds)
         return Segment(words, self.alternatives_of(decoding))
 
     def alternatives_of(self, decoding: Decoding) -> tuple[Alternative, ...]:
         """As many as were asked for, of a decoding that has ended."""
         return decoding.alternatives(self.alternatives) if self.alternatives else ()
 
-    def emission(self, samples: Samples, mode: Mode) -> Emitted:
+    def emission(self, samples: Samples, mode: Mode | Literal["full"]) -> Emitted:
         """What the network makes of a whole utterance, [1, steps, tokens]; in streaming mode the
         very steps that a stream would have heard."""
-        samples = without_offset(samples)
         if mode == "full":
+            warnings.warn("the mode full is called offline", DeprecationWarning, stacklevel=2)
+            mode = "offline"
+        samples = without_offset(samples)
+        if mode == "offline":
             return self._read(samples)
         state, emissions = self.initial_state(), []
-        for begin in range(0, len(samples), self.chunk_samples):
-            state, heard = self.step(state, samples[begin : begin + self.chunk_samples])
+        for start in range(0, len(samples), self.chunk_samples):
+            state, heard = self.step(state, samples[start : start + self.chunk_samples])
             emissions.append(heard.emission)
         return join([*emissions, self.finish(state).emission])
 
     def _read(self, samples: Samples) -> Emitted:
-        """Full mode, of samples whose offset was taken out."""
+        """Offline mode, of samples whose offset was taken out."""
         return self.engine.read(log_mel(np.concatenate([samples, self.tail_silence()])))
 
     @property
@@ -335,7 +339,7 @@ class Recognizer:
     def warm_up(self) -> None:
         """Load now what is otherwise loaded when it is first used."""
         silence = np.zeros(SAMPLE_RATE, np.float32)
-        modes: tuple[Mode, ...] = ("streaming", "full")
+        modes: tuple[Mode, ...] = ("streaming", "offline")
         for mode in modes:
             decode(self.decoder, self.emission(silence, mode))
 
@@ -356,15 +360,15 @@ class Recognizer:
         Returns:
             The state to carry on, and what came of the samples.
         """
-        return self.step_together([state], [samples])[0]
+        return self.step_batch([state], [samples])[0]
 
-    def step_together(
+    def step_batch(
         self, states: Sequence[RecognizerState], samples: Sequence[Samples]
     ) -> list[tuple[RecognizerState, Heard]]:
         """`step` for several voices at once, each with its own samples: several times cheaper, with
         the same bits."""
         carried, frames = zip(*(log_mel_step(s.samples, new) for s, new in zip(states, samples)))
-        stepped = self.engine.step_together([state.acoustic for state in states], frames)
+        stepped = self.engine.step_batch([state.acoustic for state in states], frames)
         return [
             (RecognizerState(rest, acoustic), Heard(new, emission))
             for rest, new, (acoustic, emission) in zip(carried, frames, stepped)
@@ -405,7 +409,9 @@ def _pieces(blocks: Iterable[Samples], damage: list[AudioError]) -> Iterator[tup
     return cut_at_pauses(offset.push(block) for block in readable_part(blocks, damage))
 
 
-def heard_in(segments: Iterable[Segment], duration: float, damage: list[AudioError]) -> Transcript:
+def transcript_of(
+    segments: Iterable[Segment], duration: float, damage: list[AudioError]
+) -> Transcript:
     """The transcript of the segments with words; raises the damage, if any, with it attached."""
     transcript = Transcript(tuple(segment for segment in segments if segment.words), duration)
     for error in damage:

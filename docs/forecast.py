@@ -58,8 +58,8 @@ def learn(series: Tensor, remembers: bool = True) -> Forecaster:
     network = Forecaster(remembers)
     optimiser = torch.optim.Adam(network.parameters(), lr=0.01)
     for _ in range(UPDATES):
-        begins = torch.randint(len(series) - PIECE_STEPS - AHEAD, (PIECES,))
-        pieces = torch.stack([series[b : b + PIECE_STEPS + AHEAD] for b in begins.tolist()])
+        starts = torch.randint(len(series) - PIECE_STEPS - AHEAD, (PIECES,))
+        pieces = torch.stack([series[b : b + PIECE_STEPS + AHEAD] for b in starts.tolist()])
         told, _ = network(pieces[:, :-AHEAD])
         errors = (told - pieces[:, AHEAD:])[:, WARM_UP_STEPS:]
         optimiser.zero_grad()

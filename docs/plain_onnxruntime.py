@@ -36,8 +36,8 @@ width = about["network"]["hidden"]
 state = {name: np.zeros((1, 0, width) if "waiting" in name else (1, width), "f4") for name in names}
 nothing = np.zeros((1, 0, width), np.float32)  # "after" is the look-ahead at the very end: silence
 heard = []
-for begin in range(0, len(frames) - 2 * CONTEXT - CHUNK_STEPS * PER_STEP, CHUNK_STEPS * PER_STEP):
-    chunk = frames[None, begin : begin + CHUNK_STEPS * PER_STEP + 2 * CONTEXT]
+for start in range(0, len(frames) - 2 * CONTEXT - CHUNK_STEPS * PER_STEP, CHUNK_STEPS * PER_STEP):
+    chunk = frames[None, start : start + CHUNK_STEPS * PER_STEP + 2 * CONTEXT]
     phones, _, *carried = session.run(None, {"frames": chunk, "after": nothing} | state)
     state = dict(zip(names, carried, strict=True))  # h and c of each block, and what waits
     heard += phones[0].argmax(-1).tolist()

@@ -6,13 +6,14 @@ without words begins it anew; and no utterance grows without end.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import warnings
+from dataclasses import InitVar, dataclass
 from typing import Literal
 
 Endpoint = Literal["none", "pause", "forced"]
 # Of the silence that ends an utterance, how much has come when the second pass begins: the less,
 # the more often it is in vain; what is left is time to do it in.
-BEFORE_READING = 2 / 3
+SECOND_PASS_SHARE = 2 / 3
 TINY_SECONDS = 1e-6  # steps times 0.04 s are not exactly what they mean
 
 
@@ -26,7 +27,17 @@ class EndpointRules:
     longest_utterance: float = 20.0  # from here on any short pause ends it
     short_pause: float = 0.2
     longest_without_pause: float = 30.0  # from here on it is cut where it stands
-    least_sureness: float = 0.35
+    min_speech: float = 0.35
+    least_sureness: InitVar[float | None] = None  # the name of min_speech in release 0.1
+
+    def __post_init__(self, least_sureness: float | None) -> None:
+        if least_sureness is not None:
+            warnings.warn(
+                "EndpointRules.least_sureness is called min_speech",
+                DeprecationWarning,
+                stacklevel=3,
+            )
+            object.__setattr__(self, "min_speech", least_sureness)
 
 
 def endpoint_rules(**wanted: float | None) -> EndpointRules:
@@ -63,12 +74,12 @@ def endpoint(
     return "forced" if utterance_seconds >= rules.longest_without_pause else "none"
 
 
-def reading_is_due(
+def second_pass_is_due(
     rules: EndpointRules, silence_seconds: float, ahead_seconds: float = 0.0
 ) -> bool:
     """Whether so much silence after words has come that an utterance is read again
     (streaming/second_pass.py), its end being likely: two thirds of what ends it."""
-    needed = _judged(rules, rules.silence_after_words * BEFORE_READING, ahead_seconds)
+    needed = _judged(rules, rules.silence_after_words * SECOND_PASS_SHARE, ahead_seconds)
     return silence_seconds >= needed - TINY_SECONDS
 
 

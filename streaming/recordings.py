@@ -11,15 +11,15 @@ from itertools import count, islice
 
 from asr.audio import SAMPLE_RATE, Samples, readable_part
 from asr.errors import AudioError, RecognitionError, RillError
-from asr.recognizer import Recognizer, heard_in
+from asr.recognizer import Recognizer, transcript_of
 from asr.transcript import Segment, Transcript
 from streaming.endpointing import EndpointRules
-from streaming.scheduler import hear_in_step
+from streaming.scheduler import process_batch
 from streaming.stream import Stream
 from streaming.utterance import Final
 
 SIDE_BY_SIDE = 4  # more of them win little (docs/scale.md), and each needs its own beam
-MOST_WAITING = 200  # transcripts that wait for a recording before them
+MAX_WAITING = 200  # transcripts that wait for a recording before them
 
 
 def transcribe_streaming(
@@ -37,15 +37,15 @@ def transcribe_streaming(
 
     Raises:
         AudioError: as Recognizer.transcribe.
-        RecognitionError: as `transcribe_in_step`.
+        RecognitionError: as `transcribe_batch`.
     """
-    (heard,) = transcribe_in_step(recognizer, [blocks], rules, second_pass)
+    (heard,) = transcribe_batch(recognizer, [blocks], rules, second_pass)
     if isinstance(heard, RillError):
         raise heard
     return heard
 
 
-def transcribe_in_step(
+def transcribe_batch(
     recognizer: Recognizer,
     recordings: Iterable[Iterable[Samples]],
     rules: EndpointRules = EndpointRules(),
@@ -61,7 +61,7 @@ def transcribe_in_step(
     ended: dict[int, Transcript | RillError] = {}
     told = 0
     while True:
-        room = min(SIDE_BY_SIDE - len(heard_now), MOST_WAITING - len(ended))
+        room = min(SIDE_BY_SIDE - len(heard_now), MAX_WAITING - len(ended))
         for blocks in islice(coming, max(0, room)):
             stream = Stream(recognizer, SAMPLE_RATE, rules, second_pass=second_pass)
             heard_now[next(numbers)] = _Recording(stream, blocks)
@@ -76,7 +76,7 @@ def transcribe_in_step(
             told += 1
         if heard_now:
             # A list, for the generator would hold the streams. Only what `work` tells is final.
-            answers = list(hear_in_step([recording.stream for recording in heard_now.values()]))
+            answers = list(process_batch([recording.stream for recording in heard_now.values()]))
             for number, answer in zip(list(heard_now), answers):
                 if isinstance(answer, Exception):
                     ended[number] = heard_now.pop(number).failed(answer)
@@ -104,7 +104,7 @@ class _Recording:
         told = error if isinstance(error, RillError) else RecognitionError.of(error)
         seconds = self.stream.seconds_heard
         if self._finals and seconds and told.transcript is None:
-            told.transcript = heard_in(_segments(self._finals), seconds, [])
+            told.transcript = transcript_of(_segments(self._finals), seconds, [])
         return told
 
 
@@ -119,7 +119,7 @@ def _hear(
             for told in stream.work():
                 finals += told
     finals.append(stream.finish())
-    yield heard_in(_segments(finals), stream.seconds_heard, damage)
+    yield transcript_of(_segments(finals), stream.seconds_heard, damage)
 
 
 def _segments(finals: Iterable[Final]) -> list[Segment]:

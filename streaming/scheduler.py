@@ -1,7 +1,7 @@
 """Many streams in step: chunks that wait at the same moment go through the network as one batch.
 
 What each stream tells is what `Stream.push` alone tells, to the last bit
-(asr/acoustic/onnx_engine.py); decoding is each stream's own. `push_in_step` is for recordings side
+(asr/acoustic/onnx_engine.py); decoding is each stream's own. `push_batch` is for recordings side
 by side; `Turns` for live voices, on a few threads.
 
 A failure is its stream's own too: an exception of one stream is that stream's answer, and the
@@ -27,13 +27,13 @@ from streaming.utterance import Final, Partial
 
 Result = TypeVar("Result")
 
-MOST_IN_A_TURN = 32  # chunks: others that come meanwhile wait for their decoding too
+MAX_BATCH_CHUNKS = 32  # chunks: others that come meanwhile wait for their decoding too
 
 
 Failure = Exception  # of one stream: its answer, in place of what it would have told
 
 
-def push_in_step(
+def push_batch(
     streams: Sequence[Stream], pieces: Sequence[np.ndarray]
 ) -> list[list[Partial] | Failure]:
     """`Stream.push` for many streams of one recogniser, each with its own samples.
@@ -59,7 +59,7 @@ def push_in_step(
                 failures[number] = error
         if not ready:
             break
-        heard = hear_in_step([streams[number] for number in ready])
+        heard = process_batch([streams[number] for number in ready])
         for number, events in zip(ready, heard):
             try:
                 told[number] += raised_if_failed(events)
@@ -70,10 +70,10 @@ def push_in_step(
     return [failures.get(number, events) for number, events in enumerate(told)]
 
 
-def hear_in_step(streams: Sequence[Stream]) -> Iterator[list[Partial] | Failure]:
+def process_batch(streams: Sequence[Stream]) -> Iterator[list[Partial] | Failure]:
     """The next chunk of each, all of which have one and share a network: what each tells, as soon
     as it is decoded, or the exception that ended it. Each stream's `work` comes next."""
-    for stream, heard in zip(streams, _network_in_step(streams)):
+    for stream, heard in zip(streams, _step_batch(streams)):
         try:
             yield stream.hear(*raised_if_failed(heard))
         except Exception as error:
@@ -87,7 +87,7 @@ def raised_if_failed(answer: Result | Failure) -> Result:
     return answer
 
 
-def _network_in_step(
+def _step_batch(
     streams: Sequence[Stream],
 ) -> list[tuple[RecognizerState, Heard] | Failure]:
     """What the network makes of each stream's next chunk."""
@@ -103,7 +103,7 @@ def _network_in_step(
     recognizer = streams[0].recognizer
     try:
         stepped: Iterator[tuple[RecognizerState, Heard] | Failure] = iter(
-            recognizer.step_together(*zip(*whole))
+            recognizer.step_batch(*zip(*whole))
         )
     except Exception:  # nobody knows whose chunk it was: alone, a step changes no other's state
         stepped = iter([_step_alone(recognizer, *chunk) for chunk in whole])
@@ -136,7 +136,7 @@ class _Job:
             self.answer.set_exception(error)
 
 
-class Turns:
+class StreamScheduler:
     """Threads on which streams take turns. Whoever has waited longest is served first, and at one
     turn gets a chunk heard, or a piece of a second pass; with it go the chunks of all others that
     wait. A voice that is alone waits for nobody, and one that sends faster than it speaks has no
@@ -205,7 +205,7 @@ class Turns:
         return job.answer
 
     def _work(self) -> None:
-        while jobs := self._next_turn():
+        while jobs := self._next_batch():
             began = time.monotonic()
             try:
                 (self._hear if jobs[0].pieces is None else self._go_on)(jobs)
@@ -214,21 +214,21 @@ class Turns:
                     job.fail(error)
             self._worked(time.monotonic() - began)
 
-    def _next_turn(self) -> list[_Job]:
+    def _next_batch(self) -> list[_Job]:
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._closed)
             if self._closed:
                 return []
             jobs = [self._waiting.popleft()]
             if jobs[0].pieces is None:
-                jobs += [job for job in self._waiting if job.pieces is None][: MOST_IN_A_TURN - 1]
+                jobs += [job for job in self._waiting if job.pieces is None][: MAX_BATCH_CHUNKS - 1]
                 taken = set(jobs)
                 self._waiting = deque(job for job in self._waiting if job not in taken)
         return jobs
 
     def _hear(self, jobs: list[_Job]) -> None:
         """A chunk for each."""
-        for job, told in zip(jobs, hear_in_step([job.stream for job in jobs])):
+        for job, told in zip(jobs, process_batch([job.stream for job in jobs])):
             try:
                 job.told += raised_if_failed(told)
                 if job.stream.has_work:

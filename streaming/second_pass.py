@@ -1,4 +1,4 @@
-"""The second pass: an utterance read again in full mode, both directions (Sainath et al. 2019,
+"""The second pass: an utterance read again in offline mode, both directions (Sainath et al. 2019,
 arXiv 1908.10992).
 
 It begins while the silence that will end the utterance still runs, so that its words are there when
@@ -16,7 +16,7 @@ import numpy as np
 from asr.acoustic.types import Emission
 from asr.recognizer import Recognizer
 from asr.transcript import Alternative, Word
-from streaming.speech_filter import believed, sureness
+from streaming.speech_filter import likely_words, speech_probability
 
 STEPS_AT_ONCE = 64  # that are decoded before others have their turn
 
@@ -30,7 +30,7 @@ class Reading:
         before: np.ndarray,
         frames: np.ndarray,
         steps: int,
-        least_sureness: float,
+        min_speech: float,
     ) -> None:
         """A reading that has not begun.
 
@@ -39,14 +39,14 @@ class Reading:
                 word, and the network hears words better that do not begin at once.
             frames: [frames, mels] of the utterance, and some that come after: the look-ahead.
             steps: of the network that belong to the utterance.
-            least_sureness: of words that are told (streaming/speech_filter.py).
+            min_speech: of words that are told (streaming/speech_filter.py).
         """
         self.frames, self.steps = frames, steps
         self.words: list[Word] = []  # with times since the first step, when it is done
         self.done = False
         self._recognizer, self._before = recognizer, before
-        self._least_sureness = least_sureness
-        self._decoding = recognizer.decoder.begin()
+        self._min_speech = min_speech
+        self._decoding = recognizer.decoder.start()
         self._pieces = self._read()
 
     def work(self) -> Iterator[None]:
@@ -63,14 +63,14 @@ class Reading:
         steps_before = len(self._before) // engine.config.frames_per_step
         emission = Emission(*(part[:, steps_before:] for part in heard))
         yield
-        for begin in range(0, self.steps, STEPS_AT_ONCE):
-            steps = slice(begin, min(begin + STEPS_AT_ONCE, self.steps))
+        for start in range(0, self.steps, STEPS_AT_ONCE):
+            steps = slice(start, min(start + STEPS_AT_ONCE, self.steps))
             self._decoding.push(Emission(*(part[:, steps] for part in emission)))
             yield
-        self.words = believed(
+        self.words = likely_words(
             self._decoding.words(finished=True),
-            sureness(emission)[: self.steps],
+            speech_probability(emission)[: self.steps],
             engine.config.step_ms / 1000,
-            self._least_sureness,
+            self._min_speech,
         )
         self.done = True

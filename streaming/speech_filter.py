@@ -20,7 +20,7 @@ AROUND_SECONDS = 3.0  # before and after a word that its judgement looks
 FEWEST_STEPS = 5  # of speech: what rests on fewer is judged as if the others spoke against it
 
 
-def sureness(emission: Emitted) -> np.ndarray:
+def speech_probability(emission: Emitted) -> np.ndarray:
     """Of each step the probability of its likeliest phone, 0 where it is no speech: [steps]."""
     probability = np.exp(emission.phones[0])
     speech = probability[:, BLANK_ID] < SPEECH_PROBABILITY
@@ -28,7 +28,7 @@ def sureness(emission: Emitted) -> np.ndarray:
     return np.where(speech, probability.max(axis=1, initial=0), 0.0)
 
 
-def believed(
+def likely_words(
     words: Iterable[Word], sure: np.ndarray, step_seconds: float, least: float
 ) -> list[Word]:
     """The words around which the steps of speech have a mean sureness of `least` or more.
@@ -41,9 +41,9 @@ def believed(
     sums, counts = [0.0, *sums], [0.0, *counts]
     kept = []
     for word in words:
-        begin = max(0, round((word.start - AROUND_SECONDS) / step_seconds))
+        start = max(0, round((word.start - AROUND_SECONDS) / step_seconds))
         end = min(len(sure), round((word.end + AROUND_SECONDS) / step_seconds))
-        steps = max(counts[end] - counts[begin], FEWEST_STEPS)
-        if sums[end] - sums[begin] >= least * steps:
+        steps = max(counts[end] - counts[start], FEWEST_STEPS)
+        if sums[end] - sums[start] >= least * steps:
             kept.append(word)
     return kept

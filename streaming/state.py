@@ -83,7 +83,7 @@ def unpack_state(data: bytes | bytearray | memoryview, recognizer: Recognizer) -
         )
         if odd:
             raise ValueError("an emission lacks its phones or letters")
-        begun = plain["reading"]
+        started = plain["reading"]
         state = {key: plain[key] for key in PLAIN} | {
             "resampler": {
                 **plain["resampler"],
@@ -92,8 +92,8 @@ def unpack_state(data: bytes | bytearray | memoryview, recognizer: Recognizer) -
             },
             # A stream that an older Rill saved has none.
             "offset": {**plain.get("offset", {}), "offset_block": arrays.get("offset_block")},
-            "rules": EndpointRules(**plain["rules"]),
-            "reading": None if begun is None else tuple(begun),
+            "rules": EndpointRules(**_renamed(plain["rules"])),
+            "reading": None if started is None else tuple(started),
             "waiting": arrays["waiting"],
             "frames": arrays["utterance"],
             "before": arrays["before"],
@@ -140,3 +140,8 @@ def _checksum(arrays: dict[str, np.ndarray], text: str) -> str:
         found = zlib.crc32(f"{name} {array.dtype} {array.shape}".encode(), found)
         found = zlib.crc32(np.ascontiguousarray(array).tobytes(), found)
     return f"{found:08x}"
+
+
+def _renamed(rules: dict[str, float]) -> dict[str, float]:
+    """Endpoint rules as release 0.1 saved them, with the names of today."""
+    return {"min_speech" if name == "least_sureness" else name: v for name, v in rules.items()}

@@ -20,8 +20,8 @@ from asr.errors import ModelError
 from asr.features.log_mel import MEL_BANDS, WINDOW_SAMPLES
 from asr.recognizer import RecognizerState
 
-MOST_NUMBER = 2**52  # of samples or steps: a float is exact up to here
-MOST_HISTORY_SECONDS = 1.5  # a quarter, and up to one more of the oddest rates
+MAX_NUMBER = 2**52  # of samples or steps: a float is exact up to here
+MAX_HISTORY_SECONDS = 1.5  # a quarter, and up to one more of the oddest rates
 
 
 def check_state(state: dict[str, Any], config: AcousticConfig) -> None:
@@ -76,13 +76,13 @@ def _check_resampler(state: dict[str, Any]) -> None:
         _check_number(name, state[name])
     history = state["history"]
     _check("history", history, (None,))
-    if len(history) > min(state["samples_in"], MOST_HISTORY_SECONDS * rate):
+    if len(history) > min(state["samples_in"], MAX_HISTORY_SECONDS * rate):
         raise ValueError(f"history of {len(history)} samples")
     unit = rate // math.gcd(rate, SAMPLE_RATE)
     if rate != SAMPLE_RATE and (state["samples_in"] - len(history)) % unit:
         raise ValueError("history begins between two samples of 16 kHz")
     ahead = state["samples_out"] - state["samples_in"] / rate * SAMPLE_RATE
-    if not -MOST_HISTORY_SECONDS * SAMPLE_RATE < ahead <= unit:
+    if not -MAX_HISTORY_SECONDS * SAMPLE_RATE < ahead <= unit:
         raise ValueError("samples_in and samples_out do not fit each other")
 
 
@@ -148,7 +148,7 @@ def _check(name: str, array: np.ndarray, shape: tuple[int | None, ...]) -> None:
         raise ValueError(f"{name} holds what is no number")
 
 
-def _check_number(name: str, value: Any, least: int = 0, most: int = MOST_NUMBER) -> None:
+def _check_number(name: str, value: Any, least: int = 0, most: int = MAX_NUMBER) -> None:
     """A whole number."""
     if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
         raise ValueError(f"{name} is {value!r}")

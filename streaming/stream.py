@@ -209,7 +209,7 @@ class Stream:
                 "emissions": self._utterance.emissions,
                 "first_step": self._utterance.first_step,
                 "silent_steps": self._utterance.silent_steps,
-                "reading": self._utterance.begun,
+                "reading": self._utterance.started,
                 "shown": [vars(word) for word in self._utterance.shown],
                 "finished": self._finished,
                 "second_pass": self.second_pass,

@@ -11,9 +11,9 @@ from asr.acoustic.types import Emitted
 from asr.features.log_mel import MEL_BANDS
 from asr.recognizer import Heard, Recognizer, shift_words
 from asr.transcript import Alternative, Word
-from streaming.endpointing import Endpoint, EndpointRules, endpoint, reading_is_due
+from streaming.endpointing import Endpoint, EndpointRules, endpoint, second_pass_is_due
 from streaming.second_pass import Reading
-from streaming.speech_filter import believed, sureness
+from streaming.speech_filter import likely_words, speech_probability
 
 STEPS_BEFORE = 12  # an utterance, 480 ms, that the second pass hears too
 
@@ -66,7 +66,7 @@ class Utterance:
         self._frames = [nothing if frames is None else frames]
         self.before = nothing if before is None else before
         self.emissions: list[Emitted] = []  # from which the decoding can be made again
-        self._decoding = recognizer.decoder.begin()
+        self._decoding = recognizer.decoder.start()
         self._sure: list[np.ndarray] = []  # of its steps, streaming/speech_filter.py
         self._speech_heard = False
         self.silent_steps = 0
@@ -87,7 +87,7 @@ class Utterance:
             self._frames.append(heard.frames)
         self._decoding.push(emission)
         self.emissions.append(emission)
-        self._sure.append(sureness(emission))
+        self._sure.append(speech_probability(emission))
         speech = np.flatnonzero(self._sure[-1])
         if len(speech):
             self._speech_heard = True
@@ -100,7 +100,7 @@ class Utterance:
     def news(self) -> list[Partial]:
         """The words so far, if they are others than before; sets `ends`, and `reading` when the
         second pass is due."""
-        words = self._believed(self._decoding.words(), self._sure)
+        words = self._likely_words(self._decoding.words(), self._sure)
         silence_seconds = self.silent_steps * self._step_seconds
         ahead_seconds = self._recognizer.ahead_steps * self._step_seconds
         self.ends = endpoint(
@@ -110,7 +110,7 @@ class Utterance:
             bool(words),
             ahead_seconds,
         )
-        due = words and reading_is_due(self._rules, silence_seconds, ahead_seconds)
+        due = words and second_pass_is_due(self._rules, silence_seconds, ahead_seconds)
         if self._second_pass and due and not self.reading:
             self.read(len(self.frames), self._decoding.steps)
         if self.ends != "none" or [w.word for w in words] == [w.word for w in self.shown]:
@@ -120,11 +120,11 @@ class Utterance:
 
     def read(self, frames: int, steps: int) -> None:
         """Let the second pass read so much of it; `reading.work` does it."""
-        least = self._rules.least_sureness
+        least = self._rules.min_speech
         self.reading = Reading(self._recognizer, self.before, self.frames[:frames], steps, least)
 
     @property
-    def begun(self) -> tuple[int, int] | None:
+    def started(self) -> tuple[int, int] | None:
         """What `read` was told, of the second pass that has begun."""
         return (len(self.reading.frames), self.reading.steps) if self.reading else None
 
@@ -142,7 +142,7 @@ class Utterance:
                 yield None
             heard = self.reading.words
         else:
-            heard = self._believed(self._decoding.words(finished=True), self._sure)
+            heard = self._likely_words(self._decoding.words(finished=True), self._sure)
         words = self._in_recording(heard, latest)
         shown = [word.word for word in self.shown]
         revised = [word.word for word in words[: len(shown)]] != shown
@@ -167,11 +167,11 @@ class Utterance:
             return self.reading.alternatives()
         return self._recognizer.alternatives_of(self._decoding)
 
-    def _believed(self, words: list[Word], sure: list[np.ndarray]) -> list[Word]:
+    def _likely_words(self, words: list[Word], sure: list[np.ndarray]) -> list[Word]:
         if not words:
             return []
-        least = self._rules.least_sureness
-        return believed(words, np.concatenate(sure), self._step_seconds, least)
+        least = self._rules.min_speech
+        return likely_words(words, np.concatenate(sure), self._step_seconds, least)
 
     def _in_recording(self, words: list[Word], latest: float = float("inf")) -> tuple[Word, ...]:
         return shift_words(words, self.first_step * self._step_seconds, latest)

@@ -85,7 +85,7 @@ def demo_words() -> list[str]:
 
 
 SMALL_LSTM = WordModelConfig(
-    least_count=2,
+    min_count=2,
     embedding=16,
     hidden=32,
     cutoffs=[8, 12],

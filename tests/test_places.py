@@ -24,7 +24,7 @@ from asr.transcript import Transcript
 from tests.conftest import DEMO
 
 RILL = f"{sys.executable} -m asr.cli.main"
-BEGINS = "she entered the magnificent room"
+STARTS = "she entered the magnificent room"
 
 
 def shell(script: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -48,7 +48,7 @@ def without(*folders: str) -> str:
 def test_without_shared_memory_one_process_reads_all() -> None:
     """As on AWS Lambda."""
     done = shell(f"{without('/dev/shm')} {RILL} transcribe $DEMO $DEMO --processes 2'")
-    assert done.returncode == 0 and done.stdout.count(BEGINS) == 2
+    assert done.returncode == 0 and done.stdout.count(STARTS) == 2
     first, *rest = done.stderr.splitlines()
     assert first.startswith("rill: ") and "one process" in first and len(rest) == 1
 
@@ -58,7 +58,7 @@ def test_without_a_temporary_folder_standard_input_is_heard() -> None:
     here, path = os.getcwd(), os.environ.get("PYTHONPATH", "")
     script = f"{without('/tmp', '/var/tmp', '/usr/tmp')} cd /proc; cat $DEMO | {RILL} transcribe -'"
     done = shell(script, PYTHONPATH=f"{here}:{path}")
-    assert done.returncode == 0 and done.stdout.startswith(BEGINS), done.stderr
+    assert done.returncode == 0 and done.stdout.startswith(STARTS), done.stderr
     assert "Traceback" not in done.stderr
 
 
@@ -76,7 +76,7 @@ def test_a_closed_standard_input_is_empty() -> None:
 
 def test_a_closed_standard_error_takes_no_transcript_away() -> None:
     done = shell(f"{RILL} transcribe $DEMO $DEMO 2>&-")
-    assert done.returncode == 0 and done.stdout.count(BEGINS) == 2
+    assert done.returncode == 0 and done.stdout.count(STARTS) == 2
 
 
 def test_a_closed_standard_output_is_told() -> None:
@@ -87,7 +87,7 @@ def test_a_closed_standard_output_is_told() -> None:
 
 def test_all_of_them_closed_do_no_harm(tmp_path: Path) -> None:
     done = shell(f"{RILL} transcribe $DEMO --output {tmp_path} <&- >&- 2>&-")
-    assert done.returncode == 0 and (tmp_path / "demo.txt").read_text().startswith(BEGINS)
+    assert done.returncode == 0 and (tmp_path / "demo.txt").read_text().startswith(STARTS)
 
 
 def group(folder: Path, **files: str) -> Path:
@@ -164,14 +164,14 @@ def test_several_processes_end_in_silence_when_files_are_bad(tmp_path: Path) -> 
         (tmp_path / f"{number}-bad.flac").write_bytes(DEMO.read_bytes()[: 500 * (number % 3)])
     for _ in range(3):
         done = shell(f"{RILL} transcribe {tmp_path} --processes 3")
-        assert done.returncode == 2 and done.stdout.count(BEGINS) == 8
+        assert done.returncode == 2 and done.stdout.count(STARTS) == 8
         summary, *failures = done.stderr.splitlines()
         assert summary.startswith("8 of 16") and len(failures) == 8
         assert all(line.startswith("failed: ") for line in failures), done.stderr
 
 
 def test_a_recording_that_fails_unforeseen_does_not_end_the_others() -> None:
-    """In full mode, in which each is read alone."""
+    """In offline mode, in which each is read alone."""
 
     def read(blocks: Iterator[Samples]) -> Transcript:
         (block,) = blocks
@@ -194,13 +194,13 @@ def test_what_was_recognised_before_a_failing_piece_is_told(
 ) -> None:
     whole = Recognizer._transcribe_piece
 
-    def fails_later(self: Recognizer, samples: Samples, begins_seconds: float):
-        if begins_seconds:
+    def fails_later(self: Recognizer, samples: Samples, start_seconds: float):
+        if start_seconds:
             raise error
-        return whole(self, samples, begins_seconds)
+        return whole(self, samples, start_seconds)
 
     monkeypatch.setattr(Recognizer, "_transcribe_piece", fails_later)
     long = np.tile(speech, math.ceil(LONGEST_PIECE_SECONDS / 9))
     with pytest.raises((RecognitionError, AudioError)) as told:
         recognizer.transcribe(long)
-    assert told.value.transcript and told.value.transcript.text.startswith(BEGINS)
+    assert told.value.transcript and told.value.transcript.text.startswith(STARTS)

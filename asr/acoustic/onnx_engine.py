@@ -36,7 +36,7 @@ from asr.onnx_session import default_threads, open_session
 from asr.text.alphabet import LETTER_TOKENS, PHONE_TOKENS
 
 ABOUT, STREAMING, FULL, WEIGHTS = "about.json", "streaming.onnx", "full.onnx", "weights.bin"
-MOST_TOGETHER = 32  # voices in a batch: more gain nothing and keep the first waiting
+MAX_TOGETHER = 32  # voices in a batch: more gain nothing and keep the first waiting
 REMEDY = "Make it again with rill export, or use --engine torch"
 
 
@@ -73,9 +73,9 @@ class OnnxEngine:
 
     def step(self, state: State, frames: np.ndarray) -> tuple[State, Emitted]:
         """Streaming mode: hear the next frames [frames, mels]."""
-        return self.step_together([state], [frames])[0]
+        return self.step_batch([state], [frames])[0]
 
-    def step_together(
+    def step_batch(
         self, states: Sequence[State], frames: Sequence[np.ndarray]
     ) -> list[tuple[State, Emitted]]:
         """`step` for several voices at once, each with its own frames."""
@@ -101,7 +101,7 @@ class OnnxEngine:
         return self._advance(state.blocks, padded, last=True)[1]
 
     def read(self, frames: np.ndarray) -> Emitted:
-        """Full mode: a whole recording, [frames, mels]."""
+        """Offline mode: a whole recording, [frames, mels]."""
         if not len(frames):
             return _no_steps()
         context, missing = self.config.context_frames, -len(frames) % self.config.frames_per_step
@@ -117,10 +117,10 @@ class OnnxEngine:
             needed = 1 if waiting else 1 + self.config.blocks * self.config.lookahead
             if self.config.whole_steps(state.frames.shape[1]) >= needed:
                 alike[state.frames.shape[1], waiting].append(voice)
-        most = MOST_TOGETHER if self._exact else 1
+        most = MAX_TOGETHER if self._exact else 1
         for voices in alike.values():
-            for begin in range(0, len(voices), most):
-                yield voices[begin : begin + most]
+            for start in range(0, len(voices), most):
+                yield voices[start : start + most]
 
     def _step_batch(self, heard: list[State]) -> list[tuple[State, Emitted]]:
         steps = self.config.whole_steps(heard[0].frames.shape[1])

@@ -31,11 +31,11 @@ from asr.features.log_mel import ENERGY_FLOOR, MEL_BANDS, log_mel
 from asr.model_folder import BUNDLED_MODEL
 
 # How far the exported network may be from torch's on the bundled recording.
-MOST_DIFFERENCE = {"fp32": 1e-3, "int8": 3.0}
+MAX_DIFFERENCE = {"fp32": 1e-3, "int8": 3.0}
 MARGIN = 1.5  # beyond the values on the bundled recording
 # log-mel of digital silence, and above that of the loudest sound
 LEVELS = (float(np.log(ENERGY_FLOOR)), 7.0)
-LEAST_AGREEMENT = {"fp32": 0.999, "int8": 0.97}
+MIN_AGREEMENT = {"fp32": 0.999, "int8": 0.97}
 
 
 @dataclass(frozen=True)
@@ -73,8 +73,8 @@ def export(
             _write_files(model, Path(made), precision)
             agreement = compare(TorchEngine(model), OnnxEngine(Path(made), config), precision)
             if not (
-                agreement.difference <= MOST_DIFFERENCE[precision]
-                and agreement.same_phone >= LEAST_AGREEMENT[precision]
+                agreement.difference <= MAX_DIFFERENCE[precision]
+                and agreement.same_phone >= MIN_AGREEMENT[precision]
             ):
                 raise ModelError(f"not exported, it hears something else: {agreement.line()}")
             folder.mkdir(exist_ok=True)
@@ -110,15 +110,15 @@ def input_bounds(model: AcousticModel) -> list[np.ndarray]:
     layers = [model.input_norm, *(cast(Block, block).norm for block in model.blocks)]
     largest = [torch.zeros(model.config.hidden) for _ in layers]
 
-    def watch(most: Tensor) -> Callable[[nn.Module, object, Tensor], None]:
+    def capture(most: Tensor) -> Callable[[nn.Module, object, Tensor], None]:
         def keep(layer: nn.Module, x: object, y: Tensor) -> None:
             torch.maximum(most, y.abs().amax((0, 1)), out=most)
 
         return keep
 
-    hooks = [layer.register_forward_hook(watch(most)) for layer, most in zip(layers, largest)]
+    hooks = [layer.register_forward_hook(capture(most)) for layer, most in zip(layers, largest)]
     frames = torch.from_numpy(log_mel(read_audio(BUNDLED_MODEL / "demo.flac")))[None]
-    modes: tuple[Mode, ...] = ("full", "streaming")
+    modes: tuple[Mode, ...] = ("offline", "streaming")
     with torch.inference_mode():
         for mode in modes:
             model(frames, None, mode)
@@ -135,8 +135,8 @@ def input_bounds(model: AcousticModel) -> list[np.ndarray]:
 def _streamed(engine: Engine, frames: np.ndarray) -> Emitted:
     state, emissions = engine.initial_state(), []
     chunk_frames = CHUNK_STEPS * engine.config.frames_per_step
-    for begin in range(0, len(frames), chunk_frames):
-        state, emission = engine.step(state, frames[begin : begin + chunk_frames])
+    for start in range(0, len(frames), chunk_frames):
+        state, emission = engine.step(state, frames[start : start + chunk_frames])
         emissions.append(emission)
     return join([*emissions, engine.finish(state)])
 

@@ -93,8 +93,8 @@ class Graph:
     def join(self, parts: list[str], output: str, axis: int) -> str:
         return self.node("Concat", parts, output, axis=axis)
 
-    def part(self, x: str, output: str, begin: str, end: str, axis: int, step: int = 1) -> str:
-        places = [begin, end, self.number(axis), self.number(step)]
+    def part(self, x: str, output: str, start: str, end: str, axis: int, step: int = 1) -> str:
+        places = [start, end, self.number(axis), self.number(step)]
         return self.node("Slice", [x, *places], output)
 
     def batch_first(self, x: str, output: str) -> str:
@@ -198,8 +198,8 @@ class Graph:
         squeezed = self.node("Squeeze", [outputs[0], self.number(1)], f"{name}_out")
         heard = [squeezed, *outputs[1:]]
         if rails:
-            begin, end = self.number(0), self.number(hidden)
-            heard = [self.part(value, f"{value}_its", begin, end, axis=2) for value in heard]
+            start, end = self.number(0), self.number(hidden)
+            heard = [self.part(value, f"{value}_its", start, end, axis=2) for value in heard]
         return heard[0], heard[1], heard[2]
 
     def _railed_input(self, name: str, x: str, bounds: np.ndarray) -> str:

@@ -50,7 +50,7 @@ class TorchEngine:
         carried, emission = self.model.step(_tensors(state), torch.from_numpy(frames)[None])
         return _arrays(carried), _emitted(emission)
 
-    def step_together(
+    def step_batch(
         self, states: Sequence[State], frames: Sequence[np.ndarray]
     ) -> list[tuple[State, Emitted]]:
         """`step` for several voices; one after another, because the sums of a batch round
@@ -64,8 +64,8 @@ class TorchEngine:
 
     @torch.inference_mode()
     def read(self, frames: np.ndarray) -> Emitted:
-        """Full mode: a whole recording, [frames, mels]."""
-        return _emitted(self.model(torch.from_numpy(frames)[None], None, "full")[0])
+        """Offline mode: a whole recording, [frames, mels]."""
+        return _emitted(self.model(torch.from_numpy(frames)[None], None, "offline")[0])
 
 
 def _emitted(emission: Emission[Tensor]) -> Emitted:

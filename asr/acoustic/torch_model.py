@@ -3,11 +3,11 @@
 Four frames make one step of 40 ms, seen with two frames of context on either side. Then equal
 blocks:
 
-      x --+-- forward LSTM -----------------------+
-          +-- backward LSTM (full mode alone) ----+-- projection -- dropout -- + x -- LayerNorm -->
+      x --+-- forward LSTM ----------------------+
+          +-- backward LSTM (offline mode) ------+-- projection -- dropout -- + x -- LayerNorm -->
 
-In full mode both directions read the whole recording. In streaming mode the backward half is left
-out, and h and c of the forward half are carried from chunk to chunk. The weights are the same;
+In offline mode both directions read the whole recording. In streaming mode the backward half is
+left out, and h and c of the forward half are carried from chunk to chunk. The weights are the same;
 training runs both (dual-mode training: Yu et al. 2021, arXiv 2010.06030). The projection of a step
 also sees the forward LSTM's next `lookahead` steps (a row convolution: Deep Speech 2, arXiv
 1512.02595), which costs a fixed delay, `AcousticConfig.latency_ms`.
@@ -48,14 +48,14 @@ class AcousticModel(nn.Module):
         self.letter_head = nn.Linear(config.hidden, len(LETTER_TOKENS))
 
     def forward(
-        self, frames: Tensor, lengths: Tensor | None = None, mode: Mode = "full"
+        self, frames: Tensor, lengths: Tensor | None = None, mode: Mode = "offline"
     ) -> tuple[Emission[Tensor], Tensor]:
         """Emissions of whole recordings.
 
         Args:
             frames: [batch, frames, mels] as `log_mel` gives them, padded at the end.
             lengths: [batch] true number of frames; None when all are as long as the tensor.
-            mode: "full" reads in both directions, "streaming" forward only.
+            mode: "offline" reads in both directions, "streaming" forward only.
 
         Returns:
             The emission, [batch, steps, tokens] each, and [batch] the true number of steps.
@@ -169,7 +169,7 @@ class Block(nn.Module):
         projected = self.forward_projection(
             self._with_lookahead(F.pad(heard * mask, (0, 0, 0, self.lookahead)))
         )
-        if mode == "full":
+        if mode == "offline":
             reverse = _reversed_steps(lengths, x.shape[1])[:, :, None]
             backwards, _ = self.backward_lstm(x.gather(1, reverse.expand_as(x)))
             backwards = backwards.gather(1, reverse.expand_as(backwards))

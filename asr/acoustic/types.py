@@ -24,7 +24,7 @@ from asr.errors import ModelError
 from asr.features.log_mel import HOP_SAMPLES, WINDOW_SAMPLES
 from asr.model_folder import network_settings
 
-Mode = Literal["full", "streaming"]
+Mode = Literal["offline", "streaming"]
 EngineName = Literal["onnx", "torch"]
 ONNX_FOLDER = "onnx"  # in a model's folder
 
@@ -113,7 +113,7 @@ class Engine(Protocol):
         """Streaming mode: the steps that the next float32 [frames, mels] complete, and the state
         to carry on."""
 
-    def step_together(
+    def step_batch(
         self, states: Sequence[State], frames: Sequence[np.ndarray]
     ) -> list[tuple[State, Emitted]]:
         """`step` for several voices at once, each with its own frames. What comes of each is, to
@@ -123,7 +123,7 @@ class Engine(Protocol):
         """The steps that still waited for their look-ahead when the recording ended."""
 
     def read(self, frames: np.ndarray) -> Emitted:
-        """Full mode: the steps of a whole recording, float32 [frames, mels]."""
+        """Offline mode: the steps of a whole recording, float32 [frames, mels]."""
 
 
 def acoustic_config(model: str | os.PathLike[str]) -> AcousticConfig:

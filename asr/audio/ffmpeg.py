@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from av.container import InputContainer
 
 # A broken first packet is no damage: a recording of a broadcast begins anywhere.
-_PACKETS_OF_A_BEGIN = 2
+_PACKETS_OF_A_START = 2
 # FLAC has checksums, and a frame of another one would be noise.
 _CODEC_OPTIONS = {"flac": {"err_detect": "crccheck+explode"}}
 
@@ -67,16 +67,16 @@ def decode(
                 is_cut = True
                 break
             packets += 1
-            while gaps and (packet.pos or 0) > gaps[0].begins:
+            while gaps and (packet.pos or 0) > gaps[0].starts:
                 undecoded_seconds.append(seconds)
                 del gaps[0]
             data = bytes(packet)
-            begins_a_file = packets > 1 and promises.also(data)
+            starts_a_file = packets > 1 and promises.also(data)
             try:
                 frames: list[Any] = packet.decode()
             except (av.FFmpegError, ValueError):
                 in_a_tag = in_a_tag or is_tag(data)
-                if packets > _PACKETS_OF_A_BEGIN and not in_a_tag and not begins_a_file:
+                if packets > _PACKETS_OF_A_START and not in_a_tag and not starts_a_file:
                     undecoded_seconds.append(seconds)
                 continue
             in_a_tag = False
@@ -141,17 +141,17 @@ def _opened(
 class _Bytes:
     """A file as PyAV wants it: one without a name, for it would guess a format from that."""
 
-    def __init__(self, file: IO[bytes], begins: int = 0) -> None:
-        file.seek(begins)
+    def __init__(self, file: IO[bytes], starts: int = 0) -> None:
+        file.seek(starts)
         self.read = file.read
-        self._file, self._begins = file, begins
+        self._file, self._starts = file, starts
 
     def tell(self) -> int:
-        return self._file.tell() - self._begins
+        return self._file.tell() - self._starts
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        begins = self._begins if whence == os.SEEK_SET else 0
-        return self._file.seek(begins + offset, whence) - self._begins
+        starts = self._starts if whence == os.SEEK_SET else 0
+        return self._file.seek(starts + offset, whence) - self._starts
 
 
 def _not_sound(file: IO[bytes], format: str | None, name: str) -> str:

@@ -36,8 +36,8 @@ HEAD_BYTES = 65_536
 def format_of(file: IO[bytes]) -> str | None:
     """The name of a format, as FFmpeg calls its demuxer, "apple double", or None if the first
     bytes do not tell."""
-    begins = skip_tags(file)
-    file.seek(begins)
+    starts = skip_tags(file)
+    file.seek(starts)
     head = file.read(HEAD_BYTES)
     if head[:4] in (b"RIFF", b"RIFX", b"RF64") and head[8:12] == b"WAVE":
         return "wav"
@@ -47,7 +47,7 @@ def format_of(file: IO[bytes]) -> str | None:
         return "aiff"
     if head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"):
         return "mov"
-    begin_of = {
+    start_of = {
         b"fLaC": "flac",
         b"OggS": "ogg",
         b".snd": "au",
@@ -61,7 +61,7 @@ def format_of(file: IO[bytes]) -> str | None:
         APPLE_DOUBLE: APPLE_DOUBLE_NAME,
         b"NIST_1A": "nistsphere",
     }
-    for begin, name in begin_of.items():
-        if head.startswith(begin):
+    for start, name in start_of.items():
+        if head.startswith(start):
             return name
     return "mp3" if first_frame(head) is not None else None

@@ -73,18 +73,18 @@ class _Bytes:
     """A file as libsndfile wants it: what a damaged header leads to must not raise; and without the
     tags before it, which libsndfile takes for a part of the sound's size."""
 
-    def __init__(self, file: IO[bytes], begins: int) -> None:
-        self._file, self._begins = file, begins
+    def __init__(self, file: IO[bytes], starts: int) -> None:
+        self._file, self._starts = file, starts
         self.read = file.read
-        file.seek(begins)
+        file.seek(starts)
 
     def tell(self) -> int:
-        return self._file.tell() - self._begins
+        return self._file.tell() - self._starts
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         try:
-            begins = self._begins if whence == os.SEEK_SET else 0
-            return self._file.seek(begins + offset, whence) - self._begins
+            starts = self._starts if whence == os.SEEK_SET else 0
+            return self._file.seek(starts + offset, whence) - self._starts
         except (ValueError, OSError):  # before the begin: soundfile writes it to standard error
             return self.tell()
 

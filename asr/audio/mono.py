@@ -49,18 +49,18 @@ class ChannelMixer:
     def push(self, samples: np.ndarray) -> np.ndarray:
         """The next float32 [samples, channels]; another number of channels begins anew."""
         if samples.shape[1] != self._channels:
-            self._begin(samples.shape[1])
+            self._start(samples.shape[1])
         if self._channels == 1:
             return samples[:, 0]  # not the mean: mono sound is not rounded again
         mono: np.ndarray = samples.mean(axis=1)
         kept = len(self._block)
         joined = np.concatenate([self._block, samples])
-        for begin in range(0, len(joined), self._block_samples):
-            block = joined[begin : begin + self._block_samples]
+        for start in range(0, len(joined), self._block_samples):
+            block = joined[start : start + self._block_samples]
             if self._channel_before is not None or self._channel is not None:
-                new = slice(max(0, kept - begin), None)
+                new = slice(max(0, kept - start), None)
                 weights = self._weights(len(block))[new]
-                place = max(0, begin - kept)
+                place = max(0, start - kept)
                 mixed = (block[new] * weights).sum(axis=1)
                 mono[place : place + len(mixed)] = mixed
             if len(block) == self._block_samples:
@@ -82,7 +82,7 @@ class ChannelMixer:
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on where the mixer of `state` stood; a state without channels is one of mono sound."""
-        self._begin(int(state.get("channels", 1)))
+        self._start(int(state.get("channels", 1)))
         if self._channels == 1:
             return
         self._energies = np.array(state["channel_energies"], np.float64)
@@ -91,7 +91,7 @@ class ChannelMixer:
         self._channel_before, self._channel = state["channel_before"], state["channel"]
         self._block = np.asarray(state["channel_block"], np.float32).reshape(-1, self._channels)
 
-    def _begin(self, channels: int) -> None:
+    def _start(self, channels: int) -> None:
         self._channels = channels
         self._block = np.zeros((0, channels), np.float32)
         self._energies = np.zeros(channels)

@@ -1,4 +1,4 @@
-"""Long recordings in pieces that begin and end in a pause: bounded memory for full mode."""
+"""Long recordings in pieces that begin and end in a pause: bounded memory for offline mode."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ def cut_at_pauses(blocks: Iterable[Samples]) -> Iterator[tuple[int, Samples]]:
         shorter than 28 s is one piece.
     """
     longest = int(LONGEST_PIECE_SECONDS * SAMPLE_RATE)
-    begins = 0
+    starts = 0
     waiting = np.zeros(0, np.float32)
     for block in blocks:
         waiting = np.concatenate([waiting, block])
         while len(waiting) > longest:
             cut = _quietest_place(waiting[:longest])
-            yield begins, waiting[:cut]
-            begins += cut
+            yield starts, waiting[:cut]
+            starts += cut
             waiting = waiting[cut:]
     if len(waiting):
-        yield begins, waiting
+        yield starts, waiting
 
 
 def _quietest_place(samples: Samples) -> int:

@@ -80,7 +80,7 @@ class Summary:
         return [line, *(f"failed: {in_one_line(failure)}" for failure in self.failures)]
 
 
-def hear_all(
+def transcribe_all(
     sources: Sequence[str],
     read: Read,
     heard: Callable[[str, float], None] = lambda source, seconds: None,
@@ -121,7 +121,7 @@ def write_all(outcomes: Iterable[Outcome], write: Callable[[str, Transcript], No
         write: takes a source and its transcript; a ConfigError that it raises is a failure of this
             recording.
     """
-    summary, begin = Summary(), time.perf_counter()
+    summary, start = Summary(), time.perf_counter()
     for outcome in outcomes:
         if outcome.transcript:
             try:
@@ -130,7 +130,7 @@ def write_all(outcomes: Iterable[Outcome], write: Callable[[str, Transcript], No
                 failure = f"{outcome.failure}; {error}" if outcome.failure else str(error)
                 outcome = replace(outcome, failure=failure)
         summary.add(outcome)
-    summary.work_seconds = time.perf_counter() - begin
+    summary.work_seconds = time.perf_counter() - start
     return summary
 
 

@@ -23,7 +23,7 @@ from asr.errors import ConfigError
 
 AHEAD = 50  # items a process that may be waiting for one before them
 
-MOST_IDLE_DEATHS = 3  # of processes that had nothing in hand
+MAX_IDLE_DEATHS = 3  # of processes that had nothing in hand
 
 Item = list[str]  # recordings that a process takes together
 Share = Callable[[Callable[[Item], Any], Iterable[Item]], Iterator[Any]]
@@ -69,8 +69,8 @@ class _Pool:
         context = _context()
         # Of each process its id, and 1 + the number of its item or 0.
         self._in_hand = context.RawArray("q", 2 * processes)
-        begun = context.Value("i", 0)
-        self._executor = ProcessPoolExecutor(processes, context, _begin, (begun, self._in_hand))
+        started = context.Value("i", 0)
+        self._executor = ProcessPoolExecutor(processes, context, _start, (started, self._in_hand))
         try:
             self._executor.submit(os.getpid).result()  # forks them now, before there are threads
         except BrokenProcessPool:
@@ -124,13 +124,13 @@ def _in_order(
     waiting: deque[tuple[int, Item, Future[Any]]] = deque()
     idle_deaths = 0
 
-    def begin_again() -> None:
+    def start_again() -> None:
         nonlocal idle_deaths
         pools[-1].broken = True
         pools[-1].end()
         killed_at = pools[-1].killed_at()
         idle_deaths += not killed_at
-        if idle_deaths > MOST_IDLE_DEATHS:
+        if idle_deaths > MAX_IDLE_DEATHS:
             raise ConfigError(
                 f"processes are killed again and again, at {waiting[0][1][0]} or a recording after "
                 "it. Too little memory? Give fewer --processes"
@@ -151,7 +151,7 @@ def _in_order(
             try:
                 found = waiting[0][2].result()
             except BrokenProcessPool:
-                begin_again()
+                start_again()
                 continue
             waiting.popleft()
             return found
@@ -177,11 +177,11 @@ def _work(number: int, work: Callable[[Item], Any], item: Item) -> Any:
         in_hand[place] = 0
 
 
-def _begin(begun: Any, in_hand: Any) -> None:
+def _start(started: Any, in_hand: Any) -> None:
     """Leaves Ctrl-C to the process that began this one, and ends with it."""
     global _hand
-    with begun.get_lock():
-        place, begun.value = 2 * begun.value, begun.value + 1
+    with started.get_lock():
+        place, started.value = 2 * started.value, started.value + 1
     in_hand[place] = os.getpid()
     _hand = in_hand, place + 1
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -23,8 +23,8 @@ from asr.batch.shards import Shard, ShardFolder
 from asr.errors import ConfigError, RillError
 from asr.transcript import to_json
 
-MOST_DEATHS = 3  # of processes on one piece
-MOST_DEATHS_IN_A_ROW = 50  # with nothing done in between: it is not a recording's fault
+MAX_DEATHS = 3  # of processes on one piece
+MAX_DEATHS_IN_A_ROW = 50  # with nothing done in between: it is not a recording's fault
 REPORT_SECONDS = 30.0
 KNOCK_SECONDS = 10.0
 _OBJECT_STORE_BYTES = 200 * 2**20  # transcripts are small
@@ -46,26 +46,26 @@ class _Piece:
     """Some of the files of a shard, begin to end, for one process."""
 
     shard: Shard
-    begin: int
+    start: int
     end: int
     deaths: int = 0
 
     @property
     def files(self) -> list[str]:
-        return self.shard.files[self.begin : self.end]
+        return self.shard.files[self.start : self.end]
 
     def after_death(self) -> list[_Piece]:
         """What to try next; nothing when it is one recording that was tried often enough."""
         self.deaths += 1
-        if self.deaths < MOST_DEATHS:
+        if self.deaths < MAX_DEATHS:
             return [self]
         if len(self.files) == 1:
             return []
-        middle = (self.begin + self.end) // 2
+        middle = (self.start + self.end) // 2
         # A recording alone is tried anew: it may have died of another's fault.
         return [
-            _Piece(self.shard, begin, end, MOST_DEATHS - 1 if end - begin > 1 else 0)
-            for begin, end in ((self.begin, middle), (middle, self.end))
+            _Piece(self.shard, start, end, MAX_DEATHS - 1 if end - start > 1 else 0)
+            for start, end in ((self.start, middle), (middle, self.end))
         ]
 
 
@@ -75,13 +75,13 @@ class _Tally:
 
     total_seconds: float
     done_seconds: float = 0.0  # of all shards, those of earlier runs too
-    begun: float = field(default_factory=time.monotonic)
+    started: float = field(default_factory=time.monotonic)
     summary: Summary = field(default_factory=Summary)
     earlier_seconds: float = 0.0
 
     def line(self) -> str:
         """For people: 3.2 of 10.0 hours done (32 %), 48 hours an hour, 8 min left."""
-        elapsed = time.monotonic() - self.begun
+        elapsed = time.monotonic() - self.started
         share = 100 * self.done_seconds / self.total_seconds if self.total_seconds else 100.0
         line = f"{self.done_seconds / 3600:.2f} of {self.total_seconds / 3600:.2f} hours done"
         line += f" ({share:.0f} %)"
@@ -125,11 +125,11 @@ def transcribe_on(
     if waiting:
         ray = _connect(cluster)  # before the plan: what cannot begin leaves nothing behind
         try:
-            folder.begin()
+            folder.start()
             _read_all(ray, cluster, waiting, work, folder, tally, report)
         finally:
             ray.shutdown()
-    tally.summary.work_seconds = time.monotonic() - tally.begun
+    tally.summary.work_seconds = time.monotonic() - tally.started
     return tally.summary
 
 
@@ -163,7 +163,7 @@ def _read_all(
                 raise
             except ray.exceptions.RayError as error:
                 deaths_in_a_row += 1
-                if deaths_in_a_row > MOST_DEATHS_IN_A_ROW:
+                if deaths_in_a_row > MAX_DEATHS_IN_A_ROW:
                     raise ConfigError(f"processes die one after another: {_first(error)}") from None
                 report(f"a process died, {len(piece.files)} recordings are read again")
                 if again := piece.after_death():
@@ -172,7 +172,7 @@ def _read_all(
                 reason = f"each process that read it died ({_first(error)})"
                 outcomes = [Outcome(file, None, f"{file}: {reason}") for file in piece.files]
             in_shard = heard[piece.shard.number]
-            in_shard |= enumerate(outcomes, start=piece.begin)
+            in_shard |= enumerate(outcomes, start=piece.start)
             if len(in_shard) == len(piece.shard.files):
                 del heard[piece.shard.number]
                 _finish(piece.shard, [in_shard[k] for k in sorted(in_shard)], folder, tally)

@@ -67,7 +67,7 @@ class ShardFolder:
         self.shards += cut_into_shards(new, first_number=len(self.shards)) if new else []
         self._is_written = not new
 
-    def begin(self) -> None:
+    def start(self) -> None:
         """Write the plan: from now on the folder is that of these settings and recordings.
 
         Raises:

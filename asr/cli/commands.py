@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 import typer
 from typer.core import TyperGroup
 
+from asr.cli.renamed import renamed
+
 USE = "Use it"
 MAKE = "Make models and measure"
 
@@ -45,6 +47,12 @@ COMMANDS = {
 
 class CommandTable(TyperGroup):
     """A group whose commands are those of the table."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """The arguments, where old names stand for those of today."""
+        return super().parse_args(
+            ctx, renamed(args, lambda line: typer.echo(f"rill: {line}", err=True))
+        )
 
     def list_commands(self, ctx: Any) -> list[str]:
         """The names, in the order of the table."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class Mode(StrEnum):
     """How a recording is read."""
 
-    full = "full"
+    offline = "offline"
     streaming = "streaming"
 
 
@@ -43,7 +43,7 @@ class EngineChoice(StrEnum):
     torch = "torch"
 
 
-def _sureness(value: float | None) -> float | None:
+def _probability_option(value: float | None) -> float | None:
     """Raises for what is no number from 0 to 1; typer's own bounds have a strange word for nan."""
     if value is not None and not 0 <= value <= 1:
         raise typer.BadParameter(f"{value} is not a number from 0 to 1")
@@ -79,10 +79,10 @@ EngineOption = Annotated[
     EngineChoice | None,
     typer.Option(help="onnx (the default where the model was exported) or torch, the reference."),
 ]
-SurenessOption = Annotated[
+MinSpeechOption = Annotated[
     float | None,
     typer.Option(
-        callback=_sureness,
+        callback=_probability_option,
         help="Streaming: how sure the network must be of its phones around a word, 0.35 if not "
         "given; 0 lets noise say words.",
     ),

@@ -14,15 +14,15 @@ cdef struct Way:
 
 cdef enum:
     MORE = 1  # the next one is of the same token
-    IN_PHRASE = 2  # the token is within an entry that may be a whole phrase (`Ways.phrase_nodes`)
+    IN_PHRASE = 2  # the token is within an entry that may be a whole phrase (`BackPointers.phrase_nodes`)
 
 
-cdef class Ways:
-    cdef Way* _ways
+cdef class BackPointers:
+    cdef Way* _paths
     cdef Py_ssize_t _room, _count
     cdef list _ends
     cdef list _front
-    cdef object _settled
+    cdef object _committed
     cdef bint _busy
     cdef readonly int32_t phrase_nodes  # nodes of the trie from here on are within phrases
     cdef uint16_t next_place(self) except? 65535
@@ -34,7 +34,7 @@ cdef class Ways:
     cdef tuple _word_shares(self, double[::1] weights)
     cdef int take(self) except -1
     cdef void give_back(self) noexcept
-    cdef list settle(self, Py_ssize_t steps, Py_ssize_t best, int32_t filler)
+    cdef list commit(self, Py_ssize_t steps, Py_ssize_t best, int32_t filler)
     cdef int _check(self, Py_ssize_t step, Py_ssize_t place) except -1
     cdef Py_ssize_t places(self, Py_ssize_t steps) except -1
     cdef int _add(self, Token* token, double share) except -1

@@ -1,6 +1,6 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
 # cython: initializedcheck=False, overflowcheck=False
-"""How the tokens of the search came to be: for each step, by which ways, the likeliest first."""
+"""How the tokens of the search came to be: for each step, by which backpointers, the likeliest first."""
 
 from libc.math cimport exp, log
 from libc.stdint cimport int32_t, uint16_t, uint64_t
@@ -8,31 +8,31 @@ from libc.stdlib cimport free
 from libc.string cimport memmove
 
 from asr.language_model._score_cache cimport mixed
-from asr.decoder._tokens cimport MOST_WAYS, NEVER, Token, sized
+from asr.decoder._tokens cimport MAX_NBEST, NEVER, Token, sized
 
 import numpy as np
 
 from asr.errors import ConfigError
 
 # Of a merged token's probability: a way that has less is not noted, and what it has is the first's.
-cdef double LEAST_SHARE = 1e-3
+cdef double MIN_SHARE = 1e-3
 
 
-cdef class Ways:
+cdef class BackPointers:
     """Of one utterance. A token is known by its step and its place: that of its first way among all
-    of that step. `_ends` has where each step's ways end, `_front` by place the histories of tokens
-    before the first step that is kept, `_settled` the one of them that was settled."""
+    of that step. `_ends` has where each step's backpointers end, `_front` by place the histories of tokens
+    before the first step that is kept, `_committed` the one of them that was committed."""
 
     def __cinit__(self):
-        self._ways, self._room, self._count = NULL, 0, 0
-        self._ends, self._front, self._settled = [], [0], 0
+        self._paths, self._room, self._count = NULL, 0, 0
+        self._ends, self._front, self._committed = [], [0], 0
         self._busy = False
 
     def __init__(self, int32_t phrase_nodes):
         self.phrase_nodes = phrase_nodes
 
     def __dealloc__(self):
-        free(self._ways)
+        free(self._paths)
 
     def __sizeof__(self):
         return self._room * sizeof(Way) + 40 * len(self._ends)
@@ -49,7 +49,7 @@ cdef class Ways:
     cdef int32_t note(
         self, Token* tokens, int32_t first, double total, Py_ssize_t yet_to_come
     ) except -1:
-        """Notes the ways of a token of this step; gives the likeliest one, whose words it has.
+        """Notes the backpointers of a token of this step; gives the likeliest one, whose words it has.
 
         Args:
             tokens: candidates: `first`, and those that are `alike`.
@@ -58,7 +58,7 @@ cdef class Ways:
         """
         cdef int32_t winner = first, other = first
         cdef Py_ssize_t place = self._count
-        cdef Py_ssize_t last = self._end(len(self._ends)) + MOST_WAYS - yet_to_come
+        cdef Py_ssize_t last = self._end(len(self._ends)) + MAX_NBEST - yet_to_come
         cdef double share, rest = 1.0
         while other >= 0:
             if tokens[other].score > tokens[winner].score:
@@ -68,12 +68,12 @@ cdef class Ways:
         other = first
         while other >= 0 and self._count < last:
             share = exp(tokens[other].score - total)
-            if other != winner and share >= LEAST_SHARE:
-                self._ways[self._count - 1].flags |= MORE
+            if other != winner and share >= MIN_SHARE:
+                self._paths[self._count - 1].flags |= MORE
                 self._add(&tokens[other], share)
                 rest -= share
             other = tokens[other].alike
-        self._ways[place].share = rest
+        self._paths[place].share = rest
         return winner
 
     cdef int end_step(self) except -1:
@@ -84,14 +84,14 @@ cdef class Ways:
     def walk(self, Py_ssize_t step, Py_ssize_t place, int32_t[:, ::1] path, bint until_merge):
         """Backwards from a token behind so many steps: words and phones are written into `path`
         [2, steps]. Gives (step, place) of where it came to: the front, or a token with several
-        ways.
+        backpointers.
         """
         cdef Way* way
         self._check(step, place)
         if path is None or path.shape[0] != 2 or path.shape[1] < step:
             raise IndexError(f"a path of other than [2, {step}]")
         while step > 0:
-            way = &self._ways[self._end(step - 1) + place]
+            way = &self._paths[self._end(step - 1) + place]
             if until_merge and way.flags & MORE:
                 break
             step -= 1
@@ -100,13 +100,13 @@ cdef class Ways:
         return step, place
 
     def of(self, Py_ssize_t step, Py_ssize_t place):
-        """The ways that lead to a token behind so many steps: (logarithm of its share, origin,
+        """The backpointers that lead to a token behind so many steps: (logarithm of its share, origin,
         word, phone)."""
         cdef Way* way
         self._check(step, place)
         if step < 1:
             raise IndexError("no step before the front")
-        way = &self._ways[self._end(step - 1) + place]
+        way = &self._paths[self._end(step - 1) + place]
         found = [(log(way.share), way.origin, way.word, way.phone)]
         while way.flags & MORE:
             way += 1
@@ -123,16 +123,16 @@ cdef class Ways:
             self.give_back()
 
     cdef list _odds(self):
-        cdef Py_ssize_t step, i, begin, first = 0
+        cdef Py_ssize_t step, i, start, first = 0
         cdef Way* way
         cdef double[::1] before, now
-        front = [0.0 if history == self._settled else NEVER for history in self._front]
+        front = [0.0 if history == self._committed else NEVER for history in self._front]
         found = [np.array(front)]
         for step in range(len(self._ends)):
             before, now = found[step], np.full(self.places(step + 1), NEVER)
-            begin = self._end(step)
+            start = self._end(step)
             for i in range(now.shape[0]):
-                way = &self._ways[begin + i]
+                way = &self._paths[start + i]
                 if i == 0 or not (way - 1).flags & MORE:
                     first = i
                 now[first] = max(now[first], before[way.origin] + log(way.share))
@@ -151,15 +151,15 @@ cdef class Ways:
             self.give_back()
 
     cdef tuple _word_shares(self, double[::1] weights):
-        cdef Py_ssize_t step, i, begin, first = 0
+        cdef Py_ssize_t step, i, start, first = 0
         cdef double flow
         cdef double[::1] now = weights, then
         cdef Way* way
         steps, words, shares = [], [], []
         for step in range(len(self._ends) - 1, -1, -1):
-            then, begin = np.zeros(self.places(step)), self._end(step)
+            then, start = np.zeros(self.places(step)), self._end(step)
             for i in range(now.shape[0]):
-                way = &self._ways[begin + i]
+                way = &self._paths[start + i]
                 if i == 0 or not (way - 1).flags & MORE:
                     first = i
                 flow = now[first] * way.share
@@ -172,15 +172,15 @@ cdef class Ways:
         return np.array(steps, int), np.array(words, int), np.array(shares, float)
 
     def agrees(self, Py_ssize_t place):
-        """Whether a token before the first step that is kept has the words that were settled."""
+        """Whether a token before the first step that is kept has the words that were committed."""
         self._check(0, place)
-        return self._front[place] == self._settled
+        return self._front[place] == self._committed
 
     def clear_of_phrases(self, const unsigned char[::1] alive not None):
         """By steps from 0 on, bool [steps + 1]: whether no token that is alive, by place, was within
-        a phrase behind so many steps, by none of its ways. What is settled there is settled for a
+        a phrase behind so many steps, by none of its backpointers. What is committed there is committed for a
         phrase too."""
-        cdef Py_ssize_t step, i, begin, places, steps = len(self._ends)
+        cdef Py_ssize_t step, i, start, places, steps = len(self._ends)
         cdef const unsigned char[::1] reached = alive
         cdef unsigned char[::1] before
         cdef bint wanted
@@ -191,11 +191,11 @@ cdef class Ways:
         try:
             clear = np.ones(steps + 1, bool)
             for step in range(steps, 0, -1):
-                begin, places = self._end(step - 1), self.places(step)
+                start, places = self._end(step - 1), self.places(step)
                 before = np.zeros(self.places(step - 1), np.uint8)
                 wanted = False
                 for i in range(places):
-                    way = &self._ways[begin + i]
+                    way = &self._paths[start + i]
                     if i == 0 or not (way - 1).flags & MORE:
                         wanted = reached[i]
                         if wanted and way.flags & IN_PHRASE:
@@ -207,16 +207,16 @@ cdef class Ways:
         finally:
             self.give_back()
 
-    cdef list settle(self, Py_ssize_t steps, Py_ssize_t best, int32_t filler):
+    cdef list commit(self, Py_ssize_t steps, Py_ssize_t best, int32_t filler):
         """Forgets so many steps, as the last step's token at the place `best` has them. Gives for
         each place of the last step whether its words there are the same, but for fillers."""
-        cdef Py_ssize_t i, begin = self._end(steps - 1), end = self._end(steps)
+        cdef Py_ssize_t i, start = self._end(steps - 1), end = self._end(steps)
         cdef int32_t[:, ::1] path = np.empty((2, steps), np.int32)
         cdef uint64_t history
         cdef Py_ssize_t step
-        front = [None] * (end - begin)
-        for i in range(end - begin):
-            if i and self._ways[begin + i - 1].flags & MORE:
+        front = [None] * (end - start)
+        for i in range(end - start):
+            if i and self._paths[start + i - 1].flags & MORE:
                 continue  # no token's first way
             _, place = self.walk(steps, i, path, False)
             history = self._front[place]
@@ -225,11 +225,11 @@ cdef class Ways:
                     history = mixed(history ^ (<uint64_t>path[0, step] + 1))
             front[i] = history
         origins = [self._origin(steps, i) for i in range(self.places(len(self._ends)))]
-        self._front, self._settled = front, front[origins[best]]
-        memmove(self._ways, self._ways + end, (self._count - end) * sizeof(Way))
+        self._front, self._committed = front, front[origins[best]]
+        memmove(self._paths, self._paths + end, (self._count - end) * sizeof(Way))
         self._count -= end
         self._ends = [later - end for later in self._ends[steps:]]
-        return [front[origin] == self._settled for origin in origins]
+        return [front[origin] == self._committed for origin in origins]
 
     cdef Py_ssize_t places(self, Py_ssize_t steps) except -1:
         """How many places there are behind so many steps."""
@@ -239,8 +239,8 @@ cdef class Ways:
         cdef Way* way
         if self._count == self._room:
             self._room += self._room // 8 + 1024
-            self._ways = <Way*>sized(self._ways, self._room * sizeof(Way))
-        way = &self._ways[self._count]
+            self._paths = <Way*>sized(self._paths, self._room * sizeof(Way))
+        way = &self._paths[self._count]
         way.share, way.flags = share, IN_PHRASE if token.node >= self.phrase_nodes else 0
         way.word, way.origin, way.phone = token.word, token.origin, token.phone
         self._count += 1
@@ -270,9 +270,9 @@ cdef class Ways:
         """Which token behind so many steps this one came from."""
         cdef Py_ssize_t step
         for step in range(len(self._ends) - 1, to_step - 1, -1):
-            place = self._ways[self._end(step) + place].origin
+            place = self._paths[self._end(step) + place].origin
         return place
 
     cdef Py_ssize_t _end(self, Py_ssize_t steps) except -1:
-        """Where the ways of the first so many steps end."""
+        """Where the backpointers of the first so many steps end."""
         return self._ends[steps - 1] if steps > 0 else 0

@@ -4,7 +4,7 @@
 
 A token (S. Young, N. Russell and J. Thornton 1989, "Token passing") is a hypothesis: a node of the
 trie, what the language model remembers of the words before, and a score. Tokens that agree in both
-can only go on alike, so they become one, whose score is that of all together. By which ways it came
+can only go on alike, so they become one, whose score is that of all together. By which backpointers it came
 to be is noted, the likeliest first: that one's words are its words.
 
 This, asr/decoder/_candidates.pyx, asr/decoder/_backpointers.pyx and what the language model says (asr/language_model/_score_cache.pyx) are
@@ -16,9 +16,9 @@ from libc.stdlib cimport free
 from libc.string cimport memset
 
 from asr.decoder._candidates cimport Candidates, Completion, add, raise_floor
-from asr.language_model._score_cache cimport Answer, Contexts, mixed
-from asr.decoder._tokens cimport BLANK, MOST_WAYS, NEVER, NO_WORD, Token, sized
-from asr.decoder._backpointers cimport Ways
+from asr.language_model._score_cache cimport Answer, ScoreCache, mixed
+from asr.decoder._tokens cimport BLANK, MAX_NBEST, NEVER, NO_WORD, Token, sized
+from asr.decoder._backpointers cimport BackPointers
 
 import numpy as np
 
@@ -31,32 +31,32 @@ cdef extern from *:
 
 cdef int ROOT = 0
 cdef enum:
-    MOST_PHONES = 64
-MOST_BEAM = MOST_WAYS
+    MAX_PHONES = 64
+MAX_BEAM = MAX_NBEST
 # What is added for a step, as a natural logarithm, and what the settings may add, are at most this:
 # so that all scores of an utterance of days are far from NEVER.
-MOST_SCORE = 1e6
+MAX_SCORE = 1e6
 
 
 cdef class _Nodes:
-    """The nodes of a trie, numbered from `begin` on (but the root, which is 0 in all of them)."""
+    """The nodes of a trie, numbered from `start` on (but the root, which is 0 in all of them)."""
 
     cdef const int32_t[::1] first_child, first_word, words
     cdef const uint64_t[::1] next_phones
     cdef const float[::1] ahead, log10
     cdef bint steady  # words are as likely as `log10` has it, whatever was said before
-    cdef int32_t begin, end
+    cdef int32_t start, end
 
-    def __init__(self, trie, int32_t begin):
+    def __init__(self, trie, int32_t start):
         if not isinstance(trie, Trie):  # which has checked itself
             raise TypeError(f"{type(trie).__name__}: expected a Trie")
-        if begin > 2**31 - 1 - <int64_t>len(trie.phone):
+        if start > 2**31 - 1 - <int64_t>len(trie.phone):
             raise ModelError("too many words: their trie has more than 2^31 nodes")
         self.first_child, self.next_phones = trie.first_child, trie.next_phones
         self.ahead = trie.ahead
         self.first_word, self.words, self.log10 = trie.first_word, trie.words, trie.log10
-        self.steady, self.begin = trie.steady, begin
-        self.end = begin + <int32_t>len(trie.phone)
+        self.steady, self.start = trie.steady, start
+        self.end = start + <int32_t>len(trie.phone)
 
 
 cdef list _unused = []  # Candidates: a step may be interrupted by another thread's
@@ -65,10 +65,10 @@ cdef list _unused = []  # Candidates: a step may be interrupted by another threa
 cdef class Beam:
     """The tokens of one utterance."""
 
-    cdef readonly Ways ways  # how they came to be
+    cdef readonly BackPointers backpointers  # how they came to be
     cdef Token* _tokens
     cdef Py_ssize_t _count
-    cdef Contexts _contexts
+    cdef ScoreCache _score_cache
     cdef int32_t _nothing  # the context of which nothing is known
     cdef _Nodes _lexicon, _custom
     cdef double _threshold, _lm_weight, _word_score, _margin
@@ -78,7 +78,7 @@ cdef class Beam:
     def __cinit__(self):
         self._tokens = NULL
 
-    def __init__(self, lexicon, custom, Contexts contexts not None, settings):
+    def __init__(self, lexicon, custom, ScoreCache score_cache not None, settings):
         """
         Args:
             lexicon: an asr.lexicon.trie.Trie.
@@ -86,25 +86,25 @@ cdef class Beam:
             settings: asr.decoder.beam.BeamSettings.
 
         Raises:
-            ModelError: a trie has words that the contexts do not know.
+            ModelError: a trie has words that the score_cache do not know.
             ValueError: settings with which nothing can be searched.
         """
         for trie in (lexicon, custom):
-            if isinstance(trie, Trie) and not trie.steady and trie.words_end > contexts.words:
+            if isinstance(trie, Trie) and not trie.steady and trie.words_end > score_cache.words:
                 raise ModelError(
-                    f"the trie has {trie.words_end} words, the language model {contexts.words}"
+                    f"the trie has {trie.words_end} words, the language model {score_cache.words}"
                 )
         self._lexicon = _Nodes(lexicon, 0)
         self._custom = None if custom is None else _Nodes(custom, self._lexicon.end)
-        self._nothing = contexts.number(contexts.nothing())
-        self._contexts = contexts
+        self._nothing = score_cache.number(score_cache.nothing())
+        self._score_cache = score_cache
         self._beam = int(settings.beam)
-        self._beam_tokens = int(min(settings.beam_tokens, MOST_PHONES))
+        self._beam_tokens = int(min(settings.beam_tokens, MAX_PHONES))
         self._threshold, self._lm_weight = settings.beam_threshold, settings.lm_weight
         self._word_score, self._margin = settings.word_score, settings.token_margin
-        if not 1 <= self._beam <= MOST_WAYS or self._beam_tokens < 1 or not (
-            0 <= self._threshold <= MOST_SCORE and 0 <= self._lm_weight <= MOST_SCORE
-            and -MOST_SCORE <= self._word_score <= MOST_SCORE and self._margin >= 0
+        if not 1 <= self._beam <= MAX_NBEST or self._beam_tokens < 1 or not (
+            0 <= self._threshold <= MAX_SCORE and 0 <= self._lm_weight <= MAX_SCORE
+            and -MAX_SCORE <= self._word_score <= MAX_SCORE and self._margin >= 0
         ):
             raise ValueError(f"settings with which nothing can be searched: {settings}")
         self._tokens = <Token*>sized(NULL, self._beam * sizeof(Token))
@@ -112,15 +112,15 @@ cdef class Beam:
         self._count, self._phones = 1, 0
         # Words of a steady trie may be whole phrases.
         if lexicon.steady:
-            self.ways = Ways(ROOT + 1)
+            self.backpointers = BackPointers(ROOT + 1)
         else:
-            self.ways = Ways(self._lexicon.end)
+            self.backpointers = BackPointers(self._lexicon.end)
 
     def __dealloc__(self):
         free(self._tokens)
 
     def __sizeof__(self):
-        return self._beam * sizeof(Token) + self.ways.__sizeof__()
+        return self._beam * sizeof(Token) + self.backpointers.__sizeof__()
 
     def push(self, const float[:, ::1] scores not None):
         """More steps: log-probabilities [steps, phones], the blank first.
@@ -133,23 +133,23 @@ cdef class Beam:
         cdef Py_ssize_t step
         cdef Candidates candidates
         self._check(scores)
-        self.ways.take()
+        self.backpointers.take()
         try:
             candidates = _unused.pop() if _unused else Candidates()
             for step in range(scores.shape[0]):
                 self._step(&scores[step, 0], scores.shape[1], candidates)
             _unused.append(candidates)
         finally:
-            self.ways.give_back()
+            self.backpointers.give_back()
 
     cdef int _check(self, const float[:, ::1] scores) except -1:
         cdef Py_ssize_t step, phone, phones = scores.shape[1]
-        if not 2 <= phones <= MOST_PHONES or self._phones not in (0, phones):
-            expected = f"{self._phones}" if self._phones else f"2 to {MOST_PHONES}"
+        if not 2 <= phones <= MAX_PHONES or self._phones not in (0, phones):
+            expected = f"{self._phones}" if self._phones else f"2 to {MAX_PHONES}"
             raise ModelError(f"log-probabilities of {phones} phones; expected {expected}")
         for step in range(scores.shape[0]):
             for phone in range(phones):
-                if not -MOST_SCORE <= scores[step, phone] <= MOST_SCORE:
+                if not -MAX_SCORE <= scores[step, phone] <= MAX_SCORE:
                     raise ModelError(
                         f"a phone's log-probability is {scores[step, phone]}: the network is damaged"
                     )
@@ -162,7 +162,7 @@ cdef class Beam:
         cdef double score
         cdef Token moved
         cdef Token* token
-        candidates.begin(self.ways.phrase_nodes)
+        candidates.start(self.backpointers.phrase_nodes)
         # What some token has that stays where it is, the best will have at least.
         for i in range(self._count):
             token = &self._tokens[i]
@@ -197,7 +197,7 @@ cdef class Beam:
     ) except -1:
         """The token goes on to the children of its node; what words it completes there is noted."""
         cdef Token* token = &self._tokens[place]
-        cdef int32_t node = ROOT if token.node == ROOT else token.node - nodes.begin
+        cdef int32_t node = ROOT if token.node == ROOT else token.node - nodes.start
         cdef int32_t child, w
         cdef uint64_t here = nodes.next_phones[node]
         cdef int phone
@@ -217,7 +217,7 @@ cdef class Beam:
             score = token.score + row[phone] - self._lm_weight * behind
             if nodes.next_phones[child]:
                 moved.phone = moved.last = phone
-                moved.node = child + nodes.begin
+                moved.node = child + nodes.start
                 moved.score = moved.best_score = score + self._lm_weight * nodes.ahead[child]
                 raise_floor(candidates, moved.score - self._threshold, moved.node)
                 add(candidates, &moved)
@@ -225,7 +225,7 @@ cdef class Beam:
             if score >= candidates.floor and nodes.first_word[child] < nodes.first_word[child + 1]:
                 candidates.complete(Completion(score, place, child, phone, nodes is self._custom))
                 for w in range(nodes.first_word[child], nodes.first_word[child + 1]):
-                    self._contexts.expect(nodes.words[w])
+                    self._score_cache.expect(nodes.words[w])
         return 0
 
     cdef int _complete(self, Completion* completion, Candidates candidates) except -1:
@@ -248,10 +248,10 @@ cdef class Beam:
                 moved.score = completion.score + self._lm_weight * nodes.log10[w]
                 moved.context = self._nothing
             else:
-                log10 = self._contexts.upper_bound(token.context, moved.word)
+                log10 = self._score_cache.upper_bound(token.context, moved.word)
                 if completion.score + self._lm_weight * log10 < candidates.floor:
                     continue  # five of six are not worth asking
-                answer = self._contexts.answer(token.context, moved.word)
+                answer = self._score_cache.answer(token.context, moved.word)
                 moved.score = completion.score + self._lm_weight * answer.log10
                 moved.context = answer.context
             moved.best_score = moved.score
@@ -268,14 +268,14 @@ cdef class Beam:
         if kept < 1:
             raise ModelError("no hypothesis is left: scores are no numbers")
         for i in range(kept):
-            place = self.ways.next_place()
-            winner = self.ways.note(
+            place = self.backpointers.next_place()
+            winner = self.backpointers.note(
                 candidates.tokens, candidates.states[i], candidates.totals[i], kept - i - 1
             )
             self._tokens[i] = candidates.tokens[winner]
             self._tokens[i].score, self._tokens[i].place = candidates.totals[i], place
         self._count = kept
-        self.ways.end_step()
+        self.backpointers.end_step()
         return 0
 
     def best(self):
@@ -289,18 +289,18 @@ cdef class Beam:
     def scores(self, bint ending):
         """Of all tokens, by place. If no more steps come, a token that is within a word ends
         nothing, unless all are; and the language model has its word about the end."""
-        self.ways.take()
+        self.backpointers.take()
         try:
             return self._scores(ending)
         finally:
-            self.ways.give_back()
+            self.backpointers.give_back()
 
     cdef object _scores(self, bint ending):
-        cdef Py_ssize_t i, steps = self.ways.steps
+        cdef Py_ssize_t i, steps = self.backpointers.steps
         cdef bint any_ends = False
         cdef Token* token
         cdef double score
-        cdef double[::1] scores = np.full(self.ways.places(steps), NEVER)
+        cdef double[::1] scores = np.full(self.backpointers.places(steps), NEVER)
         for i in range(self._count):
             token = &self._tokens[i]
             any_ends |= token.node == ROOT and token.score > NEVER / 2
@@ -310,67 +310,67 @@ cdef class Beam:
             if ending and any_ends and token.node != ROOT:
                 score = NEVER
             elif ending and any_ends and score > NEVER / 2:
-                score += self._lm_weight * self._contexts.end(token.context)
+                score += self._lm_weight * self._score_cache.end(token.context)
             scores[token.place] = score
         return np.asarray(scores)
 
     def clear_of_phrases(self):
-        """`Ways.clear_of_phrases` of the tokens that were not given up."""
+        """`BackPointers.clear_of_phrases` of the tokens that were not given up."""
         cdef Py_ssize_t i
         if self._custom is None and not self._lexicon.steady:
-            return np.ones(self.ways.steps + 1, bool)  # there are no phrases
-        cdef unsigned char[::1] alive = np.zeros(self.ways.places(self.ways.steps), np.uint8)
+            return np.ones(self.backpointers.steps + 1, bool)  # there are no phrases
+        cdef unsigned char[::1] alive = np.zeros(self.backpointers.places(self.backpointers.steps), np.uint8)
         for i in range(self._count):
             if self._tokens[i].score > NEVER / 2:
                 alive[self._tokens[i].place] = 1
-        return self.ways.clear_of_phrases(alive)
+        return self.backpointers.clear_of_phrases(alive)
 
-    def settle(self, Py_ssize_t steps, int32_t filler = NO_WORD):
+    def commit(self, Py_ssize_t steps, int32_t filler = NO_WORD):
         """So many steps are as the best token has them. Tokens whose words were others there are
         given up; a word that is a filler counts as none."""
         cdef Py_ssize_t i
         cdef list agrees
-        if not 1 <= steps <= self.ways.steps:
-            raise IndexError(f"{steps} of {self.ways.steps} steps cannot be settled")
-        self.ways.take()
+        if not 1 <= steps <= self.backpointers.steps:
+            raise IndexError(f"{steps} of {self.backpointers.steps} steps cannot be committed")
+        self.backpointers.take()
         try:
-            agrees = self.ways.settle(steps, self.best(), filler)
+            agrees = self.backpointers.commit(steps, self.best(), filler)
             for i in range(self._count):
                 if not agrees[self._tokens[i].place]:
                     self._tokens[i].score = NEVER
         finally:
-            self.ways.give_back()
+            self.backpointers.give_back()
 
-    def move_to(self, Contexts contexts not None):
+    def move_to(self, ScoreCache score_cache not None):
         """From now on ask these, of the same words."""
         cdef Py_ssize_t i
         cdef list moved
-        if contexts is self._contexts:
+        if score_cache is self._score_cache:
             return
-        if contexts.words < self._contexts.words:
-            raise ModelError(f"contexts of {contexts.words} words, not {self._contexts.words}")
-        self.ways.take()
+        if score_cache.words < self._score_cache.words:
+            raise ModelError(f"score_cache of {score_cache.words} words, not {self._score_cache.words}")
+        self.backpointers.take()
         try:
-            nothing = contexts.number(contexts.nothing())
+            nothing = score_cache.number(score_cache.nothing())
             moved = [
-                contexts.number(self._contexts.state(self._tokens[i].context))
+                score_cache.number(self._score_cache.state(self._tokens[i].context))
                 for i in range(self._count)
             ]
             for i in range(self._count):
                 self._tokens[i].context = moved[i]
-            self._contexts, self._nothing = contexts, nothing
+            self._score_cache, self._nothing = score_cache, nothing
         finally:
-            self.ways.give_back()
+            self.backpointers.give_back()
 
 
 cdef uint64_t _likely(const float* row, Py_ssize_t phones, int most, double margin):
     """A bit for each phone that is tried: one of the likeliest, and near the likeliest one."""
-    cdef float best[MOST_PHONES]
+    cdef float best[MAX_PHONES]
     cdef Py_ssize_t i, j, count = 0
     cdef float value
     cdef double least
     cdef uint64_t tried = 0
-    phones, most = min(phones, MOST_PHONES), min(most, MOST_PHONES)
+    phones, most = min(phones, MAX_PHONES), min(most, MAX_PHONES)
     for i in range(phones):
         value = row[i]
         if count == most and value <= best[count - 1]:

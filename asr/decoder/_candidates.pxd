@@ -23,7 +23,7 @@ cdef class Candidates:
     cdef double* totals
     cdef Py_ssize_t _room, _completions_room, _mask
     cdef int32_t* _table
-    cdef int begin(self, int32_t phrase_nodes) except -1
+    cdef int start(self, int32_t phrase_nodes) except -1
     cdef int put(self, Token* token) except -1
     cdef int complete(self, Completion completion) except -1
     cdef Py_ssize_t gather(self, double threshold, Py_ssize_t beam) except -1

@@ -36,7 +36,7 @@ cdef class Candidates:
         free(self.totals)
         free(self._table)
 
-    cdef int begin(self, int32_t phrase_nodes) except -1:
+    cdef int start(self, int32_t phrase_nodes) except -1:
         """A step, without candidates."""
         self.count = self.completed = 0
         self.floor = self.phrase_floor = NEVER

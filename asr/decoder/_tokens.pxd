@@ -14,7 +14,7 @@ cdef extern from *:
 cdef enum:
     BLANK = 0
     NO_WORD = -1
-    MOST_WAYS = 65_535  # of a step: they have numbers of 16 bits
+    MAX_NBEST = 65_535  # of a step: they have numbers of 16 bits
 
 
 cdef struct Token:
@@ -26,7 +26,7 @@ cdef struct Token:
     int32_t word  # that this step completes, or NO_WORD
     int32_t alike  # among candidates: the next one that differs in its history alone, or -1
     uint16_t origin  # the place of the token of the step before
-    uint16_t place  # of the first of its ways among those of the step
+    uint16_t place  # of the first of its backpointers among those of the step
     int8_t phone  # of this step
     int8_t last  # phone that was said last
     int8_t speaks  # whether this step says it

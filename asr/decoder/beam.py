@@ -23,14 +23,14 @@ from asr.decoder.settings import BeamSettings
 from asr.decoder.types import BLANK_ID, Clock, check_emission
 from asr.decoder.vocabulary import SearchWords
 from asr.language_model.ngram import LanguageModel
-from asr.lexicon.cache import know_words
+from asr.lexicon.cache import cached_lexicon
 from asr.lexicon.custom_words import CustomWord
 from asr.lexicon.lexicon import Lexicon, read_lexicon
 from asr.text.alphabet import phone_ids
 from asr.transcript import Alternative, Word
 
 DECIMALS = 6
-LEAST_LOG = math.log(1e-4)  # of a phone's probability
+MIN_LOG = math.log(1e-4)  # of a phone's probability
 
 
 class _Told(NamedTuple):
@@ -63,7 +63,7 @@ class BeamDecoder:
         """
         self._lexicon, self.clock, self.settings = lexicon, clock, settings
         self.calibration, self.rescorer = calibration, rescorer
-        known = know_words(lexicon, language_model)
+        known = cached_lexicon(lexicon, language_model)
         self.words = SearchWords(known.model, known.vocabulary, known.trie).and_custom(custom)
 
     @cached_property
@@ -86,7 +86,7 @@ class BeamDecoder:
         changed.settings = settings
         return changed
 
-    def begin(self) -> BeamDecoding:
+    def start(self) -> BeamDecoding:
         """A decoding of a new utterance; trie and language model are shared."""
         return BeamDecoding(self.words, self.clock, self.settings, self.calibration, self.rescorer)
 
@@ -139,8 +139,8 @@ class BeamDecoding:
             while end < len(tokens) and tokens[end] == last and labels[end] < 0:
                 end += 1
             words = []
-            for text, begin, stop in self._spelled(labels[at], tokens[after:end]):
-                sounded = after + begin + np.flatnonzero(tokens[after:end][begin:stop] != BLANK_ID)
+            for text, start, stop in self._spelled(labels[at], tokens[after:end]):
+                sounded = after + start + np.flatnonzero(tokens[after:end][start:stop] != BLANK_ID)
                 sure = _root_of_mean(phones[sounded, tokens[sounded]])
                 confidence = round(self._calibrated(share * sure), DECIMALS)
                 span = self._clock.span(int(sounded[0]), after + stop)
@@ -192,8 +192,8 @@ class BeamDecoding:
         if len(words) == 1:
             return [(words[0], 0, len(path))]
         # Steps at which a phone begins, and with which of them each word begins.
-        begins = np.flatnonzero((path != BLANK_ID) & (path != np.append(BLANK_ID, path[:-1])))
-        said = path[begins].tolist()
+        starts = np.flatnonzero((path != BLANK_ID) & (path != np.append(BLANK_ID, path[:-1])))
+        said = path[starts].tolist()
         # Of a phrase that began before what is settled, which none does that is shorter than 40 s
         # (asr/decoder/nbest.py), its last phones alone are here, or others before them.
         variants = self._words.phrases[number].pronunciations
@@ -205,7 +205,7 @@ class BeamDecoding:
         ends_at = np.cumsum(lengths) - sum(lengths) + len(said)  # of each word, in `said`
         here = ends_at > 0
         words = tuple(word for word, is_here in zip(words, here) if is_here)
-        firsts = begins[np.maximum(ends_at - lengths, 0)[here]].tolist()
+        firsts = starts[np.maximum(ends_at - lengths, 0)[here]].tolist()
         # A word lasts to its last phone's last step, not to the begin of the next.
         ends = [int(np.flatnonzero(path[:first])[-1]) + 1 for first in firsts[1:]]
         return list(zip(words, firsts, [*ends, len(path)]))
@@ -220,4 +220,4 @@ def _common_end(one: Sequence[int], other: Sequence[int]) -> tuple[int, int]:
 def _root_of_mean(logs: np.ndarray) -> float:
     """The square root of the geometric mean of probabilities, given as logarithms: with it as a
     factor, right words and wrong ones were told apart best."""
-    return float(np.exp(np.maximum(logs, LEAST_LOG).mean() / 2))
+    return float(np.exp(np.maximum(logs, MIN_LOG).mean() / 2))

@@ -28,7 +28,7 @@ from asr.decoder.settings import BeamSettings
 from asr.decoder.types import Clock, Decoding
 from asr.decoder.vocabulary import SearchWords, phrase_trie
 from asr.errors import ConfigError
-from asr.language_model._score_cache import Contexts
+from asr.language_model._score_cache import ScoreCache
 from asr.lexicon.custom_words import CustomWord, custom_words
 from asr.lexicon.lexicon import Lexicon
 from asr.text.alphabet import PHONES
@@ -43,14 +43,14 @@ SHORTEST_UNKNOWN = 2  # phones: a single one is rather a noise
 
 
 def read_grammar(
-    lines: Iterable[str] | os.PathLike[str], lexicon: Lexicon, pronouncer: Path | None
+    lines: Iterable[str] | os.PathLike[str], lexicon: Lexicon, g2p: Path | None
 ) -> list[CustomWord]:
     """The phrases of a grammar, from its file or its lines.
 
     Raises:
         ConfigError: as `custom_words`; a phrase with a boost; or no phrase at all.
     """
-    phrases = custom_words(lines, lexicon, pronouncer)
+    phrases = custom_words(lines, lexicon, g2p)
     if not phrases:
         raise ConfigError("a grammar with no phrases")
     if boosted := [phrase.text for phrase in phrases if phrase.boost]:
@@ -86,7 +86,7 @@ class GrammarDecoder:
         trie = phrase_trie(numbered, [0.0] * len(numbered))
         self.words = SearchWords(_NoLanguageModel(), [], trie, numbered, filler=0)
 
-    def begin(self) -> Decoding:
+    def start(self) -> Decoding:
         """A decoding of a new utterance; trie and scores are shared."""
         beam = BeamDecoding(self.words, self.clock, self.settings)
         return GrammarDecoding(beam, self.settings.beam)
@@ -133,7 +133,7 @@ class GrammarDecoding:
 class _NoLanguageModel:
     """Nothing before a phrase tells anything of it."""
 
-    def begin(self) -> int:
+    def start(self) -> int:
         return 0
 
     def nothing(self) -> int:
@@ -145,5 +145,5 @@ class _NoLanguageModel:
     def end(self, state: int) -> float:
         return 0.0
 
-    def contexts(self) -> Contexts:
-        return Contexts(self)
+    def score_cache(self) -> ScoreCache:
+        return ScoreCache(self)

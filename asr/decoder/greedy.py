@@ -23,7 +23,7 @@ class GreedyDecoder:
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
 
-    def begin(self) -> GreedyDecoding:
+    def start(self) -> GreedyDecoding:
         """A decoding of a new utterance."""
         return GreedyDecoding(self.clock)
 
@@ -63,7 +63,7 @@ class GreedyDecoding:
             Word(
                 "".join(letter for letter, _, _ in word),
                 *self._clock.span(word[0][1], word[-1][2]),
-                float(np.mean([probability[begin:end].max() for _, begin, end in word])),
+                float(np.mean([probability[start:end].max() for _, start, end in word])),
             )
             for word in spelled
             if word

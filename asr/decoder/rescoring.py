@@ -66,8 +66,8 @@ class Rescorer:
 def _ngram_log10(readings: Sequence[Numbers], words: SearchWords) -> list[list[float]]:
     """Of each reading: each word's log10 probability, and the end's; what they begin with in common
     is looked up once. Custom words, which the model does not know, have 0."""
-    contexts = words.language_model.contexts()
-    nothing = contexts.number(contexts.nothing())
+    score_cache = words.language_model.score_cache()
+    nothing = score_cache.number(score_cache.nothing())
     heard = dict[Numbers, tuple[int, float]]({(): (0, 0.0)})  # context 0 is an utterance's begin
     found = []
     for reading in readings:
@@ -77,8 +77,8 @@ def _ngram_log10(readings: Sequence[Numbers], words: SearchWords) -> list[list[f
             so_far = reading[:length]
             if so_far not in heard:
                 is_custom = number in words.phrases
-                heard[so_far] = (nothing, 0.0) if is_custom else contexts.score(state, number)
+                heard[so_far] = (nothing, 0.0) if is_custom else score_cache.score(state, number)
             state, log10 = heard[so_far]
             logs.append(log10)
-        found.append([*logs, contexts.end(state)])
+        found.append([*logs, score_cache.end(state)])
     return found

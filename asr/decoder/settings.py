@@ -6,11 +6,11 @@ import math
 from dataclasses import dataclass
 from numbers import Real
 
-from asr.decoder._beam import MOST_BEAM
+from asr.decoder._beam import MAX_BEAM
 from asr.errors import ConfigError
 
 BOUNDS = {
-    "beam": (1, MOST_BEAM),
+    "beam": (1, MAX_BEAM),
     "beam_tokens": (1, math.inf),
     "token_margin": (0, math.inf),
     "beam_threshold": (0, 1e6),

@@ -14,7 +14,7 @@ from asr.transcript import Alternative, Word
 BLANK_ID = 0
 
 
-MOST_LOG = 100.0  # of a probability 0 is; other measures that are nearly one pass too
+MAX_LOG = 100.0  # of a probability 0 is; other measures that are nearly one pass too
 
 
 class Decoding(Protocol):
@@ -36,7 +36,7 @@ class Decoding(Protocol):
 class Decoder(Protocol):
     """Starts decodings; holds what they share."""
 
-    def begin(self) -> Decoding:
+    def start(self) -> Decoding:
         """A decoding of a new utterance, at step 0."""
 
 
@@ -55,7 +55,7 @@ def check_emission(emission: Emitted) -> None:
                 f"{name} of {part.dtype} {list(part.shape)}; expected float32 [1, steps, "
                 f"{len(tokens)}], as many steps as of the phones"
             )
-        if part.size and not part.max() <= MOST_LOG:  # NaN is not
+        if part.size and not part.max() <= MAX_LOG:  # NaN is not
             raise ModelError(
                 f"the network tells {name} whose log-probability is {part.max()}: its weights are "
                 "damaged, or what it was given"
@@ -64,7 +64,7 @@ def check_emission(emission: Emitted) -> None:
 
 def decode(decoder: Decoder, emission: Emitted) -> list[Word]:
     """The words of a whole utterance."""
-    decoding = decoder.begin()
+    decoding = decoder.start()
     decoding.push(emission)
     return decoding.words(finished=True)
 

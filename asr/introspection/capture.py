@@ -1,7 +1,7 @@
 """The torch engine with its LSTMs replaced by the reference cell, which keeps what its gates did.
 
 The network around the LSTMs is the same object code: `asr/acoustic/torch_model.py` calls a
-`WatchedLSTM` as it calls `torch.nn.LSTM`. So everything that a recogniser does with the engine
+`CapturingLSTM` as it calls `torch.nn.LSTM`. So everything that a recogniser does with the engine
 (chunks, pauses at which the memory is emptied, pieces of a long recording) is what is kept.
 """
 
@@ -48,7 +48,7 @@ class Boundary(NamedTuple):
 
 
 @dataclass(frozen=True)
-class WatchedLayer:
+class CapturedLayer:
     """One LSTM over a passage."""
 
     first_step: int  # of the passage's steps that were kept: others were heard and not watched
@@ -60,58 +60,58 @@ class WatchedLayer:
 
 
 @dataclass(frozen=True)
-class WatchedBlock:
+class CapturedBlock:
     """The LSTMs of one block of the network."""
 
-    forward: WatchedLayer
-    backward: WatchedLayer | None  # in full mode alone
+    forward: CapturedLayer
+    backward: CapturedLayer | None  # in offline mode alone
 
 
 @dataclass(frozen=True)
 class Passage:
-    """Steps that follow one another: a whole stream, or a piece of a recording in full mode."""
+    """Steps that follow one another: a whole stream, or a piece of a recording in offline mode."""
 
-    begin: float  # seconds in the recording, of step 0
+    start: float  # seconds in the recording, of step 0
     emission: Emitted  # [1, steps, tokens], all steps
-    layers: tuple[WatchedBlock, ...]
+    layers: tuple[CapturedBlock, ...]
 
 
-class WatchedEngine(TorchEngine):
+class CapturingEngine(TorchEngine):
     """An `asr.acoustic.types.Engine` that keeps what its gates did, of one recording at a time."""
 
-    def __init__(self, model: AcousticModel, watch_from: float = 0.0) -> None:
-        """A copy of the model is watched. Of a stream, steps that end before `watch_from` seconds
+    def __init__(self, model: AcousticModel, capture_from: float = 0.0) -> None:
+        """A copy of the model is watched. Of a stream, steps that end before `capture_from` seconds
         are computed by torch.nn.LSTM and not kept."""
         super().__init__(copy.deepcopy(model))
-        unwatched = int(watch_from * 1000 / self.config.step_ms)
+        not_captured = int(capture_from * 1000 / self.config.step_ms)
         self._forward, self._backward = [], []
         for block in self.model.blocks:
-            block.forward_lstm = WatchedLSTM(block.forward_lstm, unwatched)  # type: ignore[arg-type]
-            block.backward_lstm = WatchedLSTM(block.backward_lstm, 0)  # type: ignore[arg-type]
+            block.forward_lstm = CapturingLSTM(block.forward_lstm, not_captured)  # type: ignore[arg-type]
+            block.backward_lstm = CapturingLSTM(block.backward_lstm, 0)  # type: ignore[arg-type]
             self._forward.append(block.forward_lstm)
             self._backward.append(block.backward_lstm)
-        self._unwatched = unwatched
-        self.begin_passage(0.0)
+        self._not_captured = not_captured
+        self.start_passage(0.0)
 
-    def begin_passage(self, begin: float) -> None:
+    def start_passage(self, start: float) -> None:
         """A recording, or a piece of one, begins at so many seconds."""
-        self._begin = begin
+        self._start = start
         self._emissions: list[Emitted] = []
         for lstm in [*self._forward, *self._backward]:
-            lstm.begin()
+            lstm.start()
 
     def passages(self) -> tuple[Passage, ...]:
-        """What was heard since `begin_passage`; none when that was less than a step."""
+        """What was heard since `start_passage`; none when that was less than a step."""
         if not any(lstm.calls for lstm in self._forward):
             return ()
         blocks = zip(self._forward, self._backward)
         layers = tuple(
-            WatchedBlock(
-                forward.watched(), backward.watched(turned=True) if backward.calls else None
+            CapturedBlock(
+                forward.captured(), backward.captured(turned=True) if backward.calls else None
             )
             for forward, backward in blocks
         )
-        return (Passage(self._begin, join(self._emissions), layers),)
+        return (Passage(self._start, join(self._emissions), layers),)
 
     def step(self, state: State, frames: np.ndarray) -> tuple[State, Emitted]:
         """As TorchEngine, kept."""
@@ -126,9 +126,9 @@ class WatchedEngine(TorchEngine):
         return emission
 
     def read(self, frames: np.ndarray) -> Emitted:
-        """As TorchEngine, kept; in full mode everything is watched."""
+        """As TorchEngine, kept; in offline mode everything is watched."""
         for lstm in self._forward:
-            lstm.unwatched_steps = 0
+            lstm.skipped_steps = 0
         emission = super().read(frames)
         self._emissions.append(emission)
         return emission
@@ -141,16 +141,16 @@ class _Call(NamedTuple):
     after: LSTMState
 
 
-class WatchedLSTM(nn.Module):
+class CapturingLSTM(nn.Module):
     """In the place of a `torch.nn.LSTM` with one layer: the same outputs, and the gates kept."""
 
-    def __init__(self, lstm: nn.LSTM, unwatched_steps: int) -> None:
+    def __init__(self, lstm: nn.LSTM, skipped_steps: int) -> None:
         super().__init__()
         self.lstm, self.reference = lstm, LSTMLayer.from_torch(lstm)
-        self.unwatched_steps = unwatched_steps
-        self.begin()
+        self.skipped_steps = skipped_steps
+        self.start()
 
-    def begin(self) -> None:
+    def start(self) -> None:
         """Forget what was kept."""
         self.calls: list[_Call] = []
         self._steps = 0
@@ -159,7 +159,7 @@ class WatchedLSTM(nn.Module):
         self, x: Tensor, state: tuple[Tensor, Tensor] | None = None
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """As torch.nn.LSTM: x [1, steps, input], h and C [1, 1, cells] each."""
-        if self._steps + x.shape[1] <= self.unwatched_steps:
+        if self._steps + x.shape[1] <= self.skipped_steps:
             self._steps += x.shape[1]
             return self.lstm(x, state)  # type: ignore[no-any-return]
         carried = (
@@ -172,7 +172,7 @@ class WatchedLSTM(nn.Module):
         self.calls.append(_Call(x, carried, gates, after))
         return gates.hidden, (after.hidden[None], after.cell[None])
 
-    def watched(self, turned: bool = False) -> WatchedLayer:
+    def captured(self, turned: bool = False) -> CapturedLayer:
         """What was kept; `turned`: the network hands its steps over from the last to the first."""
         fields = (torch.cat(parts, 1)[0] for parts in zip(*(call.gates for call in self.calls)))
         gates = GateArrays(*(part.flip(0).numpy() if turned else part.numpy() for part in fields))
@@ -181,7 +181,7 @@ class WatchedLSTM(nn.Module):
             step += call.x.shape[1]
             carried = (*call.after, *following.carried)
             boundaries.append(Boundary(step, *(value[0].numpy() for value in carried)))
-        return WatchedLayer(self.first_step, gates, tuple(boundaries), self._deviation())
+        return CapturedLayer(self.first_step, gates, tuple(boundaries), self._deviation())
 
     @torch.inference_mode()
     def _deviation(self) -> float:

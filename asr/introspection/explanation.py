@@ -26,14 +26,14 @@ from asr.audio import SAMPLE_RATE, Samples, duration_seconds, read_blocks
 from asr.audio.pauses import LONGEST_PIECE_SECONDS, cut_at_pauses
 from asr.errors import ConfigError
 from asr.features.log_mel import HOP_SAMPLES, log_mel
-from asr.introspection.capture import Passage, WatchedEngine
+from asr.introspection.capture import CapturingEngine, Passage
 from asr.recognizer import Recognizer, shift_words
 from asr.transcript import Transcript, Word
 
 LONGEST_SECONDS = 90.0  # of a part that is shown: a page of more is neither read nor loaded gladly
 # What is heard after the part that is shown: that its last words are whole; that it is cut into the
 # same pieces as in the whole recording.
-BEYOND_SECONDS: dict[Mode, float] = {"streaming": 3.0, "full": LONGEST_PIECE_SECONDS}
+BEYOND_SECONDS: dict[Mode, float] = {"streaming": 3.0, "offline": LONGEST_PIECE_SECONDS}
 BLOCK_SECONDS = 1.0
 LARGEST_MEAN = 1 - 1e-6  # of a forget gate: float32 may round it to 1, which has no time constant
 
@@ -47,12 +47,12 @@ class Explanation:
     name: str  # of the recording
     mode: Mode
     config: AcousticConfig
-    begin: float  # seconds in the recording: what is shown
+    start: float  # seconds in the recording: what is shown
     end: float
     chunk_seconds: float | None  # in streaming mode: so much is heard at once
     samples: Samples  # [samples] from `begin` to `end`
     words: tuple[Word, ...]  # that touch the part; times in the recording
-    passages: tuple[Passage, ...]  # in streaming mode one; in full mode one for each piece read
+    passages: tuple[Passage, ...]  # in streaming mode one; in offline mode one for each piece read
 
     @property
     def frames(self) -> np.ndarray:
@@ -75,12 +75,12 @@ def explain(
     source: str | os.PathLike[str],
     mode: Mode,
     read_streaming: Read,
-    begin: float = 0.0,
+    start: float = 0.0,
     end: float | None = None,
 ) -> Explanation:
     """Hear a recording and keep what the gates did.
 
-    What comes before `begin` is heard too (in streaming mode; full mode reads pieces that do not
+    What comes before `begin` is heard too (in streaming mode; offline mode reads pieces that do not
     touch each other), so the memory is in the state that it really had there.
 
     Args:
@@ -98,48 +98,48 @@ def explain(
     """
     if not isinstance(recognizer.engine, TorchEngine):
         raise ConfigError("only the torch engine can be explained: its weights are float32")
-    end = place_in(source, begin, end)
-    engine = WatchedEngine(recognizer.engine.model, begin)
-    watched = Recognizer(engine, recognizer.decoder, recognizer.name, recognizer.pronouncer)
+    end = place_in(source, start, end)
+    engine = CapturingEngine(recognizer.engine.model, start)
+    captured = Recognizer(engine, recognizer.decoder, recognizer.name, recognizer.g2p)
     shown: list[Samples] = []
-    blocks = _kept(read_blocks(source, BLOCK_SECONDS), begin, end, BEYOND_SECONDS[mode], shown)
+    blocks = _kept(read_blocks(source, BLOCK_SECONDS), start, end, BEYOND_SECONDS[mode], shown)
     if mode == "streaming":
-        words = read_streaming(watched, blocks).words
+        words = read_streaming(captured, blocks).words
         passages = engine.passages()
     else:
-        words, passages = _read_pieces(watched, engine, blocks, begin, end)
+        words, passages = _read_pieces(captured, engine, blocks, start, end)
     samples = np.concatenate(shown) if shown else np.zeros(0, np.float32)
     return Explanation(
         name=Path(source).name,
         mode=mode,
         config=engine.config,
-        begin=begin,
-        end=begin + len(samples) / SAMPLE_RATE,
-        chunk_seconds=watched.chunk_samples / SAMPLE_RATE if mode == "streaming" else None,
+        start=start,
+        end=start + len(samples) / SAMPLE_RATE,
+        chunk_seconds=captured.chunk_samples / SAMPLE_RATE if mode == "streaming" else None,
         samples=samples,
-        words=tuple(word for word in words if word.end > begin and word.start < end),
+        words=tuple(word for word in words if word.end > start and word.start < end),
         passages=passages,
     )
 
 
-def place_in(source: str | os.PathLike[str], begin: float, end: float | None) -> float:
+def place_in(source: str | os.PathLike[str], start: float, end: float | None) -> float:
     """The end, in seconds, of the part of a recording that is to be shown.
 
     Raises:
         AudioError, ConfigError: as `explain`.
     """
     name, duration = os.fspath(source), duration_seconds(source)
-    if begin >= duration:
-        raise ConfigError(f"{name}: lasts {duration:.1f} s; nothing is there from {begin:g} s on")
-    if end is not None and end <= begin:
-        raise ConfigError(f"--to {end:g} is not after --from {begin:g}")
+    if start >= duration:
+        raise ConfigError(f"{name}: lasts {duration:.1f} s; nothing is there from {start:g} s on")
+    if end is not None and end <= start:
+        raise ConfigError(f"--to {end:g} is not after --from {start:g}")
     if end is not None and end > duration + 0.05:  # durations are told rounded
         raise ConfigError(f"{name}: lasts {duration:.1f} s; --to {end:g} is beyond its end")
     end = duration if end is None else min(end, duration)
-    if end - begin > LONGEST_SECONDS:
+    if end - start > LONGEST_SECONDS:
         raise ConfigError(
-            f"{name}: {end - begin:.0f} s are too long for a page, which shows at most "
-            f"{LONGEST_SECONDS:.0f} s; choose a part, such as --from {begin:g} --to {begin + 60:g}"
+            f"{name}: {end - start:.0f} s are too long for a page, which shows at most "
+            f"{LONGEST_SECONDS:.0f} s; choose a part, such as --from {start:g} --to {start + 60:g}"
         )
     return end
 
@@ -168,10 +168,10 @@ def longest_memory_first(forget: np.ndarray) -> np.ndarray:
 
 
 def _kept(
-    blocks: Iterable[Samples], begin: float, end: float, beyond: float, shown: list[Samples]
+    blocks: Iterable[Samples], start: float, end: float, beyond: float, shown: list[Samples]
 ) -> Iterator[Samples]:
     """The blocks as far as they have to be heard; those samples that are shown are kept."""
-    first, last = round(begin * SAMPLE_RATE), round(end * SAMPLE_RATE)
+    first, last = round(start * SAMPLE_RATE), round(end * SAMPLE_RATE)
     place = 0
     for block in blocks:
         shown.append(block[max(0, first - place) : max(0, last - place)])
@@ -183,18 +183,18 @@ def _kept(
 
 def _read_pieces(
     recognizer: Recognizer,
-    engine: WatchedEngine,
+    engine: CapturingEngine,
     blocks: Iterable[Samples],
-    begin: float,
+    start: float,
     end: float,
 ) -> tuple[tuple[Word, ...], tuple[Passage, ...]]:
     words: list[Word] = []
     passages: list[Passage] = []
     for first_sample, samples in cut_at_pauses(blocks):
         starts, ends = first_sample / SAMPLE_RATE, (first_sample + len(samples)) / SAMPLE_RATE
-        if ends <= begin or starts >= end:
+        if ends <= start or starts >= end:
             continue
-        engine.begin_passage(starts)
+        engine.start_passage(starts)
         words += shift_words(recognizer.transcribe(samples).words, starts)
         passages += engine.passages()
     return tuple(words), tuple(passages)

@@ -17,7 +17,7 @@ from matplotlib.ticker import AutoLocator, ScalarFormatter
 
 from asr.audio import SAMPLE_RATE
 from asr.features.log_mel import MEL_BANDS, WINDOW_SAMPLES
-from asr.introspection.capture import Passage, WatchedLayer
+from asr.introspection.capture import CapturedLayer, Passage
 from asr.introspection.explanation import Explanation, longest_memory_first, time_constants_ms
 from asr.text.alphabet import LETTER_TOKENS, PHONE_TOKENS
 
@@ -25,9 +25,9 @@ INK = "#010203"  # a colour that nothing else has: the page replaces it by that 
 LINES = ("#2f7fc1", "#d1603d", "#3c9d6b", "#a06cc0", "#b58a1b")  # seen on white and on black
 FRAME_MIDDLE = WINDOW_SAMPLES / 2 / SAMPLE_RATE  # seconds
 PIXELS_AN_INCH = 100
-PIXELS_A_SECOND, LEAST_WIDTH = 80, 900
+PIXELS_A_SECOND, MIN_WIDTH = 80, 900
 LEFT_PIXELS, RIGHT_PIXELS, TOP_PIXELS, BOTTOM_PIXELS = 90, 140, 8, 45  # around the axes
-MOST_VALUES_A_PANEL = 70_000  # cells times steps; neighbours are averaged beyond that
+MAX_VALUES_A_PANEL = 70_000  # cells times steps; neighbours are averaged beyond that
 LEVELS = 48  # of a colour scale: what the eye tells apart, and a picture file compresses
 HISTOGRAM_EDGES_MS = np.geomspace(5, 100_000, 44)
 STYLE: dict[Any, Any] = {
@@ -56,7 +56,7 @@ def pictures(explanation: Explanation, layer: int) -> list[Picture]:
     with rc_context(STYLE):
         drawn = [_sound(explanation), _posteriors(explanation)]
         directions = {"forward"}
-        if explanation.mode == "full":
+        if explanation.mode == "offline":
             directions = {"forward", "backward"}
         for direction in sorted(directions, reverse=True):
             drawn.append(_gates(explanation, layer, direction))
@@ -70,9 +70,9 @@ def _sound(explanation: Explanation) -> Picture:
 
     figure, (words, wave, mels) = _over_time(explanation, [1.1, 1, 2])
     _words(words, explanation)
-    seconds = explanation.begin + np.arange(len(explanation.samples)) / SAMPLE_RATE
+    seconds = explanation.start + np.arange(len(explanation.samples)) / SAMPLE_RATE
     # The loudest and the lowest sample of each pixel: a line through all would be megabytes.
-    count = max(1, len(seconds) // (4 * LEAST_WIDTH))
+    count = max(1, len(seconds) // (4 * MIN_WIDTH))
     whole = len(seconds) // count * count
     pieces = explanation.samples[:whole].reshape(-1, count)
     wave.fill_between(
@@ -80,14 +80,14 @@ def _sound(explanation: Explanation) -> Picture:
     )
     wave.set_ylabel("samples")
     frames = explanation.frames
-    middles = explanation.begin + FRAME_MIDDLE + explanation.hop_seconds * np.arange(len(frames))
+    middles = explanation.start + FRAME_MIDDLE + explanation.hop_seconds * np.arange(len(frames))
     if len(frames):
         mesh = librosa.display.specshow(
             frames.T, x_coords=middles, y_axis="mel", sr=SAMPLE_RATE, fmax=SAMPLE_RATE / 2,
             ax=mels, cmap=_levels("magma"), rasterized=True,
         )  # fmt: skip
         _scale(mels, mesh, "log energy")
-    mels.set(xlabel="seconds", ylabel="Hz (mel scale)", xlim=(explanation.begin, explanation.end))
+    mels.set(xlabel="seconds", ylabel="Hz (mel scale)", xlim=(explanation.start, explanation.end))
     mels.xaxis.set(major_locator=AutoLocator(), major_formatter=ScalarFormatter())
     mels.tick_params(labelbottom=True)
     if explanation.chunk_seconds:
@@ -149,12 +149,18 @@ def _gates(explanation: Explanation, layer: int, direction: str) -> Picture:
         span = (-1, 1) if field == "candidate" else (0, 1)
         colours = _levels("coolwarm" if field == "candidate" else "viridis")
         image = None
-        for passage, watched in _watched(explanation, layer, direction):
-            order = longest_memory_first(watched.gates.forget)
-            values = getattr(watched.gates, field)[:, order]
+        for passage, captured in _captured(explanation, layer, direction):
+            order = longest_memory_first(captured.gates.forget)
+            values = getattr(captured.gates, field)[:, order]
             pooled = max(pooled, _pooling(explanation, values.shape[1]))
             image = _heat(
-                axes, explanation, passage, watched.first_step, _pool(values, pooled), colours, span
+                axes,
+                explanation,
+                passage,
+                captured.first_step,
+                _pool(values, pooled),
+                colours,
+                span,
             )
         axes.set_ylabel(f"{field}\ncells")
         axes.set_yticks([])
@@ -175,23 +181,25 @@ def _gates(explanation: Explanation, layer: int, direction: str) -> Picture:
 def _memory(explanation: Explanation, layer: int, direction: str) -> Picture:
     figure, (words, cells, memory, shown) = _over_time(explanation, [1.1, 2, 1.4, 1.4])
     _words(words, explanation)
-    for passage, watched in _watched(explanation, layer, direction):
+    for passage, captured in _captured(explanation, layer, direction):
         first = passage is explanation.passages[0]
-        times = _step_ends(explanation, passage, watched.first_step, len(watched.gates.cell))
-        order = longest_memory_first(watched.gates.forget)
-        constants = time_constants_ms(watched.gates.forget, explanation.config.step_ms)
+        times = _step_ends(explanation, passage, captured.first_step, len(captured.gates.cell))
+        order = longest_memory_first(captured.gates.forget)
+        constants = time_constants_ms(captured.gates.forget, explanation.config.step_ms)
         for colour, share in zip(LINES, (0.0, 0.02, 0.1, 0.5, 1.0)):
             cell = order[round(share * (len(order) - 1))]
             cells.plot(
-                times, watched.gates.cell[:, cell], color=colour, linewidth=0.9,
+                times, captured.gates.cell[:, cell], color=colour, linewidth=0.9,
                 label=f"cell {cell}: {_duration(constants[cell])}" if first else None,
             )  # fmt: skip
         for colour, axes, name in zip(LINES, (memory, shown), ("cell", "hidden")):
-            axes.plot(times, np.linalg.norm(getattr(watched.gates, name), axis=1), color=colour,
+            axes.plot(times, np.linalg.norm(getattr(captured.gates, name), axis=1), color=colour,
                       linewidth=1)  # fmt: skip
-            places = [_seconds(explanation, passage, b.step) for b in watched.boundaries]
+            places = [_seconds(explanation, passage, b.step) for b in captured.boundaries]
             for side, fill in (("before", colour), ("after", "none")):
-                carried = [np.linalg.norm(getattr(b, f"{name}_{side}")) for b in watched.boundaries]
+                carried = [
+                    np.linalg.norm(getattr(b, f"{name}_{side}")) for b in captured.boundaries
+                ]
                 axes.plot(
                     places, carried, "o", color=colour, markersize=2 if side == "before" else 5,
                     markerfacecolor=fill, markeredgewidth=0.6, label=side,
@@ -222,11 +230,11 @@ def _memory(explanation: Explanation, layer: int, direction: str) -> Picture:
 
 
 def _time_constants(explanation: Explanation, layer: int, directions: list[str]) -> Picture:
-    figure = Figure(figsize=(LEAST_WIDTH / PIXELS_AN_INCH, 2.8), layout="constrained")
+    figure = Figure(figsize=(MIN_WIDTH / PIXELS_AN_INCH, 2.8), layout="constrained")
     axes: Any = figure.subplots()
     beyond, cells = 0, 0
     for colour, direction in zip(LINES, directions):
-        forget = [w.gates.forget for _, w in _watched(explanation, layer, direction)]
+        forget = [w.gates.forget for _, w in _captured(explanation, layer, direction)]
         if not forget:
             continue
         constants = time_constants_ms(np.concatenate(forget), explanation.config.step_ms)
@@ -254,7 +262,7 @@ def _time_constants(explanation: Explanation, layer: int, directions: list[str])
 def _over_time(explanation: Explanation, heights: list[float]) -> tuple[Figure, Any]:
     """Axes below each other over the seconds that are shown; in every picture they begin and end at
     the same places."""
-    inside = max(LEAST_WIDTH, PIXELS_A_SECOND * (explanation.end - explanation.begin))
+    inside = max(MIN_WIDTH, PIXELS_A_SECOND * (explanation.end - explanation.start))
     width = LEFT_PIXELS + inside + RIGHT_PIXELS
     height = TOP_PIXELS + 72 * sum(heights) + BOTTOM_PIXELS
     figure = Figure(figsize=(width / PIXELS_AN_INCH, height / PIXELS_AN_INCH), dpi=PIXELS_AN_INCH)
@@ -263,7 +271,7 @@ def _over_time(explanation: Explanation, heights: list[float]) -> tuple[Figure, 
         left=LEFT_PIXELS / width, right=1 - RIGHT_PIXELS / width, top=1 - TOP_PIXELS / height,
         bottom=BOTTOM_PIXELS / height, hspace=0.12,
     )  # fmt: skip
-    axes[0, 0].set_xlim(explanation.begin, explanation.end)
+    axes[0, 0].set_xlim(explanation.start, explanation.end)
     axes[-1, 0].set_xlabel("seconds")
     for one in axes[:, 0]:
         one.yaxis.set_label_coords(-48 / inside, 0.5)
@@ -288,7 +296,7 @@ def _words(axes: Any, explanation: Explanation) -> None:
             0, word.end - word.start, 0.5, word.start, color=colours(word.confidence),
             edgecolor=INK, linewidth=0.3,
         )  # fmt: skip
-        middle = min(max((word.start + word.end) / 2, explanation.begin), explanation.end)
+        middle = min(max((word.start + word.end) / 2, explanation.start), explanation.end)
         axes.text(middle, 0.35, word.word, rotation=40, fontsize=8, va="bottom", ha="left",
                   rotation_mode="anchor", clip_on=True)  # fmt: skip
     axes.set_ylim(-0.3, 2.2)
@@ -310,7 +318,7 @@ def _heat(
     """Values [steps, rows] as colours; only steps that are shown, for the file's size."""
     step = explanation.config.step_ms / 1000
     starts = _seconds(explanation, passage, first_step) + step * np.arange(len(values))
-    seen = np.flatnonzero((starts + step > explanation.begin) & (starts < explanation.end))
+    seen = np.flatnonzero((starts + step > explanation.start) & (starts < explanation.end))
     if not len(seen):
         return None
     extent = (starts[seen[0]], starts[seen[-1]] + step, values.shape[1] - 0.5, -0.5)
@@ -325,9 +333,9 @@ def _heat(
 
 def _pooling(explanation: Explanation, cells: int) -> int:
     """How many cells make a row."""
-    steps = (explanation.end - explanation.begin) * 1000 / explanation.config.step_ms
+    steps = (explanation.end - explanation.start) * 1000 / explanation.config.step_ms
     pooled = 1
-    while cells * steps / pooled > MOST_VALUES_A_PANEL:
+    while cells * steps / pooled > MAX_VALUES_A_PANEL:
         pooled *= 2
     return pooled
 
@@ -346,24 +354,24 @@ def _chunk_lines(axes_list: Any, places: np.ndarray) -> None:
 
 
 def _layer_lines(axes: Any, explanation: Explanation, layer: int, direction: str) -> None:
-    for passage, watched in _watched(explanation, layer, direction):
+    for passage, captured in _captured(explanation, layer, direction):
         _chunk_lines(
-            (axes,), np.array([_seconds(explanation, passage, b.step) for b in watched.boundaries])
+            (axes,), np.array([_seconds(explanation, passage, b.step) for b in captured.boundaries])
         )
 
 
-def _watched(
+def _captured(
     explanation: Explanation, layer: int, direction: str
-) -> list[tuple[Passage, WatchedLayer]]:
+) -> list[tuple[Passage, CapturedLayer]]:
     return [
-        (passage, watched)
+        (passage, captured)
         for passage in explanation.passages
-        if (watched := getattr(passage.layers[layer], direction)) is not None
+        if (captured := getattr(passage.layers[layer], direction)) is not None
     ]
 
 
 def _seconds(explanation: Explanation, passage: Passage, step: int) -> float:
-    return passage.begin + step * explanation.config.step_ms / 1000
+    return passage.start + step * explanation.config.step_ms / 1000
 
 
 def _step_ends(

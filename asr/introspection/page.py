@@ -46,19 +46,19 @@ def page_of(explanation: Explanation, layer: int, drawn: list[Picture], model: s
     import jinja2
 
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-    watched = [
+    captured = [
         lstm
         for passage in explanation.passages
         for lstm in (passage.layers[layer].forward, passage.layers[layer].backward)
         if lstm
     ]
-    boundaries = [b for lstm in watched for b in lstm.boundaries]
+    boundaries = [b for lstm in captured for b in lstm.boundaries]
     return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
         explanation=explanation,
         model=model,
         layer=layer,
         pictures=[(picture, svg(picture.figure, picture.name)) for picture in drawn],
-        deviation=max((lstm.deviation for lstm in watched), default=0.0),
+        deviation=max((lstm.deviation for lstm in captured), default=0.0),
         boundaries=len(boundaries),
         emptied=sum(boundary.emptied for boundary in boundaries),
         unlike=sum(

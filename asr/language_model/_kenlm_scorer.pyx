@@ -13,7 +13,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memcmp, memcpy, memset
 
-from asr.language_model._score_cache cimport Answer, Contexts, mixed, sane
+from asr.language_model._score_cache cimport Answer, ScoreCache, mixed, sane
 
 from asr.language_model.kenlm_file import KenlmTrie
 
@@ -21,13 +21,13 @@ cdef extern from *:
     void __builtin_prefetch(const void*)
 
 # Of n-grams of two words that end with the same one. A word that has more may be likely anywhere.
-cdef int64_t MOST_LOOKED_AT = 1 << 10
+cdef int64_t MAX_LOOKED_AT = 1 << 10
 # Of longer n-grams below those; a damaged file may have millions there.
-cdef int64_t MOST_LOOKED_AT_BELOW = 1 << 16
-cdef int MOST_GUESSES = 24  # of where a word stands, before it is looked for by halving
+cdef int64_t MAX_LOOKED_AT_BELOW = 1 << 16
+cdef int MAX_GUESSES = 24  # of where a word stands, before it is looked for by halving
 cdef uint8_t NEVER_BEFORE = 0
 cdef double STEPS = 32.0
-cdef float LEAST_LOG10 = -99.0
+cdef float MIN_LOG10 = -99.0
 
 
 cdef struct Context:
@@ -60,7 +60,7 @@ cdef struct Bound:
     uint8_t after_group[GROUPS]
 
 
-cdef class Bounds:
+cdef class UpperBounds:
     """What the probability of a word can be at most, for words by numbers: found when a word is
     first asked for."""
 
@@ -79,17 +79,17 @@ cdef class Bounds:
         free(self.of_word)
 
 
-cdef class TrieContexts(Contexts):
+cdef class KenlmScorer(ScoreCache):
     """Answers of a KenLM trie."""
 
     cdef tuple _mapped  # what the pointers below point into
     cdef const int32_t[::1] _number_of
-    cdef Bounds _bounds
+    cdef UpperBounds _upper_bounds
     cdef const Unigram* _unigrams
     cdef Level _levels[5]
     cdef int _order
     cdef int32_t _end, _words
-    cdef Context* _contexts
+    cdef Context* _score_cache
     cdef int32_t* _table
     cdef Py_ssize_t _count, _room
 
@@ -97,8 +97,8 @@ cdef class TrieContexts(Contexts):
         self,
         trie not None,
         const int32_t[::1] number_of not None,
-        Bounds bounds not None,
-        int32_t begin,
+        UpperBounds bounds not None,
+        int32_t start,
         int32_t end,
     ):
         """
@@ -106,7 +106,7 @@ cdef class TrieContexts(Contexts):
             trie: an asr.language_model.kenlm_file.KenlmTrie, which has checked where its parts lie.
             number_of: the trie's own number of each word.
             bounds: of as many words.
-            begin, end: its numbers of the begin and the end of an utterance.
+            start, end: its numbers of the start and the end of an utterance.
 
         Raises:
             ValueError: numbers that the trie does not have, or bounds of other words.
@@ -126,9 +126,9 @@ cdef class TrieContexts(Contexts):
         for i in range(number_of.shape[0]):
             if not 0 <= number_of[i] < self._words:
                 raise ValueError(f"word {i} has number {number_of[i]} of {self._words}")
-        if not 0 <= begin < self._words or not 0 <= end < self._words:
-            raise ValueError(f"begin {begin} and end {end}, of {self._words} words")
-        self._mapped, self._number_of, self._bounds = (trie,), number_of, bounds
+        if not 0 <= start < self._words or not 0 <= end < self._words:
+            raise ValueError(f"start {start} and end {end}, of {self._words} words")
+        self._mapped, self._number_of, self._upper_bounds = (trie,), number_of, bounds
         self._order, self.words = trie.order, number_of.shape[0]
         self._unigrams = <const Unigram*>&unigrams[0]
         for i, part in enumerate(trie.levels):
@@ -145,19 +145,19 @@ cdef class TrieContexts(Contexts):
                 table = part.weights
                 level.weights = &table[0]
         memset(&first, 0, sizeof(Context))
-        first.length, first.words[0] = 1, begin
-        first.weights[0] = self._unigrams[begin].weight
+        first.length, first.words[0] = 1, start
+        first.weights[0] = self._unigrams[start].weight
         self._end = end
         self._grow(1 << 12)
         self._context(&first)
 
     def __dealloc__(self):
-        free(self._contexts)
+        free(self._score_cache)
         free(self._table)
 
     def state(self, int32_t context):
         self.check(context, 0)
-        return PyBytes_FromStringAndSize(<const char*>&self._contexts[context], sizeof(Context))
+        return PyBytes_FromStringAndSize(<const char*>&self._score_cache[context], sizeof(Context))
 
     def nothing(self):
         return bytes(sizeof(Context))
@@ -179,7 +179,7 @@ cdef class TrieContexts(Contexts):
     def end(self, int32_t context):
         cdef Context after
         self.check(context, 0)
-        return sane(self._log10(&self._contexts[context], self._end, &after))
+        return sane(self._log10(&self._score_cache[context], self._end, &after))
 
     cdef Py_ssize_t known(self) noexcept:
         return self._count
@@ -187,7 +187,7 @@ cdef class TrieContexts(Contexts):
     cdef int look_up(self, int32_t context, int32_t word, Answer* answer) except -1:
         cdef Context after
         answer.log10 = sane(
-            self._log10(&self._contexts[context], self._number_of[word], &after)
+            self._log10(&self._score_cache[context], self._number_of[word], &after)
         )
         answer.context = self._context(&after)
         return 0
@@ -195,12 +195,12 @@ cdef class TrieContexts(Contexts):
     cdef void expect(self, int32_t word) noexcept:
         """A word that `upper_bound` will soon be asked for: its bound is on the way from memory
         then."""
-        __builtin_prefetch(&self._bounds.of_word[word])
+        __builtin_prefetch(&self._upper_bounds.of_word[word])
 
     cdef double upper_bound(self, int32_t context, int32_t word) noexcept:
         """What log10 of the word's probability is at most."""
-        cdef const Context* before = &self._contexts[context]
-        cdef Bound* bound = &self._bounds.of_word[word]
+        cdef const Context* before = &self._score_cache[context]
+        cdef Bound* bound = &self._upper_bounds.of_word[word]
         cdef uint8_t greatest = NEVER_BEFORE
         cdef double value, longer
         cdef int i
@@ -225,12 +225,12 @@ cdef class TrieContexts(Contexts):
         cdef int64_t below = 0
         cdef uint8_t* greatest
         bound.alone = self._unigrams[word].value
-        if end - first > MOST_LOOKED_AT:
+        if end - first > MAX_LOOKED_AT:
             memset(bound.after_group, 255, sizeof(bound.after_group))
             return
         memset(bound.after_group, NEVER_BEFORE, sizeof(bound.after_group))
         for entry in range(first, end):
-            if below > MOST_LOOKED_AT_BELOW:
+            if below > MAX_LOOKED_AT_BELOW:
                 memset(bound.after_group, 255, sizeof(bound.after_group))
                 return
             greatest = &bound.after_group[
@@ -242,14 +242,14 @@ cdef class TrieContexts(Contexts):
         """Of an n-gram of two words, and of those that are longer by words before it; how many they
         are is added to `looked_at`."""
         cdef Level* level
-        cdef float value = LEAST_LOG10
+        cdef float value = MIN_LOG10
         cdef int64_t first = entry, end = entry + 1
         cdef int i
         for i in range(self._order - 1):
             level = &self._levels[i]
             first, end = max(first, 0), min(end, level.count)
             looked_at[0] += max(0, end - first)
-            if looked_at[0] > MOST_LOOKED_AT_BELOW:
+            if looked_at[0] > MAX_LOOKED_AT_BELOW:
                 return 255
             for entry in range(first, end):
                 value = max(value, _value(level, entry))
@@ -285,7 +285,7 @@ cdef class TrieContexts(Contexts):
                 after.weights[length - 1] = _weight(level, entry)
         for i in range(length - 1, context.length):
             value += context.weights[i]
-        # Words with which no longer n-gram begins make no difference: KenLM marks them by -0.0.
+        # Words with which no longer n-gram starts make no difference: KenLM marks them by -0.0.
         after.length = min(length, self._order - 1)
         while after.length and _ends(after.weights[after.length - 1]):
             after.length -= 1
@@ -300,7 +300,7 @@ cdef class TrieContexts(Contexts):
         at = self._slot(context)
         if self._table[at] < 0:
             self._table[at] = <int32_t>self._count
-            self._contexts[self._count] = context[0]
+            self._score_cache[self._count] = context[0]
             self._count += 1
         return self._table[at]
 
@@ -313,7 +313,7 @@ cdef class TrieContexts(Contexts):
             key = mixed(key ^ <uint64_t>context.words[i])
         at = mixed(key) & (self._room - 1)
         while self._table[at] >= 0:
-            other = &self._contexts[self._table[at]]
+            other = &self._score_cache[self._table[at]]
             if other.length == context.length and memcmp(
                 other.words, context.words, context.length * sizeof(int32_t)
             ) == 0:
@@ -322,26 +322,26 @@ cdef class TrieContexts(Contexts):
         return at
 
     cdef int _grow(self, Py_ssize_t room) except -1:
-        """`room` slots of the table, and half as many contexts at most."""
+        """`room` slots of the table, and half as many score_cache at most."""
         cdef Py_ssize_t i
-        cdef void* contexts = realloc(self._contexts, (room // 2 + 1) * sizeof(Context))
-        if contexts != NULL:
-            self._contexts = <Context*>contexts
+        cdef void* score_cache = realloc(self._score_cache, (room // 2 + 1) * sizeof(Context))
+        if score_cache != NULL:
+            self._score_cache = <Context*>score_cache
         cdef void* table = realloc(self._table, room * sizeof(int32_t))
         if table != NULL:
             self._table = <int32_t*>table
-        if contexts == NULL or table == NULL:
+        if score_cache == NULL or table == NULL:
             raise MemoryError
         self._room = room
         memset(self._table, 0xFF, room * sizeof(int32_t))
         for i in range(self._count):
-            self._table[self._slot(&self._contexts[i])] = <int32_t>i
+            self._table[self._slot(&self._score_cache[i])] = <int32_t>i
         return 0
 
 
 def check_pointers(trie not None):
     """Whether KenLM itself can be let into a trie (an asr.language_model.kenlm_file.KenlmTrie): it follows the
-    pointers without a look at how far they lead. What `TrieContexts` does needs no such check.
+    pointers without a look at how far they lead. What `KenlmScorer` does needs no such check.
 
     Raises:
         ValueError: a pointer that leads beyond its level.
@@ -378,7 +378,7 @@ cdef int64_t _find(
     cdef int guesses = 0
     first, end = max(first, 0), min(end, level.count)  # whatever a damaged file says
     while first < end:
-        if guesses < MOST_GUESSES:
+        if guesses < MAX_GUESSES:
             middle = first + <int64_t>((end - first) * <double>(word - least) / (most - least))
             guesses += 1
         else:
@@ -409,7 +409,7 @@ cdef float _weight(const Level* level, int64_t entry) noexcept:
 
 
 cdef int64_t _pointer(const Level* level, int64_t entry) noexcept:
-    """Where an entry's own entries begin, in the level below."""
+    """Where an entry's own entries start, in the level below."""
     cdef int64_t place = (entry + 1) * level.bits - level.inline_bits
     cdef int64_t first = 0, end = level.high_count, middle
     while first < end:  # how many of `high` are at most the entry

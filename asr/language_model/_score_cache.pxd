@@ -7,7 +7,7 @@ cdef struct Answer:
     int32_t context  # after the word
 
 
-cdef class Contexts:
+cdef class ScoreCache:
     cdef readonly object model
     cdef readonly int64_t words  # numbers of words below this may be asked for
     cdef list _states

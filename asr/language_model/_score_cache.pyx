@@ -3,7 +3,7 @@
 """What a language model says of words after what was said before, remembered for all searches.
 
 A context is a number for as many of the last words as make a difference to the model (KenLM's
-state): hypotheses whose contexts are the same go on alike. `Contexts` asks any language model that
+state): hypotheses whose score_cache are the same go on alike. `ScoreCache` asks any language model that
 is written in Python; those of asr/language_model/_kenlm_scorer.pyx look into a KenLM trie themselves, some ten
 times as fast.
 """
@@ -13,15 +13,15 @@ from libc.stdlib cimport calloc, free
 
 from asr.errors import ModelError
 
-cdef double LEAST_LOG10 = -1000.0
-cdef double MOST_LOG10 = 10.0  # rounded back-off weights may take a probability above 1
-MOST_ANSWERS = 1 << 16  # kept, 16 bytes each and about as much again for their contexts
+cdef double MIN_LOG10 = -1000.0
+cdef double MAX_LOG10 = 10.0  # rounded back-off weights may take a probability above 1
+MAX_ANSWERS = 1 << 16  # kept, 16 bytes each and about as much again for their score_cache
 cdef int FIRST_SLOTS = 1 << 12
 
 
-cdef class Contexts:
-    """Answers of a language model, by numbers of contexts and words. They grow with everything
-    that is asked; when they are `full`, searches move to new ones."""
+cdef class ScoreCache:
+    """Answers of a language model, by numbers of score_cache and words. They grow with everything
+    that is asked; when they are `offline`, searches move to new ones."""
 
     def __cinit__(self, model, *arguments):
         self._filled, self._slots, self.words = 0, FIRST_SLOTS, 2**31 - 1
@@ -35,17 +35,17 @@ cdef class Contexts:
         Args:
             model: an asr.language_model.ngram.WordModel.
         """
-        self.number(model.begin())
+        self.number(model.start())
 
     def __dealloc__(self):
         free(self._answers)
 
     @property
     def full(self):
-        return self._filled >= MOST_ANSWERS
+        return self._filled >= MAX_ANSWERS
 
     def state(self, int32_t context):
-        """What stands for a context whichever `Contexts` it is of."""
+        """What stands for a context whichever `ScoreCache` it is of."""
         self.check(context, 0)
         return self._states[context]
 
@@ -54,7 +54,7 @@ cdef class Contexts:
         return self.model.nothing()
 
     def number(self, state):
-        """Of a context; 0 is an utterance's begin."""
+        """Of a context; 0 is an utterance's start."""
         number = self._numbers.setdefault(state, len(self._states))
         if number == len(self._states):
             self._states.append(state)
@@ -77,7 +77,7 @@ cdef class Contexts:
         return self.upper_bound(context, word)
 
     cdef Py_ssize_t known(self) noexcept:
-        """How many contexts have a number."""
+        """How many score_cache have a number."""
         return len(self._states)
 
     cdef int check(self, int32_t context, int32_t word) except -1:
@@ -143,9 +143,9 @@ cdef class Contexts:
 cdef float sane(double log10) except? 1e9:
     """A probability's log10 as the search can add it: not below -1000. Raises ModelError for what
     is no probability."""
-    if not log10 <= MOST_LOG10:
+    if not log10 <= MAX_LOG10:
         raise ModelError(
             f"the language model is damaged: it says that log10 of a probability is {log10}; copy "
             "its file again, or make it anew"
         )
-    return max(log10, LEAST_LOG10)
+    return max(log10, MIN_LOG10)

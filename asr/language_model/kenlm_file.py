@@ -20,7 +20,7 @@ import numpy as np
 
 from asr.language_model.kenlm_header import (
     ARRAY,
-    MOST_ORDER,
+    MAX_ORDER,
     QUANTISED,
     QUANTISED_ARRAY,
     KenlmHeader,
@@ -28,7 +28,7 @@ from asr.language_model.kenlm_header import (
 )
 
 UNIGRAM = np.dtype([("probability", "<f4"), ("backoff", "<f4"), ("next", "<u8")])
-MOST_BITS = 25  # of the number of a probability or weight; KenLM's own limit
+MAX_BITS = 25  # of the number of a probability or weight; KenLM's own limit
 READ_AHEAD = 8  # bytes that are read at once, wherever a number begins
 
 
@@ -88,8 +88,8 @@ class KenlmTrie:
 
     def __post_init__(self) -> None:
         """Raises ValueError where parts do not fit each other."""
-        if not 2 <= self.order <= MOST_ORDER:
-            raise ValueError(f"n-grams of {self.order} words; there are 2 to {MOST_ORDER}")
+        if not 2 <= self.order <= MAX_ORDER:
+            raise ValueError(f"n-grams of {self.order} words; there are 2 to {MAX_ORDER}")
         if self.data.dtype != np.uint8 or self.unigrams.dtype != UNIGRAM:
             raise ValueError("parts of other types")
         if len(self.unigrams) != len(self.words) + 1 and self.words:
@@ -165,7 +165,7 @@ class _Walk:
         if not self._quantised:
             return [(None, None)] * (order - 1)
         bits, backoff_bits = self._data[self._at + 1 : self._at + 3].tolist()
-        if not (1 <= bits <= MOST_BITS and 1 <= backoff_bits <= MOST_BITS):
+        if not (1 <= bits <= MAX_BITS and 1 <= backoff_bits <= MAX_BITS):
             raise ValueError(f"numbers of {bits} and {backoff_bits} bits for probabilities")
         self._at += 8
         tables: list[tuple[np.ndarray | None, np.ndarray | None]] = []
@@ -199,7 +199,7 @@ class _Walk:
         required = next_count.bit_length()
         if not self._array:
             return required, np.zeros(1, np.int64)
-        begin = -(-self._at // 8) * 8
+        start = -(-self._at // 8) * 8
         most = min(required, int(self._data[self._at + 1]))
         costs = [
             (next_count >> (required - chop)) * 64 - entries * chop for chop in range(most + 1)
@@ -207,7 +207,7 @@ class _Walk:
         chopped = int(np.argmin(costs))
         size = (next_count >> (required - chopped)) + 1
         self._at += 8 * (1 + size) + 7
-        return required - chopped, self._numbers(begin + 8, size, "<u8").astype(np.int64)
+        return required - chopped, self._numbers(start + 8, size, "<u8").astype(np.int64)
 
-    def _numbers(self, begin: int, count: int, kind: str | np.dtype) -> np.ndarray:
-        return np.frombuffer(self._data, kind, count, begin)
+    def _numbers(self, start: int, count: int, kind: str | np.dtype) -> np.ndarray:
+        return np.frombuffer(self._data, kind, count, start)

@@ -18,8 +18,8 @@ SANITY_BYTES = 88  # the magic line, and numbers that tell the machine's byte or
 PARAMETERS = struct.Struct("<B3xfI?3xI")  # order, probing multiplier, type, words at the end
 HASHED, REST_HASHED = 0, 1  # types of hash tables
 PLAIN, QUANTISED, ARRAY, QUANTISED_ARRAY = 2, 3, 4, 5  # types of tries
-MOST_ORDER = 6  # KenLM's own limit
-MOST_MULTIPLIER = 1_000.0  # of a hash table's size; KenLM's default is 1.5
+MAX_ORDER = 6  # KenLM's own limit
+MAX_MULTIPLIER = 1_000.0  # of a hash table's size; KenLM's default is 1.5
 
 
 @dataclass(frozen=True)
@@ -48,19 +48,19 @@ def read_kenlm_header(data: np.ndarray) -> KenlmHeader:
     Raises:
         ValueError: damaged or truncated.
     """
-    begin = SANITY_BYTES + PARAMETERS.size
-    if len(data) < begin:
+    start = SANITY_BYTES + PARAMETERS.size
+    if len(data) < start:
         raise ValueError(f"it ends after {len(data)} bytes")
-    order, multiplier, kind, has_words, _ = PARAMETERS.unpack(data[SANITY_BYTES:begin].tobytes())
+    order, multiplier, kind, has_words, _ = PARAMETERS.unpack(data[SANITY_BYTES:start].tobytes())
     if kind not in range(QUANTISED_ARRAY + 1):
         raise ValueError(f"it is of type {kind}, which KenLM does not have")
-    if not 2 <= order <= MOST_ORDER:
-        raise ValueError(f"n-grams of {order} words; there are 2 to {MOST_ORDER}")
-    if not 1 <= multiplier <= MOST_MULTIPLIER:
+    if not 2 <= order <= MAX_ORDER:
+        raise ValueError(f"n-grams of {order} words; there are 2 to {MAX_ORDER}")
+    if not 1 <= multiplier <= MAX_MULTIPLIER:
         raise ValueError(f"a hash table's size is multiplied by {multiplier:g}")
-    if len(data) < begin + 8 * order:
+    if len(data) < start + 8 * order:
         raise ValueError(f"it ends after {len(data)} bytes")
-    counts = np.frombuffer(data, "<u8", order, begin).tolist()
+    counts = np.frombuffer(data, "<u8", order, start).tolist()
     # No n-gram has less than a bit; so all sizes that follow from the counts are small numbers.
     if not 1 <= counts[0] < 2**31 or max(counts) > 8 * len(data):
         raise ValueError(f"it says that it has {counts} n-grams, in {len(data)} bytes")
@@ -88,16 +88,16 @@ def check_hash_tables(data: np.ndarray, header: KenlmHeader) -> None:
 
 
 def _table(
-    data: np.ndarray, begin: int, count: int, multiplier: float, entry_bytes: int
+    data: np.ndarray, start: int, count: int, multiplier: float, entry_bytes: int
 ) -> np.ndarray:
     """The entries of a hash table: a key, which is 0 where the place is empty, and the rest."""
     # KenLM multiplies in float32.
     wanted = float(np.float32(multiplier) * np.float32(count))
     places = max(count + 1, math.floor(wanted))
-    if begin + places * entry_bytes > len(data):
+    if start + places * entry_bytes > len(data):
         raise ValueError(f"a hash table of {places} places lies beyond its end")
     kind = np.dtype([("key", "<u8"), ("rest", f"V{entry_bytes - 8}")])
-    entries = np.frombuffer(data, kind, places, begin)
+    entries = np.frombuffer(data, kind, places, start)
     if entries["key"].all():
         raise ValueError("a hash table has no empty place")
     return entries

@@ -12,12 +12,12 @@ import kenlm
 import numpy as np
 
 from asr.errors import ModelError
-from asr.language_model._kenlm_scorer import Bounds, TrieContexts, check_pointers
-from asr.language_model._score_cache import Contexts
+from asr.language_model._kenlm_scorer import KenlmScorer, UpperBounds, check_pointers
+from asr.language_model._score_cache import ScoreCache
 from asr.language_model.kenlm_file import KenlmTrie, OtherKind, map_kenlm_trie
 from asr.language_model.kenlm_header import check_hash_tables, read_kenlm_header
 
-BEGIN, END = "<s>", "</s>"  # KenLM's words for the begin and the end of an utterance
+START, END = "<s>", "</s>"  # KenLM's words for the begin and the end of an utterance
 UNKNOWN = 0  # KenLM's number of the word that stands for all it does not know
 SANE_LOG10 = (-1000.0, 0.0)  # of probabilities; a damaged file may have others
 LOOKED_UP = 1_000  # of the lexicon's words, to see whether the language model knows any
@@ -74,7 +74,7 @@ class LanguageModel:
             return None
         except (OSError, ValueError) as error:
             raise self._damaged(error) from None
-        if missing := [word for word in (BEGIN, END) if word not in trie.words]:
+        if missing := [word for word in (START, END) if word not in trie.words]:
             raise self._damaged(f"its words lack {' and '.join(missing)}")
         return trie
 
@@ -118,7 +118,7 @@ class LanguageModel:
 class WordModel(Protocol):
     """What a search asks about words, by their numbers."""
 
-    def begin(self) -> Any:
+    def start(self) -> Any:
         """The state at the begin of an utterance."""
 
     def nothing(self) -> Any:
@@ -130,7 +130,7 @@ class WordModel(Protocol):
     def end(self, state: Any) -> float:
         """log10 of the probability that the utterance ends there."""
 
-    def contexts(self) -> Contexts:
+    def score_cache(self) -> ScoreCache:
         """What it has said so far; new ones when that has become too much."""
 
 
@@ -146,9 +146,9 @@ class NumberedWords:
     ) -> None:
         self._model, self._words = model, words
         self._trie, self._in_trie = trie, in_trie
-        self._contexts: Contexts | None = None
+        self._score_cache: ScoreCache | None = None
 
-    def begin(self) -> kenlm.State:
+    def start(self) -> kenlm.State:
         """At the begin of an utterance."""
         state = kenlm.State()
         self._model.BeginSentenceWrite(state)
@@ -179,27 +179,27 @@ class NumberedWords:
         found = np.array([score(nothing, word, after) for word in self._words], np.float32)
         return np.nan_to_num(found, nan=SANE_LOG10[0]).clip(*SANE_LOG10)
 
-    def contexts(self) -> Contexts:
+    def score_cache(self) -> ScoreCache:
         """What it has said so far, for all searches; new ones when that has become too much."""
-        if self._contexts is None or self._contexts.full:
-            self._contexts = self._new_contexts()
-        return self._contexts
+        if self._score_cache is None or self._score_cache.full:
+            self._score_cache = self._new_score_cache()
+        return self._score_cache
 
-    def _new_contexts(self) -> Contexts:
+    def _new_score_cache(self) -> ScoreCache:
         if self._trie is None:
-            return Contexts(self)
-        begin, end = map(self._trie.words.index, (BEGIN, END))
-        return TrieContexts(self._trie, self.in_trie, self._bounds, begin, end)
+            return ScoreCache(self)
+        start, end = map(self._trie.words.index, (START, END))
+        return KenlmScorer(self._trie, self.in_trie, self._upper_bounds, start, end)
 
     @cached_property
-    def _bounds(self) -> Bounds:
-        return Bounds(len(self._words))
+    def _upper_bounds(self) -> UpperBounds:
+        return UpperBounds(len(self._words))
 
     @cached_property
     def in_trie(self) -> np.ndarray:
         """int32 [words]: the number that the file's trie has for each; it must have one."""
         assert self._trie
         if self._in_trie is not None:
-            return self._in_trie  # TrieContexts and know_words check it
+            return self._in_trie  # KenlmScorer and cached_lexicon check it
         number_of = self._trie.number_of
         return np.array([number_of.get(word, UNKNOWN) for word in self._words], np.int32)

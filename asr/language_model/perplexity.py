@@ -16,7 +16,7 @@ from asr.language_model.mixture import LOG_10, mixed_log10
 from asr.language_model.ngram import LanguageModel
 from asr.text.sentences import read_sentences
 
-LEAST_LOG10 = -300.0  # of a probability; KenLM gives unknown words -100
+MIN_LOG10 = -300.0  # of a probability; KenLM gives unknown words -100
 SENTENCES_AT_ONCE = 256  # that the LSTM reads side by side
 
 
@@ -126,7 +126,7 @@ def measure_mixture(
 
 def _check(path: Path, log10: float) -> None:
     """Raises ModelError for what is no probability."""
-    if not LEAST_LOG10 <= log10 <= 10:
+    if not MIN_LOG10 <= log10 <= 10:
         raise ModelError(
             f"{path}: the language model is damaged: it says that log10 of a probability is {log10}"
         )

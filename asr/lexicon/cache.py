@@ -26,11 +26,11 @@ from asr.lexicon.trie import Trie, word_trie
 from asr.text.alphabet import PHONE_TOKENS
 
 FORMAT = "1"  # of the files; another one when what is in them changes
-MOST_KEPT = 8  # files, about 7 MB each
+MAX_KEPT = 8  # files, about 7 MB each
 
 
 @dataclass(frozen=True)
-class KnownWords:
+class CachedLexicon:
     """The words of a lexicon by numbers, and how they sound."""
 
     vocabulary: Sequence[str]
@@ -38,7 +38,7 @@ class KnownWords:
     trie: Trie  # of the vocabulary
 
 
-def know_words(lexicon: Lexicon | Path, language_model: LanguageModel) -> KnownWords:
+def cached_lexicon(lexicon: Lexicon | Path, language_model: LanguageModel) -> CachedLexicon:
     """The words of a lexicon, or of a lexicon's file: that is read when nothing is kept of it.
 
     Raises:
@@ -58,11 +58,11 @@ def know_words(lexicon: Lexicon | Path, language_model: LanguageModel) -> KnownW
     return kept
 
 
-def _made(lexicon: Lexicon, language_model: LanguageModel) -> KnownWords:
+def _made(lexicon: Lexicon, language_model: LanguageModel) -> CachedLexicon:
     vocabulary = list(lexicon)
     model = language_model.for_words(vocabulary)
     sounds = dict(enumerate(lexicon.values()))
-    return KnownWords(vocabulary, model, word_trie(sounds, model.alone().tolist()))
+    return CachedLexicon(vocabulary, model, word_trie(sounds, model.alone().tolist()))
 
 
 def _key(lexicon: Path, trie: KenlmTrie) -> str:
@@ -81,7 +81,7 @@ def _key(lexicon: Path, trie: KenlmTrie) -> str:
     return key.hexdigest()
 
 
-def _read(path: Path, language_model: LanguageModel) -> KnownWords | None:
+def _read(path: Path, language_model: LanguageModel) -> CachedLexicon | None:
     try:
         with np.load(path) as file:  # a zip: a damaged part fails its check sum
             parts = dict(file)
@@ -98,10 +98,10 @@ def _read(path: Path, language_model: LanguageModel) -> KnownWords | None:
             return None
     except Exception:  # zipfile and numpy have errors of many kinds for a damaged file
         return None
-    return KnownWords(vocabulary, language_model.for_words(vocabulary, numbers), trie)
+    return CachedLexicon(vocabulary, language_model.for_words(vocabulary, numbers), trie)
 
 
-def _keep(words: KnownWords, path: Path) -> None:
+def _keep(words: CachedLexicon, path: Path) -> None:
     parts = {field.name: getattr(words.trie, field.name) for field in fields(Trie)}
     vocabulary = np.frombuffer("\0".join(words.vocabulary).encode(), np.uint8)
     try:
@@ -112,7 +112,7 @@ def _keep(words: KnownWords, path: Path) -> None:
             np.savez(made, vocabulary=vocabulary, numbers_in_model=words.model.in_trie, **parts)
             os.replace(made, path)
         kept = sorted(path.parent.glob("words-*.npz"), key=lambda one: one.stat().st_mtime)
-        for old in kept[:-MOST_KEPT]:
+        for old in kept[:-MAX_KEPT]:
             old.unlink(missing_ok=True)
     except OSError:
         return  # a folder that cannot be written to: it is made anew at each start

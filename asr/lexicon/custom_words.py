@@ -29,10 +29,10 @@ from asr.errors import ConfigError
 from asr.lexicon.lexicon import Lexicon, Pronunciation, pronounce
 from asr.text.alphabet import PHONES, invisible, normalise, unspellable
 
-MOST_VARIANTS = 8  # pronunciations of a phrase whose words have several
-MOST_BOOST = 2.0  # powers of ten
+MAX_VARIANTS = 8  # pronunciations of a phrase whose words have several
+MAX_BOOST = 2.0  # powers of ten
 # Of one line. Pronouncing takes longer the longer a word is, and nobody says longer ones.
-MOST_CHARACTERS, MOST_WORDS, MOST_LETTERS, MOST_PHONES = 4_000, 100, 60, 120
+MAX_CHARACTERS, MAX_WORDS, MAX_LETTERS, MAX_PHONES = 4_000, 100, 60, 120
 
 _COLUMNS = re.compile(r"\t+|\s{2,}")
 _BOOST = re.compile(r"\s:(\S*)$")
@@ -64,7 +64,7 @@ class _Request:
 
 
 def custom_words(
-    lines: Iterable[str] | os.PathLike[str], lexicon: Lexicon, pronouncer: Path | None
+    lines: Iterable[str] | os.PathLike[str], lexicon: Lexicon, g2p: Path | None
 ) -> list[CustomWord]:
     """Custom words with their pronunciations, from a file of them or from lines as in one.
 
@@ -94,10 +94,10 @@ def custom_words(
         if not pronounce(word, lexicon)
     }
     made: dict[str, Pronunciation] = {}
-    if unknown and pronouncer and pronouncer.exists():
+    if unknown and g2p and g2p.exists():
         from asr.lexicon.g2p import GraphemeToPhoneme, pronounce_missing
 
-        made = pronounce_missing(unknown, lexicon, GraphemeToPhoneme(pronouncer))
+        made = pronounce_missing(unknown, lexicon, GraphemeToPhoneme(g2p))
     known = lexicon | {word: [phones] for word, phones in made.items()} if made else lexicon
     found = []
     for place, request in requests:
@@ -187,17 +187,17 @@ def _variants(
             f"custom word '{silent[0]}': how it sounds is not known; write its phones behind two "
             f"spaces, as in: {silent[0]}  N EY M"
         )
-    return tuple(variant for variant, _ in zip(product(*of_each), range(MOST_VARIANTS)))
+    return tuple(variant for variant, _ in zip(product(*of_each), range(MAX_VARIANTS)))
 
 
 def _parse(line: str) -> _Request:
     text, boost = line.strip(), 0.0
     if not text:
         raise ConfigError("custom word '': empty; write a word or leave it out")
-    if len(text) > MOST_CHARACTERS:
+    if len(text) > MAX_CHARACTERS:
         raise ConfigError(
-            f"custom word '{text[:20]}...': {len(text)} characters; at most {MOST_CHARACTERS}, in "
-            f"words of at most {MOST_LETTERS} letters"
+            f"custom word '{text[:20]}...': {len(text)} characters; at most {MAX_CHARACTERS}, in "
+            f"words of at most {MAX_LETTERS} letters"
         )
     if hidden := invisible(text):
         raise ConfigError(
@@ -209,10 +209,10 @@ def _parse(line: str) -> _Request:
             boost = float(with_boost[1])
         except ValueError:
             boost = math.nan
-        if not abs(boost) <= MOST_BOOST:
+        if not abs(boost) <= MAX_BOOST:
             raise ConfigError(
                 f"custom word '{line.strip()}': '{with_boost[1]}' is no boost; expected powers of "
-                f"ten between -{MOST_BOOST:g} and {MOST_BOOST:g}"
+                f"ten between -{MAX_BOOST:g} and {MAX_BOOST:g}"
             )
     before, is_written, behind = text.partition("=")
     written = _as_written(line, before, behind) if is_written else ()
@@ -227,21 +227,21 @@ def _parse(line: str) -> _Request:
     words = tuple(normalise(spoken).split())
     if not words:
         raise ConfigError(f"custom word '{line.strip()}': no letters in it")
-    if len(words) > MOST_WORDS:
+    if len(words) > MAX_WORDS:
         raise ConfigError(
-            f"custom phrase '{text[:20]}...': {len(words)} words; at most {MOST_WORDS} in a phrase"
+            f"custom phrase '{text[:20]}...': {len(words)} words; at most {MAX_WORDS} in a phrase"
         )
-    if long := [word for word in words if len(word) > MOST_LETTERS]:
+    if long := [word for word in words if len(word) > MAX_LETTERS]:
         raise ConfigError(
-            f"custom word '{long[0][:20]}...': {len(long[0])} letters; at most {MOST_LETTERS} in "
+            f"custom word '{long[0][:20]}...': {len(long[0])} letters; at most {MAX_LETTERS} in "
             "a word"
         )
     if not columns:
         return _Request(written, words, None, boost)
     phones = tuple(phone.rstrip("012") for column in columns for phone in column.split())
-    if len(phones) > MOST_PHONES:
+    if len(phones) > MAX_PHONES:
         raise ConfigError(
-            f"custom word '{spoken}': {len(phones)} phones; at most {MOST_PHONES} in a word"
+            f"custom word '{spoken}': {len(phones)} phones; at most {MAX_PHONES} in a word"
         )
     if strange := sorted(set(phones) - set(PHONES)):
         raise ConfigError(

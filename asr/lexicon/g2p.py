@@ -31,11 +31,11 @@ _LETTER_NAMES = {
 
 
 class GraphemeToPhoneme:
-    """A model that `rill prepare pronouncer` made."""
+    """A model that `rill prepare g2p` made."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         """Raises ModelError when the file is missing, damaged, or another model's."""
-        remedy = "rill prepare pronouncer makes one"
+        remedy = "rill prepare g2p makes one"
         self._session = open_session(Path(path), threads=1, remedy=remedy)
         if [value.name for value in self._session.get_inputs()] != ["letters"]:
             raise ModelError(f"{path}: not a grapheme-to-phoneme model; {remedy}")
@@ -91,7 +91,7 @@ def same_length_batches(words: Iterable[str], most: int) -> list[list[str]]:
         if word:
             by_length[len(word)].append(word)
     return [
-        same[begin : begin + most]
+        same[start : start + most]
         for _, same in sorted(by_length.items())
-        for begin in range(0, len(same), most)
+        for start in range(0, len(same), most)
     ]

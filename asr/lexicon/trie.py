@@ -127,14 +127,14 @@ def make_trie(
     order = sorted(range(len(sounds)), key=sounds.__getitem__)
     lengths = np.array([len(sounds[i]) for i in order], np.int32)
     phones = np.frombuffer(b"".join([sounds[i] for i in order]), np.int8)
-    begins = np.cumsum(lengths) - lengths
+    starts = np.cumsum(lengths) - lengths
     log10 = log10[order].astype(np.float32)
     parents, of_phone = [np.zeros(0, np.int64)], [np.zeros(1, np.int8)]
     node = np.zeros(len(order), np.int64)  # of each entry at this level, while it lasts
     count, level = 1, 0
     alive = np.arange(len(order))
     while len(alive := alive[lengths[alive] > level]):
-        said = phones[begins[alive] + level]
+        said = phones[starts[alive] + level]
         # Entries are sorted: those of a node stand together.
         key = node[alive] * 256 + said
         is_new = np.append(True, key[1:] != key[:-1])

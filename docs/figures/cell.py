@@ -18,8 +18,8 @@ def box(axes: Any, x: float, y: float, text: str, colour: str = GATE, width: flo
 
 def arrow(axes: Any, *points: tuple[float, float], colour: str = LINE, width: float = 1.2) -> None:
     """A line through points, with a head at the last."""
-    for begin, end in itertools.pairwise(points[:-1]):
-        axes.plot(*zip(begin, end), color=colour, linewidth=width, solid_capstyle="round")
+    for start, end in itertools.pairwise(points[:-1]):
+        axes.plot(*zip(start, end), color=colour, linewidth=width, solid_capstyle="round")
     head = {"arrowstyle": "-|>", "color": colour, "linewidth": width, "shrinkA": 0, "shrinkB": 0}
     axes.annotate("", points[-1], points[-2], arrowprops=head)
 

@@ -25,14 +25,14 @@ from asr.audio import SAMPLE_RATE, Samples, read_audio
 from asr.batch.jobs import find_recordings
 from asr.errors import ConfigError
 from asr.recognizer import Recognizer
-from streaming.scheduler import Turns, push_in_step, raised_if_failed
+from streaming.scheduler import StreamScheduler, push_batch, raised_if_failed
 from streaming.stream import Partial, Stream
 
 PIECE_SECONDS = 0.1
 PAUSE_SECONDS = 1.5  # between two recordings: longer than the silence that ends an utterance
-BEGIN_SECONDS = 2.0  # in which all voices begin; what is told in it does not count
-IN_STEP = (1, 50)  # voices
-MOST_RECORDINGS = 50  # of a folder
+START_SECONDS = 2.0  # in which all voices begin; what is told in it does not count
+BATCHED = (1, 50)  # voices
+MAX_RECORDINGS = 50  # of a folder
 
 
 @dataclass(frozen=True)
@@ -102,10 +102,10 @@ def measure_load(
         f"{'two passes' if second_pass else 'one pass'}; {recognizer.engine.description}"
     )
     # The first voice of a process pays for what all later ones find in the caches.
-    voices_in_step(recognizer, recordings, 1, seconds, second_pass)
+    streams_in_batches(recognizer, recordings, 1, seconds, second_pass)
     in_step = []
-    for count in IN_STEP:
-        in_step.append(voices_in_step(recognizer, recordings, count, seconds, second_pass))
+    for count in BATCHED:
+        in_step.append(streams_in_batches(recognizer, recordings, count, seconds, second_pass))
         report(in_step[-1].line())
     curve = []
     for count in counts:
@@ -130,7 +130,7 @@ def voices_in_real_time(
     second_pass: bool,
 ) -> Load:
     """Delays and CPU time while so many voices speak."""
-    turns = Turns(workers)
+    turns = StreamScheduler(workers)
     voices = [
         _Voice(
             turns,
@@ -140,12 +140,12 @@ def voices_in_real_time(
         for first in range(streams)
     ]
     began = time.monotonic()
-    due = [(began + BEGIN_SECONDS * k / streams, k) for k in range(streams)]
+    due = [(began + START_SECONDS * k / streams, k) for k in range(streams)]
     heapq.heapify(due)
-    ends, cpu_began = began + BEGIN_SECONDS + seconds, None
+    ends, cpu_began = began + START_SECONDS + seconds, None
     while (at := due[0][0]) < ends:
         time.sleep(max(0.0, at - time.monotonic()))
-        if cpu_began is None and at >= began + BEGIN_SECONDS:
+        if cpu_began is None and at >= began + START_SECONDS:
             cpu_began = time.process_time()
         _, number = heapq.heappop(due)
         voices[number].speak(at)
@@ -160,7 +160,7 @@ def voices_in_real_time(
         for spoken, told in zip_longest(
             voice.spoken, voice.told[: len(voice.spoken)], fillvalue=now
         )
-        if spoken >= began + BEGIN_SECONDS
+        if spoken >= began + START_SECONDS
     ]
     median, p95 = np.percentile(delays, [50, 95])
     return Load(
@@ -168,7 +168,7 @@ def voices_in_real_time(
     )
 
 
-def voices_in_step(
+def streams_in_batches(
     recognizer: Recognizer,
     recordings: Sequence[Samples],
     streams: int,
@@ -184,7 +184,7 @@ def voices_in_step(
     heard_by = [Stream(recognizer, second_pass=second_pass) for _ in voices]
     began = time.process_time()
     for pieces in zip(*voices):
-        for answer in push_in_step(heard_by, pieces):
+        for answer in push_batch(heard_by, pieces):
             raised_if_failed(answer)
     used = time.process_time() - began
     return InStep(streams, used / (chunks * chunk_seconds * streams))
@@ -194,7 +194,7 @@ def voices_in_step(
 class _Voice:
     """One client: it sends what has been spoken as soon as it was answered."""
 
-    turns: Turns
+    turns: StreamScheduler
     stream: Stream
     pieces: Iterator[Samples]
     spoken: list[float] = field(default_factory=list)  # moments at which a chunk became whole
@@ -235,7 +235,7 @@ class _Voice:
 
 def said_in(source: Path) -> list[Samples]:
     """A recording or the first ones of a folder."""
-    return [read_audio(path) for path in find_recordings([str(source)])[:MOST_RECORDINGS]]
+    return [read_audio(path) for path in find_recordings([str(source)])[:MAX_RECORDINGS]]
 
 
 def spoken_pieces(
@@ -247,9 +247,9 @@ def spoken_pieces(
     """The recordings over and over, with pauses, from a place in the `first` on."""
     size, silence = round(seconds * SAMPLE_RATE), round(pause * SAMPLE_RATE)
     order = [recordings[(first + k) % len(recordings)] for k in range(len(recordings))]
-    begin = first * 7919 * size // 100 % len(order[0])
+    start = first * 7919 * size // 100 % len(order[0])
     rest = np.zeros(0, np.float32)
-    for recording in chain([order[0][begin:]], order[1:], cycle(order)):
+    for recording in chain([order[0][start:]], order[1:], cycle(order)):
         rest = np.concatenate([rest, np.pad(recording, (0, silence))])
         while len(rest) >= size:
             piece, rest = rest[:size], rest[size:]

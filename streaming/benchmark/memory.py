@@ -29,14 +29,14 @@ class Memory:
     """Bytes resident."""
 
     one_stream: int  # with lexicon, language model and both networks
-    further_at_its_begin: int  # of each further stream
+    further_at_its_start: int  # of each further stream
     further_in_an_utterance: int  # after so many seconds of it: frames, emissions and the beam
 
     def line(self) -> str:
         """For people."""
         return (
             f"{self.one_stream / MEBIBYTE:.0f} MiB with one stream; each further one "
-            f"{self.further_at_its_begin / 1024:.0f} KiB at its begin, "
+            f"{self.further_at_its_start / 1024:.0f} KiB at its begin, "
             f"{self.further_in_an_utterance / 1024:.0f} KiB after {UTTERANCE_SECONDS} s of an "
             "utterance"
         )
@@ -86,8 +86,8 @@ def _measure(recording: str, model: str) -> Memory:
         for stream in streams:
             stream.push(samples)
         sizes.append(resident_bytes())
-    begin, utterance = (max(0, size - sizes[0]) // FURTHER_STREAMS for size in sizes[1:])
-    return Memory(sizes[0] + utterance, begin, utterance)
+    start, utterance = (max(0, size - sizes[0]) // FURTHER_STREAMS for size in sizes[1:])
+    return Memory(sizes[0] + utterance, start, utterance)
 
 
 if __name__ == "__main__":

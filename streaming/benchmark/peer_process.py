@@ -98,8 +98,8 @@ def vosk(model: Path | None) -> Hear:
     def hear(sound: Samples) -> str:
         recogniser = KaldiRecognizer(loaded, SAMPLE_RATE)
         texts = []
-        for begin in range(0, len(sound), SAMPLE_RATE // 10):
-            piece = _in_16_bits(sound[begin : begin + SAMPLE_RATE // 10])
+        for start in range(0, len(sound), SAMPLE_RATE // 10):
+            piece = _in_16_bits(sound[start : start + SAMPLE_RATE // 10])
             if recogniser.AcceptWaveform(piece):
                 texts.append(json.loads(recogniser.Result())["text"])
         return " ".join([*texts, json.loads(recogniser.FinalResult())["text"]])
@@ -123,8 +123,8 @@ def sherpa_onnx(model: Path | None) -> Hear:
     def hear(sound: Samples) -> str:
         stream = recogniser.create_stream()
         padded = np.concatenate([sound, np.zeros(SAMPLE_RATE // 2, np.float32)])
-        for begin in range(0, len(padded), SAMPLE_RATE // 10):
-            stream.accept_waveform(SAMPLE_RATE, padded[begin : begin + SAMPLE_RATE // 10])
+        for start in range(0, len(padded), SAMPLE_RATE // 10):
+            stream.accept_waveform(SAMPLE_RATE, padded[start : start + SAMPLE_RATE // 10])
             while recogniser.is_ready(stream):
                 recogniser.decode_stream(stream)
         stream.input_finished()
@@ -178,9 +178,9 @@ def _answer_on_stdin(name: str, model: Path | None) -> None:
     answer(ready=True)
     for line in sys.stdin:
         sound = read_audio(json.loads(line))
-        begin = time.process_time()
+        start = time.process_time()
         text = hear(sound)
-        answer(text=text, cpu_seconds=time.process_time() - begin)
+        answer(text=text, cpu_seconds=time.process_time() - start)
 
 
 if __name__ == "__main__":

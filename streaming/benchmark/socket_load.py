@@ -24,8 +24,8 @@ from asr.audio import SAMPLE_RATE, Samples
 from asr.errors import ConfigError
 from asr.recognizer import Recognizer
 from streaming.benchmark.load import (
-    BEGIN_SECONDS,
     PIECE_SECONDS,
+    START_SECONDS,
     keep_to,
     numbers,
     said_in,
@@ -144,7 +144,7 @@ class _Client:
     told: list[Message] = field(default_factory=list)
     told_at: list[float] = field(default_factory=list)
 
-    async def begin(self) -> None:
+    async def start(self) -> None:
         """Up to the server's `ready`."""
         from websockets.exceptions import ConnectionClosed
 
@@ -157,13 +157,13 @@ class _Client:
                 f"command {self.voice.chunk_ms:.0f} ms; give both the same --chunk-ms"
             )
 
-    async def speak(self, begins: float) -> None:
+    async def speak(self, starts: float) -> None:
         """All pieces, each at the moment at which it has been spoken; and the last words."""
         listens = asyncio.ensure_future(self._listen())
         clock = asyncio.get_running_loop()
         try:
             for place, piece in enumerate(self.voice.pieces):
-                await asyncio.sleep(begins + (place + 1) * PIECE_SECONDS - clock.time())
+                await asyncio.sleep(starts + (place + 1) * PIECE_SECONDS - clock.time())
                 if listens.done():
                     break  # the server has refused the rest
                 await self.socket.send(piece.tobytes())
@@ -185,10 +185,10 @@ class _Client:
             self.told.append(message)
             self.told_at.append(asyncio.get_running_loop().time())
 
-    def delays_ms(self, begins: float) -> list[float]:
+    def delays_ms(self, starts: float) -> list[float]:
         """Of the messages that answer a piece of sound."""
         return [
-            1000 * (at - begins - (place + 1) * PIECE_SECONDS)
+            1000 * (at - starts - (place + 1) * PIECE_SECONDS)
             for at, place in zip(self.told_at, self.voice.answers)
         ]
 
@@ -209,13 +209,13 @@ async def _speak_at_once(address: str, token: str | None, voices: Sequence[_Voic
                     connect(address, additional_headers=headers, max_size=None)
                 )
                 clients.append(_Client(socket, voice))
-                await clients[-1].begin()
+                await clients[-1].start()
             began = asyncio.get_running_loop().time()
-            begins = [began + BEGIN_SECONDS * k / len(clients) for k in range(len(clients))]
-            await asyncio.gather(*(client.speak(at) for client, at in zip(clients, begins)))
+            starts = [began + START_SECONDS * k / len(clients) for k in range(len(clients))]
+            await asyncio.gather(*(client.speak(at) for client, at in zip(clients, starts)))
     except (OSError, WebSocketException) as error:
         raise ConfigError(f"--server {address}: {error}") from None
-    delays = [d for client, at in zip(clients, begins) for d in client.delays_ms(at)]
+    delays = [d for client, at in zip(clients, starts) for d in client.delays_ms(at)]
     if not delays:
         raise ConfigError("nothing was told; take more --seconds, or recordings with speech")
     median, p95 = np.percentile(delays, [50, 95])

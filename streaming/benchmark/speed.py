@@ -1,4 +1,5 @@
-"""What a second of sound costs: full mode and streaming, chunks long and short, int8 and fp32."""
+"""What a second of sound costs: offline mode and streaming, chunks long and short, int8 and
+fp32."""
 
 from __future__ import annotations
 
@@ -60,15 +61,15 @@ class _Way:
     texts: list[str] = field(default_factory=list)
 
     def hear(self, sounds: Sequence[Samples]) -> None:
-        begin = time.process_time()
-        if self.mode == "full":
+        start = time.process_time()
+        if self.mode == "offline":
             self.texts = [self.recognizer.transcribe(sound).text for sound in sounds]
         else:
             self.texts = [
                 stream_text(self.recognizer, sound, self.passes == 2, self.delays)
                 for sound in sounds
             ]
-        self.cpu.append(time.process_time() - begin)
+        self.cpu.append(time.process_time() - start)
 
 
 def measure_speed(
@@ -89,9 +90,9 @@ def measure_speed(
     """
     weights = recognizer.engine.description.split(", ")[-1].removesuffix(" weights")
     with in_fp32(recognizer, model, report) as fp32:
-        ways = [_Way(recognizer, "full", None, 1, weights)]
+        ways = [_Way(recognizer, "offline", None, 1, weights)]
         if fp32 and weights != "fp32":
-            ways.append(_Way(fp32, "full", None, 1, "fp32"))
+            ways.append(_Way(fp32, "offline", None, 1, "fp32"))
         for chunk_ms in CHUNKS_MS:
             steps = round(chunk_ms / recognizer.engine.config.step_ms)
             chunked = recognizer.with_chunk(steps)
@@ -128,9 +129,9 @@ def stream_text(
     the end, took by the clock are added to the delays."""
     stream = Stream(recognizer, second_pass=second_pass)
     texts = []
-    for begin in range(0, len(sound), recognizer.chunk_samples):
+    for start in range(0, len(sound), recognizer.chunk_samples):
         came = time.perf_counter()
-        events = stream.push(sound[begin : begin + recognizer.chunk_samples])
+        events = stream.push(sound[start : start + recognizer.chunk_samples])
         if delays is not None:
             delays.append(time.perf_counter() - came)
         texts += [event.text for event in events if isinstance(event, Final)]

@@ -50,10 +50,10 @@ def measure_stages(recognizer: Recognizer, sounds: Sequence[Samples], runs: int)
 def _once(recognizer: Recognizer, sounds: Sequence[Samples]) -> Counter[str]:
     cpu: Counter[str] = Counter()
     for sound in sounds:
-        state, decoding = recognizer.initial_state(), recognizer.decoder.begin()
+        state, decoding = recognizer.initial_state(), recognizer.decoder.start()
         carried, acoustic = state.samples, state.acoustic
-        for begin in range(0, len(sound), recognizer.chunk_samples):
-            chunk = sound[begin : begin + recognizer.chunk_samples]
+        for start in range(0, len(sound), recognizer.chunk_samples):
+            chunk = sound[start : start + recognizer.chunk_samples]
             with _timed(cpu, "log-mel"):
                 carried, frames = log_mel_step(carried, chunk)
             with _timed(cpu, "network"):
@@ -81,6 +81,6 @@ def _resampling(sounds: Sequence[Samples]) -> float:
 
 @contextmanager
 def _timed(cpu: Counter[str], stage: str) -> Iterator[None]:
-    begin = time.process_time()
+    start = time.process_time()
     yield
-    cpu[stage] += time.process_time() - begin  # type: ignore[assignment]
+    cpu[stage] += time.process_time() - start  # type: ignore[assignment]

@@ -41,9 +41,9 @@ def cold_start(recording: str, model: Path) -> ColdStart:
 
     seconds = []
     for _ in range(COLD_RUNS):
-        begin = time.perf_counter()
+        start = time.perf_counter()
         output_of(["-m", "asr.cli.main", "transcribe", recording, "--model", str(model)])
-        seconds.append(time.perf_counter() - begin)
+        seconds.append(time.perf_counter() - start)
     return ColdStart(Path(recording).name, statistics.median(seconds), min(seconds), max(seconds))
 
 
@@ -64,9 +64,9 @@ def _parts(recording: str, model: Path) -> dict[str, float]:
 
     @contextmanager
     def part(name: str) -> Iterator[None]:
-        begin = time.process_time()
+        start = time.process_time()
         yield
-        cpu[name] = time.process_time() - begin
+        cpu[name] = time.process_time() - start
 
     with part("command line"):
         import_module("asr.cli.main")
@@ -79,7 +79,7 @@ def _parts(recording: str, model: Path) -> dict[str, float]:
         from asr.decoder.beam import BeamDecoder
         from asr.decoder.types import Clock
         from asr.language_model.ngram import LanguageModel
-        from asr.lexicon.cache import know_words
+        from asr.lexicon.cache import cached_lexicon
         from asr.lexicon.lexicon import read_lexicon
         from asr.recognizer import Recognizer
 
@@ -90,10 +90,10 @@ def _parts(recording: str, model: Path) -> dict[str, float]:
     with part("words"):  # kept since the first start
         decoder = BeamDecoder(lexicon, language_model, Clock(0.04, 0))
     with part("words at the very first start"):
-        know_words(read_lexicon(lexicon), language_model)
+        cached_lexicon(read_lexicon(lexicon), language_model)
     with part("network"):
         recognizer = Recognizer(load_engine(model, threads=1), decoder)
-        recognizer.emission(np.zeros(16_000, np.float32), "full")
+        recognizer.emission(np.zeros(16_000, np.float32), "offline")
     with part("the recording"):
         recognizer.transcribe(recording)
     return cpu

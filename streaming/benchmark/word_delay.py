@@ -77,9 +77,9 @@ def measure_delays(
 def _in_time(stream: Stream, samples: Samples) -> Iterable[tuple[float, Partial]]:
     """Events, each with the second at which it is told."""
     free = 0.0
-    for begin in range(0, len(samples), PIECE_SAMPLES):
-        piece = samples[begin : begin + PIECE_SAMPLES]
-        free = max(free, (begin + len(piece)) / SAMPLE_RATE)
+    for start in range(0, len(samples), PIECE_SAMPLES):
+        piece = samples[start : start + PIECE_SAMPLES]
+        free = max(free, (start + len(piece)) / SAMPLE_RATE)
         began, cpu_began = time.perf_counter(), time.process_time()
         events = stream.push(piece)
         # CPU time alone would count threads that work at once one after another.

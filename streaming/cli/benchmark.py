@@ -11,8 +11,8 @@ import typer
 from asr.cli.options import (
     CORPUS,
     ChunkOption,
+    MinSpeechOption,
     Model,
-    SurenessOption,
     ThreadsOption,
     in_chunks,
     load_recognizer,
@@ -113,7 +113,7 @@ def load(
 def delays(
     corpus: Annotated[Path, typer.Argument(help="Recordings with transcripts. " + CORPUS)],
     every: Every = 1,
-    sureness: SurenessOption = None,
+    min_speech: MinSpeechOption = None,
     chunk_ms: ChunkOption = None,
     model: Model = None,
     threads: ThreadsOption = None,
@@ -137,7 +137,7 @@ def delays(
             chosen.append(utterance)
             recordings.append((samples, said))
     for second_pass in (True, False):
-        rules = endpoint_rules(least_sureness=sureness)
+        rules = endpoint_rules(min_speech=min_speech)
         measured = measure_delays(recognizer, recordings, rules, second_pass)
         say("with the second pass:" if second_pass else "without the second pass:")
         for line in measured.lines():

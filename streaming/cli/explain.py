@@ -28,10 +28,10 @@ LIBRARIES = ("torch", "matplotlib", "librosa", "jinja2")
 def explain(
     recording: Annotated[Path, typer.Argument(metavar="FILE", help="A recording.")],
     mode: Annotated[
-        Mode, typer.Option(help="streaming: as a live stream hears it; full: both directions.")
+        Mode, typer.Option(help="streaming: as a live stream hears it; offline: both directions.")
     ] = Mode.streaming,
     layer: Annotated[int, typer.Option(min=1, help="Whose gates: the block of the network.")] = 1,
-    begin: Annotated[
+    start: Annotated[
         float, typer.Option("--from", min=0, help="Seconds, from where on it is shown.")
     ] = 0.0,
     end: Annotated[
@@ -62,10 +62,10 @@ def explain(
     blocks = acoustic_config(model or BUNDLED_MODEL).blocks
     if layer > blocks:
         raise ConfigError(f"--layer {layer}: the model has {blocks} blocks")
-    place_in(recording, begin, end)  # a wrong part is told before the model is loaded
+    place_in(recording, start, end)  # a wrong part is told before the model is loaded
     recognizer = load_recognizer(model, decoder, lm, lexicon, words, EngineChoice.torch, threads)
     first_hearing = partial(transcribe_streaming, second_pass=False)
-    explanation = hear(recognizer, recording, mode.value, first_hearing, begin, end)
+    explanation = hear(recognizer, recording, mode.value, first_hearing, start, end)
     page = output or Path(f"{recording.stem}.explain.html")
     write_page(explanation, layer - 1, page, png, recognizer.name)
     typer.echo(explanation.text)

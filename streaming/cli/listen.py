@@ -21,9 +21,9 @@ from asr.cli.options import (
     GrammarFile,
     LanguageModelFile,
     LexiconFile,
+    MinSpeechOption,
     Model,
     RescoreFile,
-    SurenessOption,
     ThreadsOption,
     WordsFile,
     load_recognizer,
@@ -67,7 +67,7 @@ def listen(
     silence: Annotated[
         float, typer.Option(min=0.1, help="Seconds of silence after words that end an utterance.")
     ] = 1.2,
-    sureness: SurenessOption = None,
+    min_speech: MinSpeechOption = None,
     alternatives: AlternativesOption = 0,
     case: CaseOption = CaseChoice.lower,
     engine: EngineOption = None,
@@ -96,7 +96,7 @@ def listen(
     recognizer = load_recognizer(
         model, decoder, lm, lexicon, words, engine, threads, alternatives, grammar, rescore
     )
-    rules = endpoint_rules(silence_after_words=silence, least_sureness=sureness)
+    rules = endpoint_rules(silence_after_words=silence, min_speech=min_speech)
     plain = JsonCaptions() if format is LiveFormat.json else PlainCaptions()
     captions = TerminalCaptions() if sys.stdout.isatty() and format is LiveFormat.text else plain
     with stopped_by_signals() as stop, closing(captions):

@@ -26,10 +26,10 @@ from asr.cli.options import (
     GrammarFile,
     LanguageModelFile,
     LexiconFile,
+    MinSpeechOption,
     Mode,
     Model,
     RescoreFile,
-    SurenessOption,
     ThreadsOption,
     WordsFile,
 )
@@ -57,7 +57,7 @@ class OutputFormat(StrEnum):
 
 
 @dataclass(frozen=True)
-class Hearing:
+class TranscriptionOptions:
     """The options that shape the words: all that another process needs to hear the same."""
 
     model: Path | None
@@ -71,7 +71,7 @@ class Hearing:
     alternatives: int
     mode: Mode
     second_pass: bool
-    sureness: float | None
+    min_speech: float | None
     case: CaseChoice
     rescore: Path | None
     track: int = 1
@@ -94,7 +94,7 @@ class Hearing:
             self.rescore,
         )
 
-    def elsewhere(self) -> Hearing:
+    def elsewhere(self) -> TranscriptionOptions:
         """The same for a machine whose working folder is another, and that has no word lists."""
         return replace(
             self,
@@ -113,8 +113,8 @@ def transcribe(
         typer.Argument(help="Recordings, folders, lists of them (.txt, .jsonl), or - for stdin."),
     ],
     mode: Annotated[
-        Mode, typer.Option(help="full: both directions; streaming: as a live stream hears it.")
-    ] = Mode.full,
+        Mode, typer.Option(help="offline: both directions; streaming: as a live stream hears it.")
+    ] = Mode.offline,
     format: Annotated[
         OutputFormat | None,
         typer.Option(help="What to write: text if not given, json with --cluster."),
@@ -133,7 +133,7 @@ def transcribe(
         bool | None,
         typer.Option(help="Streaming mode: read each utterance again, in both directions."),
     ] = None,
-    sureness: SurenessOption = None,
+    min_speech: MinSpeechOption = None,
     alternatives: AlternativesOption = 0,
     case: CaseOption = CaseChoice.lower,
     engine: EngineOption = None,
@@ -165,10 +165,10 @@ def transcribe(
     if output == "":
         raise ConfigError("--output: the name of the folder is empty; give one, or . for this one")
     folder = Path(output) if output else None
-    if second_pass is not None and mode is Mode.full:
-        raise ConfigError("--second-pass belongs to --mode streaming; full mode reads once")
-    if sureness is not None and mode is Mode.full:
-        raise ConfigError("--sureness belongs to --mode streaming")
+    if second_pass is not None and mode is Mode.offline:
+        raise ConfigError("--second-pass belongs to --mode streaming; offline mode reads once")
+    if min_speech is not None and mode is Mode.offline:
+        raise ConfigError("--min-speech belongs to --mode streaming")
     if cluster is not None:
         if format not in (None, OutputFormat.json):
             raise ConfigError(f"--cluster writes JSON lines; it cannot write --format {format}")
@@ -186,7 +186,7 @@ def transcribe(
             f"--format {format.value} of {len(sources)} recordings needs --output, a folder for "
             "one file each"
         )
-    hearing = Hearing(
+    options = TranscriptionOptions(
         model,
         decoder,
         lm,
@@ -198,25 +198,25 @@ def transcribe(
         alternatives,
         mode,
         second_pass is not False,
-        sureness,
+        min_speech,
         case,
         rescore,
         track,
     )
     if cluster is not None and folder is not None:
-        _end(_on_cluster(sources, hearing, folder, cluster, processes))
+        _end(_on_cluster(sources, options, folder, cluster, processes))
         return
     if processes and processes > 1 and STDIN in sources:
         raise ConfigError("standard input (-) is read by one process; leave --processes out")
     cores = 1 if STDIN in sources else default_threads()
     processes = min(processes or cores, len(sources))
     if processes > 1 and threads is None:
-        hearing = replace(hearing, threads=1)
+        options = replace(options, threads=1)
     writer = FolderWriter(folder, format.value, paths, sources) if folder else None
-    _reader(hearing)  # what is wrong with the options is told here, and forked processes share it
+    _reader(options)  # what is wrong with the options is told here, and forked processes share it
     titles = len(sources) > 1 and format is not OutputFormat.json
 
-    with _outcomes(hearing, processes) as outcomes, progress_bar(sources) as progress:
+    with _outcomes(options, processes) as outcomes, progress_bar(sources) as progress:
 
         def print_transcript(source: str, transcript: Transcript) -> None:
             text = render(transcript, format.value, source)
@@ -235,26 +235,26 @@ def _end(summary: Summary) -> None:
 
 @contextmanager
 def _outcomes(
-    hearing: Hearing, processes: int
+    options: TranscriptionOptions, processes: int
 ) -> Iterator[Callable[[list[str], Progress], Iterator[Outcome]]]:
     """Hears sources in this process or in several; outcomes come in the sources' order."""
     if processes == 1:
-        yield lambda sources, progress: _hear(hearing, sources, progress.heard)
+        yield lambda sources, progress: _hear(options, sources, progress.heard)
         return
     from asr.batch.processes import sharing, why_not_shared
 
     if reason := why_not_shared():
         typer.echo(f"rill: {reason}: one process reads all recordings", err=True)
-        yield lambda sources, progress: _hear(hearing, sources, progress.heard)
+        yield lambda sources, progress: _hear(options, sources, progress.heard)
         return
     with sharing(processes, _lost) as share:
 
         def outcomes(sources: list[str], progress: Progress) -> Iterator[Outcome]:
             size = 1
-            if hearing.mode is Mode.streaming:
+            if options.mode is Mode.streaming:
                 size = min(TAKEN_AT_ONCE, -(-len(sources) // (TURNS * processes)))
-            items = (sources[begin : begin + size] for begin in range(0, len(sources), size))
-            for outcome in chain.from_iterable(share(partial(_heard, hearing), items)):
+            items = (sources[start : start + size] for start in range(0, len(sources), size))
+            for outcome in chain.from_iterable(share(partial(_heard, options), items)):
                 heard = outcome.transcript.duration if outcome.transcript else 0.0
                 progress.heard(outcome.source, heard)
                 yield outcome
@@ -263,20 +263,24 @@ def _outcomes(
 
 
 def _on_cluster(
-    sources: list[str], hearing: Hearing, output: Path, address: str, processes: int | None
+    sources: list[str],
+    options: TranscriptionOptions,
+    output: Path,
+    address: str,
+    processes: int | None,
 ) -> Summary:
     from asr.batch.jobs import STDIN
     from asr.batch.ray_cluster import Cluster, transcribe_on
 
     if STDIN in sources:
         raise ConfigError("standard input (-) cannot be read on a cluster")
-    hearing = replace(hearing, threads=hearing.threads or 1).elsewhere()
-    recognizer = hearing.recognizer()  # what is wrong with the options is told here
-    settings = json.loads(json.dumps(vars(replace(hearing, threads=None)), default=_plain))
+    options = replace(options, threads=options.threads or 1).elsewhere()
+    recognizer = options.recognizer()  # what is wrong with the options is told here
+    settings = json.loads(json.dumps(vars(replace(options, threads=None)), default=_plain))
     return transcribe_on(
-        Cluster(address, processes, cores_each=hearing.threads or 1),
+        Cluster(address, processes, cores_each=options.threads or 1),
         [os.path.abspath(source) for source in sources],
-        partial(_heard, hearing),
+        partial(_heard, options),
         {"network": recognizer.engine.fingerprint} | settings,
         output,
         partial(typer.echo, err=True),
@@ -298,38 +302,38 @@ def _lost(sources: list[str]) -> list[Outcome]:
     ]
 
 
-def _heard(hearing: Hearing, sources: list[str]) -> list[Outcome]:
-    return list(_hear(hearing, sources))
+def _heard(options: TranscriptionOptions, sources: list[str]) -> list[Outcome]:
+    return list(_hear(options, sources))
 
 
 def _hear(
-    hearing: Hearing,
+    options: TranscriptionOptions,
     sources: list[str],
     heard: Callable[[str, float], None] = lambda source, seconds: None,
 ) -> Iterator[Outcome]:
-    from asr.batch.jobs import hear_all
+    from asr.batch.jobs import transcribe_all
     from asr.text.casing import transcript_in_case
 
-    for outcome in hear_all(sources, _reader(hearing), heard, hearing.track):
+    for outcome in transcribe_all(sources, _reader(options), heard, options.track):
         if outcome.transcript is not None:
-            in_case = transcript_in_case(outcome.transcript, hearing.case.value)
+            in_case = transcript_in_case(outcome.transcript, options.case.value)
             outcome = replace(outcome, transcript=in_case)
         yield outcome
 
 
 @cache
-def _reader(hearing: Hearing) -> Read:
+def _reader(options: TranscriptionOptions) -> Read:
     """Loaded once in each process."""
-    recognizer = hearing.recognizer()
-    if hearing.mode is Mode.full:
+    recognizer = options.recognizer()
+    if options.mode is Mode.offline:
         from asr.batch.jobs import each_alone
 
         return partial(each_alone, recognizer.transcribe_blocks)
     from streaming.endpointing import endpoint_rules
-    from streaming.recordings import transcribe_in_step
+    from streaming.recordings import transcribe_batch
 
-    rules = endpoint_rules(least_sureness=hearing.sureness)
-    return partial(transcribe_in_step, recognizer, rules=rules, second_pass=hearing.second_pass)
+    rules = endpoint_rules(min_speech=options.min_speech)
+    return partial(transcribe_batch, recognizer, rules=rules, second_pass=options.second_pass)
 
 
 def _plain(value: Path | Enum) -> str:

@@ -120,7 +120,7 @@ class Microphone:
         self.device = device
         self.sample_rate = device.sample_rate
         self.overflows = 0  # times that the system lost sound before we had it
-        self._most_waiting = round(queue_seconds * self.sample_rate)
+        self._max_waiting = round(queue_seconds * self.sample_rate)
         self._waiting: deque[Block] = deque()
         self._waiting_samples = self._dropped_samples = 0
         self._closed = False
@@ -205,7 +205,7 @@ class Microphone:
             self.overflows += bool(status.input_overflow)
             self._waiting.append(block)
             self._waiting_samples += count
-            while self._waiting_samples > self._most_waiting:
+            while self._waiting_samples > self._max_waiting:
                 oldest = len(self._waiting.popleft().samples)
                 self._waiting_samples -= oldest
                 self._dropped_samples += oldest

@@ -138,7 +138,7 @@ class Listening:
         connection = Connection(
             Resampler(microphone.sample_rate, name),
             Stream(self.recognizer, SAMPLE_RATE, self.rules, name, self.second_pass),
-            begins=self.summary.heard_seconds,
+            starts=self.summary.heard_seconds,
         )
         lost = None
         with microphone:
@@ -180,11 +180,11 @@ class Listening:
             self.captions.notice(f"{self.summary.saved}: cannot be written any more ({error})")
             self.keep = None
         self._show(connection, connection.stream.push(samples))
-        self.summary.heard_seconds = connection.begins + connection.stream.seconds_heard
+        self.summary.heard_seconds = connection.starts + connection.stream.seconds_heard
 
     def _show(self, connection: Connection, events: list[Partial]) -> None:
         for event in events:
-            words = shift_words(event.words, connection.begins)
+            words = shift_words(event.words, connection.starts)
             if not isinstance(event, Final):
                 self.captions.show(Partial(words))
             elif words or event.revised:  # not the end of a silence
@@ -207,7 +207,7 @@ class Connection:
 
     resampler: Resampler
     stream: Stream
-    begins: float  # seconds heard before it
+    starts: float  # seconds heard before it
 
 
 def _opened_again(name: str, stop: threading.Event) -> Microphone | None:

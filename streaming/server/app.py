@@ -187,10 +187,10 @@ class Server(uvicorn.Server):
         if self._loop is None or self._service.closing.is_set() or sig == signal.SIGQUIT:
             super().handle_exit(sig, frame)
             return
-        self._loop.call_soon_threadsafe(self._begin_end)
+        self._loop.call_soon_threadsafe(self._start_end)
 
-    def _begin_end(self) -> None:
-        self._service.begin_to_close()
+    def _start_end(self) -> None:
+        self._service.start_to_close()
         self._ending = asyncio.ensure_future(self._end())
 
     async def _end(self) -> None:

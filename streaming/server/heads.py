@@ -29,12 +29,12 @@ class PromptHttp(AutoHTTPProtocol):  # type: ignore[misc, valid-type]  # h11's o
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A client; it has said nothing."""
         super().connection_made(transport)
-        self._begin_to_wait()
+        self._start_to_wait()
 
     def data_received(self, data: bytes) -> None:
         """A part of a head, or of what comes after it."""
         if self._within_a_head and self._patience is None:
-            self._begin_to_wait()
+            self._start_to_wait()
         super().data_received(data)
         if not self._within_a_head:
             self._stop_waiting()
@@ -50,7 +50,7 @@ class PromptHttp(AutoHTTPProtocol):  # type: ignore[misc, valid-type]  # h11's o
             return False  # a WebSocket by now
         return self.cycle is None or self.cycle.response_complete
 
-    def _begin_to_wait(self) -> None:
+    def _start_to_wait(self) -> None:
         self._patience = self.loop.call_later(self._head_seconds, self._give_up)
 
     def _stop_waiting(self) -> None:

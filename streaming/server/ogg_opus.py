@@ -20,8 +20,8 @@ from asr.errors import AudioError
 
 OPUS_RATE = 48_000  # whatever the encoder was given
 HEADER_BYTES = 27  # of a page, before its table of segments
-MOST_PACKET_BYTES = 2**24  # sound needs 2**16; a comment may hold a picture
-BEGINS, ENDS, CONTINUES = 2, 4, 1  # flags of a page
+MAX_PACKET_BYTES = 2**24  # sound needs 2**16; a comment may hold a picture
+STARTS, ENDS, CONTINUES = 2, 4, 1  # flags of a page
 _REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
@@ -72,7 +72,7 @@ class OggOpus:
 
     def _decode(self, page: bytes) -> Samples:
         flags, granule, serial, number = unpack_from("<xxxxxBqII", page)
-        if flags & BEGINS:
+        if flags & STARTS:
             self._serial, self._next_page, self._headers = serial, number, 0
             self._packet.clear()
         if (serial, number) != (self._serial, self._next_page):
@@ -97,8 +97,8 @@ class OggOpus:
         at = HEADER_BYTES + page[26]
         for size in page[HEADER_BYTES:at]:
             self._packet += page[at : at + size]
-            if len(self._packet) > MOST_PACKET_BYTES:
-                raise AudioError(f"a packet of Ogg of more than {MOST_PACKET_BYTES} bytes")
+            if len(self._packet) > MAX_PACKET_BYTES:
+                raise AudioError(f"a packet of Ogg of more than {MAX_PACKET_BYTES} bytes")
             at += size
             if size < 255:
                 yield bytes(self._packet)
@@ -107,7 +107,7 @@ class OggOpus:
     def _hear(self, packet: bytes) -> Iterator[Samples]:
         self._headers = min(self._headers + 1, 3)
         if self._headers == 1:
-            self._begin(packet)
+            self._start(packet)
         elif self._headers == 3:
             try:
                 for frame in self._decoder.decode(self._av.Packet(packet)):
@@ -115,7 +115,7 @@ class OggOpus:
             except self._av.FFmpegError as error:
                 raise AudioError(f"a packet of Opus that cannot be decoded ({error})") from None
 
-    def _begin(self, head: bytes) -> None:
+    def _start(self, head: bytes) -> None:
         if head[:8] != b"OpusHead" or len(head) < 19:
             raise AudioError("Ogg without Opus in it")
         channels, family = head[9], head[18]

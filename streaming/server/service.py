@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from asr.errors import AudioError, ConfigError
 from asr.recognizer import Recognizer
 from streaming.endpointing import EndpointRules
-from streaming.scheduler import Turns
+from streaming.scheduler import StreamScheduler
 from streaming.server.access import Access
 from streaming.server.limits import Limits, Places, Refused
 from streaming.server.word_sets import WordSets
@@ -59,7 +59,7 @@ class Service:
             buckets=DELAYS,
             registry=self.registry,
         )
-        self.turns = Turns(workers, self.work_seconds.inc)
+        self.turns = StreamScheduler(workers, self.work_seconds.inc)
         streams = Gauge("rill_streams", "Streams that run now.", registry=self.registry)
         streams.set_function(lambda: self.places.taken)
 
@@ -136,7 +136,7 @@ class Service:
                 return None
             raise
 
-    def begin_to_close(self) -> None:
+    def start_to_close(self) -> None:
         """No new streams; who waits for a message waits no longer."""
         self.closing.set()
         for patience in self._patient:

@@ -16,7 +16,7 @@ from asr.audio import SAMPLE_RATE, Samples
 from streaming.server.limits import Limits, Refused
 from streaming.server.service import Service
 
-MOST_FIELDS = 20
+MAX_FIELDS = 20
 LAST_LOOK_SECONDS = 2.0  # that a refused client has to read the reason before it is closed
 
 
@@ -47,7 +47,7 @@ class Body:
         self._bytes = 0
         request = Request(self._request.scope, self._receive)
         try:
-            return await request.form(max_files=1, max_fields=MOST_FIELDS)
+            return await request.form(max_files=1, max_fields=MAX_FIELDS)
         except ClientDisconnect:
             raise Gone from None
         except OSError as error:  # no temporary folder, or no room in it

@@ -69,18 +69,18 @@ def test_pieces_are_the_recording_whatever_the_blocks(lengths: list[int], seed: 
     sound = random.standard_normal(sum(lengths)).astype(np.float32)
     blocks = np.split(sound, np.cumsum(lengths)[:-1]) if lengths else []
     pieces = list(cut_at_pauses(blocks))
-    assert [begins for begins, _ in pieces] == [
+    assert [starts for starts, _ in pieces] == [
         sum(len(piece) for _, piece in pieces[:n]) for n in range(len(pieces))
     ]
     joined = np.concatenate([piece for _, piece in pieces]) if pieces else sound
     np.testing.assert_array_equal(joined, sound)
     assert all(len(piece) <= 28 * SAMPLE_RATE for _, piece in pieces)
-    whole = [begins for begins, _ in cut_at_pauses([sound])] if lengths else []
-    assert [begins for begins, _ in pieces] == whole
+    whole = [starts for starts, _ in cut_at_pauses([sound])] if lengths else []
+    assert [starts for starts, _ in pieces] == whole
 
 
 def test_the_cut_is_in_the_pause() -> None:
     sound = np.random.default_rng(0).standard_normal(40 * SAMPLE_RATE).astype(np.float32)
     sound[20 * SAMPLE_RATE : 21 * SAMPLE_RATE] = 0
-    (_, first), (second_begins, _) = cut_at_pauses([sound])
-    assert 20 * SAMPLE_RATE < second_begins == len(first) < 21 * SAMPLE_RATE
+    (_, first), (second_starts, _) = cut_at_pauses([sound])
+    assert 20 * SAMPLE_RATE < second_starts == len(first) < 21 * SAMPLE_RATE

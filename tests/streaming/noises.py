@@ -61,8 +61,8 @@ def at_level(sound: np.ndarray, level_db: float) -> Samples:
 def _notes(seconds: float, step: float, together: int, sustained: bool) -> np.ndarray:
     sound = np.zeros(int(seconds * SAMPLE_RATE))
     intervals, roots = (0, 4, 7, 12), (57, 60, 62, 65, 55)
-    for number, begin in enumerate(range(0, len(sound), int(step * SAMPLE_RATE))):
-        length = min(int(1.5 * step * SAMPLE_RATE), len(sound) - begin)
+    for number, start in enumerate(range(0, len(sound), int(step * SAMPLE_RATE))):
+        length = min(int(1.5 * step * SAMPLE_RATE), len(sound) - start)
         t = np.arange(length) / SAMPLE_RATE
         envelope = np.minimum(t / 0.01, 1) * np.exp(-t / (0.7 * step))
         if sustained:
@@ -70,7 +70,7 @@ def _notes(seconds: float, step: float, together: int, sustained: bool) -> np.nd
         for voice in range(together):
             semitones = roots[number // 4 % 5] + intervals[(number + voice) % 4] - 69
             phase = 2 * np.pi * 440 * 2 ** (semitones / 12) * t
-            sound[begin : begin + length] += envelope * sum(
+            sound[start : start + length] += envelope * sum(
                 np.sin(k * phase) / k**1.5 for k in range(1, 9)
             )
     return sound

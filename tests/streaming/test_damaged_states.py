@@ -28,7 +28,7 @@ def state(recognizer: Recognizer, speech: Samples) -> bytes:
     loud = np.interp(np.arange(0, 44_100 * 3) / 44_100 * 16_000, np.arange(48_000), speech[:48_000])
     stream.push(loud.astype(np.float32))
     stream.push(np.zeros(44_100, np.float32))
-    assert stream._utterance.begun and stream._utterance.shown
+    assert stream._utterance.started and stream._utterance.shown
     return stream.save()
 
 

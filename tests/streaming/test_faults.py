@@ -169,8 +169,8 @@ async def wave(server: Server, pcm: bytes, number: int) -> list[dict[str, Any]]:
                 await choose.choice(RUDE)(server.address, pcm)
 
         others = asyncio.gather(*(vanish() for _ in range(WAVE)))
-        for begin in range(0, len(pcm), 8_000):
-            await polite.send(pcm[begin : begin + 8_000])
+        for start in range(0, len(pcm), 8_000):
+            await polite.send(pcm[start : start + 8_000])
             await asyncio.sleep(0.05)
         await polite.send('{"type": "finish"}')
         messages += [json.loads(message) async for message in polite]
@@ -266,22 +266,22 @@ def test_a_thousand_rude_clients_leave_nothing_behind(
 def test_all_say_their_last_words_when_the_server_is_ended_under_load(
     server: Server, pcm: bytes, expected: list[dict[str, Any]]
 ) -> None:
-    async def cut_short(begun: list[int]) -> list[dict[str, Any]]:
+    async def cut_short(started: list[int]) -> list[dict[str, Any]]:
         async with connected(server.address) as socket:
             await socket.send(json.dumps(START))
             messages = [json.loads(await socket.recv())]
             await socket.send(pcm)
             messages.append(json.loads(await socket.recv()))  # it is being heard
-            begun.append(1)
-            if len(begun) == 5:  # once: a second signal does not wait for anybody
+            started.append(1)
+            if len(started) == 5:  # once: a second signal does not wait for anybody
                 server.process.send_signal(signal.SIGTERM)
             return messages + [json.loads(message) async for message in socket]
 
     async def together() -> list[list[dict[str, Any]]]:
-        begun: list[int] = []
+        started: list[int] = []
         rude = [never_read(server.address, pcm), reset(server.address, pcm)]
         *told, _, _ = await asyncio.gather(
-            *(cut_short(begun) for _ in range(5)), *rude, return_exceptions=True
+            *(cut_short(started) for _ in range(5)), *rude, return_exceptions=True
         )
         return told
 

@@ -17,7 +17,7 @@ from asr.errors import AudioError, RillError
 from asr.recognizer import Recognizer
 from asr.transcript import Segment, Transcript
 from streaming import recordings
-from streaming.recordings import transcribe_in_step
+from streaming.recordings import transcribe_batch
 from streaming.stream import Final, Stream
 from tests.conftest import cut, cut_points
 
@@ -80,8 +80,8 @@ def test_side_by_side_each_is_heard_as_alone(
         coming.append(broken_after(pieces) if is_damaged else iter(pieces))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(recordings, "SIDE_BY_SIDE", data.draw(st.integers(1, 4)))
-        patch.setattr(recordings, "MOST_WAITING", data.draw(st.integers(1, 4)))
-        found = list(transcribe_in_step(recognizer, iter(coming), second_pass=second_pass))
+        patch.setattr(recordings, "MAX_WAITING", data.draw(st.integers(1, 4)))
+        found = list(transcribe_batch(recognizer, iter(coming), second_pass=second_pass))
     for heard, number, is_damaged in zip(found, chosen, damaged, strict=True):
         assert isinstance(heard, AudioError) == is_damaged
         assert (heard.transcript if isinstance(heard, AudioError) else heard) == alone[number]
@@ -102,8 +102,8 @@ def test_so_many_are_open_at_once_and_none_is_read_ahead(
     """A long recording first: the others wait for it, but only so many of them. What has ended is
     gone at once, and does not wait for Python's collector: it is the beam that needs memory."""
     monkeypatch.setattr(recordings, "SIDE_BY_SIDE", 3)
-    monkeypatch.setattr(recordings, "MOST_WAITING", 4)
-    begun, done = list[int](), list[int]()
+    monkeypatch.setattr(recordings, "MAX_WAITING", 4)
+    started, done = list[int](), list[int]()
     alive = weakref.WeakSet[Stream]()
 
     class Counted(Stream):
@@ -116,14 +116,14 @@ def test_so_many_are_open_at_once_and_none_is_read_ahead(
 
     def blocks(number: int) -> Iterator[Samples]:
         nonlocal blocks_of_first
-        begun.append(number)
-        for begin in range(0, (8 if number == 0 else 1) * SAMPLE_RATE, SAMPLE_RATE // 2):
-            assert len(begun) - len(done) <= 3 and len(alive) <= 4
+        started.append(number)
+        for start in range(0, (8 if number == 0 else 1) * SAMPLE_RATE, SAMPLE_RATE // 2):
+            assert len(started) - len(done) <= 3 and len(alive) <= 4
             blocks_of_first += number == 0
-            yield speech[begin : begin + SAMPLE_RATE // 2]
+            yield speech[start : start + SAMPLE_RATE // 2]
         done.append(number)
 
-    heard = transcribe_in_step(recognizer, map(blocks, range(12)), second_pass=False)
+    heard = transcribe_batch(recognizer, map(blocks, range(12)), second_pass=False)
     first = next(heard)
     assert blocks_of_first == 16 and done[-1] == 0 and len(done) <= 1 + 4 + 2
     rest = list(heard)

@@ -17,7 +17,7 @@ from asr.errors import AudioError
 from asr.features.log_mel import log_mel
 from asr.model_folder import BUNDLED_MODEL
 from asr.recognizer import Recognizer
-from streaming.scheduler import Turns, push_in_step
+from streaming.scheduler import StreamScheduler, push_batch
 from streaming.stream import Final, Partial, Stream
 
 CHUNK_FRAMES = 32
@@ -54,22 +54,22 @@ def engine(request: pytest.FixtureRequest) -> Engine:
 @settings(max_examples=6)
 @given(
     order=st.permutations(range(VOICES)),
-    begun=st.lists(st.integers(0, 3), min_size=VOICES, max_size=VOICES),
+    started=st.lists(st.integers(0, 3), min_size=VOICES, max_size=VOICES),
     count=st.integers(1, VOICES),
 )
 def test_a_batch_has_the_bits_of_each_voice(
-    engine: Engine, voices: list[Samples], order: list[int], begun: list[int], count: int
+    engine: Engine, voices: list[Samples], order: list[int], started: list[int], count: int
 ) -> None:
     """Voices that have heard nothing, or up to three chunks, in one call."""
     states, frames, expected = [], [], []
     for voice in order[:count]:
         state, chunks = engine.initial_state(), log_mel(voices[voice])
-        for chunk in range(begun[voice]):
+        for chunk in range(started[voice]):
             state, _ = engine.step(state, chunks[chunk * CHUNK_FRAMES :][:CHUNK_FRAMES])
         states.append(state)
-        frames.append(chunks[begun[voice] * CHUNK_FRAMES :][:CHUNK_FRAMES])
+        frames.append(chunks[started[voice] * CHUNK_FRAMES :][:CHUNK_FRAMES])
         expected.append(engine.step(state, frames[-1]))
-    found = engine.step_together(states, frames)
+    found = engine.step_batch(states, frames)
     for (state, emission), (its_state, its_emission) in zip(found, expected, strict=True):
         np.testing.assert_array_equal(emission.phones, its_emission.phones)
         np.testing.assert_array_equal(emission.letters, its_emission.letters)
@@ -96,7 +96,7 @@ def test_streams_in_step_tell_what_each_tells_alone(
     streams = [Stream(recognizer) for _ in chosen]
     told: list[list[Partial]] = [[] for _ in chosen]
     for pieces_now in zip(*pieces):
-        for events, new in zip(told, push_in_step(streams, pieces_now)):
+        for events, new in zip(told, push_batch(streams, pieces_now)):
             events += new
     for events, stream in zip(told, streams):
         events.append(stream.finish())
@@ -107,12 +107,12 @@ def test_streams_on_threads_tell_what_each_tells_alone(
     recognizer: Recognizer, voices: list[Samples], alone: list[list[Partial]]
 ) -> None:
     worked: list[float] = []
-    turns = Turns(2, worked.append)
+    turns = StreamScheduler(2, worked.append)
     streams = [Stream(recognizer) for _ in voices]
     told: list[list[Partial]] = [[] for _ in voices]
-    for begin in range(0, max(map(len, voices)), 12_345):
+    for start in range(0, max(map(len, voices)), 12_345):
         answers = [
-            turns.push(stream, voice[begin : begin + 12_345])
+            turns.push(stream, voice[start : start + 12_345])
             for stream, voice in zip(streams, voices)
         ]
         for events, answer in zip(told, answers):
@@ -127,7 +127,7 @@ def test_streams_on_threads_tell_what_each_tells_alone(
 def test_who_sends_faster_than_it_speaks_does_not_keep_others_waiting(
     recognizer: Recognizer, voices: list[Samples]
 ) -> None:
-    turns, answered = Turns(1), list[str]()
+    turns, answered = StreamScheduler(1), list[str]()
     hurried = turns.push(Stream(recognizer), np.concatenate(voices))
     hurried.add_done_callback(lambda _: answered.append("hurried"))
     for _ in range(3):
@@ -142,7 +142,7 @@ def test_who_sends_faster_than_it_speaks_does_not_keep_others_waiting(
 def test_a_voice_that_cannot_be_heard_harms_no_other(
     recognizer: Recognizer, voices: list[Samples], alone: list[list[Partial]]
 ) -> None:
-    turns = Turns(1)
+    turns = StreamScheduler(1)
     streams = [Stream(recognizer) for _ in voices]
     broken = turns.push(Stream(recognizer), np.full(10_000, np.nan, np.float32))
     answers = [turns.push(stream, voice) for stream, voice in zip(streams, voices)]
@@ -153,7 +153,7 @@ def test_a_voice_that_cannot_be_heard_harms_no_other(
 
 
 def test_who_waits_when_it_closes_is_told(recognizer: Recognizer) -> None:
-    turns = Turns(0)
+    turns = StreamScheduler(0)
     waiting = turns.push(Stream(recognizer), np.zeros(SAMPLE_RATE, np.float32))
     turns.close()
     for answer in (waiting, turns.finish(Stream(recognizer))):
@@ -165,7 +165,7 @@ def test_closed_turns_leave_no_thread_that_a_process_could_end_within(
     recognizer: Recognizer, speech: Samples
 ) -> None:
     before = set(threading.enumerate())
-    turns = Turns(2)
+    turns = StreamScheduler(2)
     waiting = [turns.push(Stream(recognizer), speech) for _ in range(3)]
     turns.close()
     assert set(threading.enumerate()) <= before

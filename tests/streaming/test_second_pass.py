@@ -11,8 +11,8 @@ from asr.acoustic.types import Emitted
 from asr.audio import SAMPLE_RATE, Samples
 from asr.errors import ModelError
 from asr.recognizer import Recognizer
-from streaming.endpointing import EndpointRules, reading_is_due
-from streaming.scheduler import Turns
+from streaming.endpointing import EndpointRules, second_pass_is_due
+from streaming.scheduler import StreamScheduler
 from streaming.stream import Final, Partial, Stream
 from tests.conftest import cut, cut_points
 
@@ -62,11 +62,11 @@ def test_the_words_are_there_when_the_silence_is_over(
     stream = Stream(recognizer)
     told = stream.push(np.concatenate([speech[: 4 * SAMPLE_RATE], silence(SHORT_PAUSE_SECONDS)]))
     assert not finals(told)
-    begun = list(read)
-    assert begun, "the second pass waited for the end"
+    started = list(read)
+    assert started, "the second pass waited for the end"
     (final,) = finals(stream.push(silence(END_SECONDS)))
-    assert final.words and read == begun, "all was done before"
-    assert stream.finish().words == () and read == begun, "silence is not read"
+    assert final.words and read == started, "all was done before"
+    assert stream.finish().words == () and read == started, "silence is not read"
 
 
 def test_what_is_said_after_a_pause_is_read_with_what_came_before(
@@ -109,17 +109,17 @@ def test_any_cut_and_any_break_give_the_same_finals(
     assert told == expected, f"cut at {points}, broken after {broken}"
 
 
-def test_a_reading_that_has_begun_is_saved(
+def test_a_reading_that_has_started_is_saved(
     recognizer: Recognizer, sound: Samples, expected: list[Partial], read: list[int]
 ) -> None:
     """Broken off between the second pass's begin and the end of its utterance."""
     place = round((3 + SHORT_PAUSE_SECONDS + 2 + SHORT_PAUSE_SECONDS) * SAMPLE_RATE)
     stream = Stream(recognizer)
     told = stream.push(sound[:place])
-    begun = read[-1]
+    started = read[-1]
     stream = Stream.restore(stream.save(), recognizer)
     told += stream.push(sound[place : place + SAMPLE_RATE])
-    assert read[-1] == begun, "the same is read, not more"
+    assert read[-1] == started, "the same is read, not more"
     told += stream.push(sound[place + SAMPLE_RATE :])
     assert [*told, stream.finish()] == expected
 
@@ -136,11 +136,11 @@ def test_a_saved_reading_that_makes_no_sense_is_told(recognizer: Recognizer) -> 
 def test_voices_on_threads_tell_what_one_tells_alone(
     recognizer: Recognizer, sound: Samples, expected: list[Partial]
 ) -> None:
-    turns = Turns(2)
+    turns = StreamScheduler(2)
     streams = [Stream(recognizer) for _ in range(3)]
     told: list[list[Partial]] = [[] for _ in streams]
-    for begin in range(0, len(sound), 4_321):
-        answers = [turns.push(stream, sound[begin : begin + 4_321]) for stream in streams]
+    for start in range(0, len(sound), 4_321):
+        answers = [turns.push(stream, sound[start : start + 4_321]) for stream in streams]
         for events, answer in zip(told, answers):
             events += answer.result()
     for events, last in zip(told, [turns.finish(stream) for stream in streams]):
@@ -162,7 +162,7 @@ def test_voices_on_threads_tell_what_one_tells_alone(
         (EndpointRules(silence_after_words=0.15), 0.12, 0.2, True),
     ],
 )
-def test_when_the_second_pass_begins(
+def test_when_the_second_pass_starts(
     rules: EndpointRules, silence_seconds: float, ahead_seconds: float, due: bool
 ) -> None:
-    assert reading_is_due(rules, silence_seconds, ahead_seconds) == due
+    assert second_pass_is_due(rules, silence_seconds, ahead_seconds) == due

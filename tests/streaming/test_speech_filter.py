@@ -17,7 +17,7 @@ from asr.errors import ConfigError
 from asr.recognizer import Recognizer
 from asr.transcript import Word
 from streaming.endpointing import EndpointRules
-from streaming.speech_filter import believed, sureness
+from streaming.speech_filter import likely_words, speech_probability
 from streaming.stream import Final, Stream
 from tests.streaming import noises
 from tests.streaming.noises import Noise
@@ -43,8 +43,8 @@ NAMES = {id(pair): f"{pair[0].__name__} at {pair[1]} dB" for pair in (*A_FEW, *A
 
 def told(stream: Stream, sound: Samples) -> tuple[list[str], int]:
     """The words of all finals, and how many partials with words there were."""
-    events = [event for begin in range(0, len(sound), 8000) for event in
-              stream.push(sound[begin : begin + 8000])] + [stream.finish()]  # fmt: skip
+    events = [event for start in range(0, len(sound), 8000) for event in
+              stream.push(sound[start : start + 8000])] + [stream.finish()]  # fmt: skip
     finals = [event for event in events if isinstance(event, Final)]
     partials = sum(bool(e.words) for e in events if not isinstance(e, Final))
     return [word.word for final in finals for word in final.words], partials
@@ -70,7 +70,7 @@ def test_ten_minutes_of_no_speech_say_nothing(
 
 
 def test_the_rule_is_what_keeps_noise_silent(recognizer: Recognizer) -> None:
-    believe_all = EndpointRules(least_sureness=0.0)
+    believe_all = EndpointRules(min_speech=0.0)
     words, _ = told(Stream(recognizer, rules=believe_all), noises.arpeggios(10, -20))
     assert len(words) > 3
 
@@ -99,8 +99,8 @@ def test_how_sure_is_asked_for_on_the_command_line(tmp_path: Path) -> None:
     soundfile.write(sound, noises.arpeggios(8, -20), SAMPLE_RATE)
     stream = ["transcribe", str(sound), "--mode", "streaming"]
     assert CliRunner().invoke(app, stream).stdout.split() == []
-    assert CliRunner().invoke(app, [*stream, "--sureness", "0"]).stdout.split()
-    full = CliRunner().invoke(app, ["transcribe", str(sound), "--sureness", "0"])
+    assert CliRunner().invoke(app, [*stream, "--min-speech", "0"]).stdout.split()
+    full = CliRunner().invoke(app, ["transcribe", str(sound), "--min-speech", "0"])
     assert isinstance(full.exception, ConfigError)
 
 
@@ -110,8 +110,8 @@ def test_words_are_believed_by_the_steps_around_them() -> None:
     phones[0, :, 0] = 1.0
     phones[0, :25] = [0.1, 0.8, 0.1]
     phones[0, 300:325] = [0.4, 0.3, 0.3]
-    sure = sureness(Emission(np.log(phones), np.zeros((1, 400, 29), np.float32)))
+    sure = speech_probability(Emission(np.log(phones), np.zeros((1, 400, 29), np.float32)))
     assert sure[[0, 30, 300]] == pytest.approx([0.8, 0.0, 0.3])
     words = [Word("rill", 0.2, 0.6, 0.5), Word("hum", 12.2, 12.6, 0.9), Word("click", 7, 7.1, 0.9)]
-    assert believed(words, sure, 0.04, 0.38) == words[:1]
-    assert believed(words, sure, 0.04, 0.0) == words
+    assert likely_words(words, sure, 0.04, 0.38) == words[:1]
+    assert likely_words(words, sure, 0.04, 0.0) == words

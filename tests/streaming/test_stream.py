@@ -238,7 +238,7 @@ def test_a_saved_stream_goes_on_in_another_process(
 
 
 def test_a_restored_stream_has_its_rules_and_name(recognizer: Recognizer) -> None:
-    rules = EndpointRules(silence_after_words=0.4, least_sureness=0.1)
+    rules = EndpointRules(silence_after_words=0.4, min_speech=0.1)
     saved = Stream(recognizer, 44_100, rules, "door", second_pass=False).save()
     restored = Stream.restore(saved, recognizer)
     assert (restored.rules, restored.name, restored.second_pass) == (rules, "door", False)
@@ -342,8 +342,8 @@ def test_an_utterance_ends_when_its_silence_is_over(
     """The sound that has to come until a final is told, in running time: no work is counted."""
     stream = Stream(recognizer, rules=EndpointRules(silence_after_words=0.6))
     sound = np.concatenate([speech, np.zeros(2 * SAMPLE_RATE, np.float32)])
-    for begin in range(0, len(sound), 320):
-        if finals := [e for e in stream.push(sound[begin : begin + 320]) if isinstance(e, Final)]:
+    for start in range(0, len(sound), 320):
+        if finals := [e for e in stream.push(sound[start : start + 320]) if isinstance(e, Final)]:
             break
     late = stream.seconds_heard - finals[0].words[-1].end - 0.6
     assert -0.1 <= late <= 0.2
@@ -382,8 +382,8 @@ def test_two_threads_in_one_stream_are_told_and_change_nothing(
 
 def test_a_stream_goes_from_thread_to_thread(recognizer: Recognizer, speech: Samples) -> None:
     stream, alone = Stream(recognizer), Stream(recognizer)
-    for begin in range(0, 64_000, 8_000):
-        thread = threading.Thread(target=stream.push, args=(speech[begin : begin + 8_000],))
+    for start in range(0, 64_000, 8_000):
+        thread = threading.Thread(target=stream.push, args=(speech[start : start + 8_000],))
         thread.start()
         thread.join()
     alone.push(speech[:64_000])

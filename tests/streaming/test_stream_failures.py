@@ -15,8 +15,8 @@ from asr.audio import SAMPLE_RATE, Samples
 from asr.errors import AudioError, RecognitionError
 from asr.recognizer import Heard, Recognizer, RecognizerState
 from asr.transcript import Segment, Transcript
-from streaming.recordings import transcribe_in_step
-from streaming.scheduler import Turns, push_in_step
+from streaming.recordings import transcribe_batch
+from streaming.scheduler import StreamScheduler, push_batch
 from streaming.stream import Stream
 from streaming.utterance import Final, Partial
 
@@ -91,12 +91,12 @@ class PoisonedNetwork(Recognizer):
         vars(poisoned).update(vars(recognizer))
         return poisoned
 
-    def step_together(
+    def step_batch(
         self, states: Sequence[RecognizerState], samples: Sequence[Samples]
     ) -> list[tuple[RecognizerState, Heard]]:
         if any(len(chunk) and np.abs(chunk).min() > POISON / 2 for chunk in samples):
             raise FailingStream.error
-        return super().step_together(states, samples)
+        return super().step_batch(states, samples)
 
 
 @pytest.fixture(scope="module")
@@ -135,7 +135,7 @@ def cuts_of(stream: Stream, sound: Samples) -> list[Samples]:
 
 
 def answers_of(
-    turns: Turns, streams: Sequence[Stream], sound: Samples
+    turns: StreamScheduler, streams: Sequence[Stream], sound: Samples
 ) -> list[list[Partial] | BaseException]:
     """What each told, or the exception that it was answered with; waits for each but a while."""
     told: list[list[Partial] | BaseException] = [[] for _ in streams]
@@ -171,7 +171,7 @@ def answers_of(
 def test_a_stream_that_fails_on_the_threads_harms_no_other(
     network: Recognizer, sound: Samples, alone: list[Partial], place: str, workers: int
 ) -> None:
-    turns = Turns(workers)
+    turns = StreamScheduler(workers)
     threads = [thread for thread in threading.enumerate() if thread.name.startswith("turns-")]
     try:
         streams = [Stream(network) for _ in range(BESIDE)]
@@ -190,7 +190,7 @@ def test_a_stream_that_fails_on_the_threads_harms_no_other(
 def test_whatever_the_exception_is(
     network: Recognizer, sound: Samples, alone: list[Partial], place: str, error: Exception
 ) -> None:
-    turns = Turns(1)
+    turns = StreamScheduler(1)
     try:
         streams = [failing(network, place, error), Stream(network)]
         with pytest.MonkeyPatch.context() as patch:
@@ -212,7 +212,7 @@ def test_a_stream_that_fails_in_step_harms_no_other(
     told: list[list[Partial]] = [[] for _ in streams]
     failed: list[Any] = []
     for piece in range(2):
-        answers = push_in_step(streams, [cuts_of(stream, sound)[piece] for stream in streams])
+        answers = push_batch(streams, [cuts_of(stream, sound)[piece] for stream in streams])
         for number, answer in enumerate(answers):
             if isinstance(answer, Exception):
                 assert number == 2
@@ -229,9 +229,9 @@ def test_samples_that_cannot_be_used_leave_all_streams_as_they_were(
 ) -> None:
     """Who is told an AudioError can go on with sound that is none of it."""
     good, bad = Stream(recognizer), Stream(recognizer)
-    told = push_in_step([good, bad], [sound, np.full(4000, np.nan, np.float32)])
+    told = push_batch([good, bad], [sound, np.full(4000, np.nan, np.float32)])
     assert isinstance(told[1], AudioError) and told[0] == alone[:-1]
-    (later,) = push_in_step([bad], [sound])
+    (later,) = push_batch([bad], [sound])
     assert later == alone[:-1] and good.finish() == bad.finish() == alone[-1]
 
 
@@ -269,7 +269,7 @@ def test_a_recording_that_fails_beside_others_is_told_and_they_are_read(
     if place == "network":
         poisoned[5 * SAMPLE_RATE :] = poison(len(poisoned) - 5 * SAMPLE_RATE)
     coming = [np.split(each, range(1920, len(each), 1920)) for each in (sound, poisoned, sound)]
-    found = list(transcribe_in_step(network, coming * 2))
+    found = list(transcribe_batch(network, coming * 2))
     segments = [Segment(e.words) for e in alone if isinstance(e, Final) and e.words]
     right = Transcript(tuple(segments), len(sound) / SAMPLE_RATE)
     broken = found.pop(1)

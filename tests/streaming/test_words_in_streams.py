@@ -19,7 +19,7 @@ from tests.conftest import DEMO, SHARED, cut, cut_points
 
 WORDS = ("kasle  K AE S AH L  :1", "cold and jude", "kubernetes")
 PHRASES = ("she entered the", "magnificent room", "turn on the light")
-MOST_SECONDS = 8
+MAX_SECONDS = 8
 
 Tell = Callable[..., list[Final]]
 
@@ -44,7 +44,7 @@ def recordings(tmp_path_factory: pytest.TempPathFactory) -> list[Samples]:
                 name = next(n for n in tar.getnames() if f"/{reader}" in n and n.endswith(".opus"))
                 tar.extract(name, folder, filter="data")
                 paths.append(Path(folder) / name)
-    return [read_audio(path)[: MOST_SECONDS * SAMPLE_RATE] for path in paths]
+    return [read_audio(path)[: MAX_SECONDS * SAMPLE_RATE] for path in paths]
 
 
 @pytest.fixture(scope="module")

@@ -65,7 +65,7 @@ def evaluate(
         list[str] | None,
         typer.Option(
             help="Change the sound first: telephone_share=1, or another setting of "
-            "configs/variants.yaml; shares that are not given are 0."
+            "configs/copies.yaml; shares that are not given are 0."
         ),
     ] = None,
 ) -> None:

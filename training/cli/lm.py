@@ -101,7 +101,7 @@ def words(
     dictionary: Annotated[
         Path | None, typer.Option(help="CMUdict: its words are taken however seldom they come.")
     ] = None,
-    least_count: Annotated[
+    min_count: Annotated[
         int, typer.Option(min=1, help="Times that other words come in all sources.")
     ] = 3,
 ) -> None:
@@ -111,7 +111,7 @@ def words(
 
     shares = dict(_share(source) for source in sources)
     known = read_lexicon(dictionary) if dictionary else None
-    for line in write_frequent_words(shares, output, most, known, least_count):
+    for line in write_frequent_words(shares, output, most, known, min_count):
         typer.echo(line)
 
 

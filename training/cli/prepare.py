@@ -58,24 +58,24 @@ def prepare_librispeech(
         _write_cache(corpus, output / name, workers)
 
 
-@prepare_app.command("variants")
-def prepare_variants(
+@prepare_app.command("copies")
+def prepare_copies(
     cache: Annotated[Path, typer.Argument(help="Cache made by rill prepare corpus.")],
     overrides: Annotated[
-        list[str] | None, typer.Argument(help="key=value settings: see configs/variants.yaml.")
+        list[str] | None, typer.Argument(help="key=value settings: see configs/copies.yaml.")
     ] = None,
     config: Annotated[Path | None, typer.Option(help="A YAML file with settings.")] = None,
     workers: Annotated[int, typer.Option(min=1, max=1024, help="Processes that read sound.")] = 2,
 ) -> None:
     """Also keep each recording as other rooms, microphones and codecs would have given it."""
-    from training.data.augmented_copies import write_variants
+    from training.data.augmented_copies import write_copies
     from training.data.feature_cache import FeatureCache
-    from training.run.config import VariantConfig, read_settings
+    from training.run.config import CopyConfig, read_settings
 
-    settings = read_settings(VariantConfig, config, overrides)
+    settings = read_settings(CopyConfig, config, overrides)
     opened = FeatureCache(cache)
     total = len(opened) * settings.copies
-    unread = write_variants(opened, settings, workers, _every(1000, f"of {total} variants made"))
+    unread = write_copies(opened, settings, workers, _every(1000, f"of {total} variants made"))
     typer.echo(f"{cache}: {settings.copies} variants of each of {len(opened)} recordings written")
     if unread:
         typer.echo(f"{unread} recordings could not be read again and stay as they are", err=True)
@@ -128,8 +128,8 @@ def prepare_synthetic(
     typer.echo(f"{output}: {made:.2f} hours of speech")
 
 
-@prepare_app.command("pronouncer")
-def prepare_pronouncer(
+@prepare_app.command("g2p")
+def prepare_g2p(
     dictionary: Annotated[Path, typer.Argument(help="CMUdict, or a lexicon; plain or .xz.")],
     output: Annotated[Path, typer.Argument(help="Model to write (.onnx).")],
     epochs: Annotated[int, typer.Option(min=1)] = 8,
@@ -137,13 +137,13 @@ def prepare_pronouncer(
     """Train the model that pronounces words which no dictionary has."""
     from asr.lexicon.g2p import GraphemeToPhoneme
     from asr.lexicon.lexicon import read_lexicon
-    from training.lexicon.g2p_training import pronouncing_errors, train_pronouncer, write_pronouncer
+    from training.lexicon.g2p_training import pronouncing_errors, train_g2p, write_g2p
 
     if not output.parent.is_dir():  # told before the training, not after it
         raise ConfigError(f"{output}: its folder does not exist")
     lexicon = read_lexicon(dictionary)
-    network, kept_out = train_pronouncer(lexicon, epochs, report=say)
-    write_pronouncer(network, output)
+    network, kept_out = train_g2p(lexicon, epochs, report=say)
+    write_g2p(network, output)
     errors = pronouncing_errors(GraphemeToPhoneme(output), lexicon, kept_out)
     typer.echo(f"{output}: {errors.line()}")
 
@@ -155,10 +155,10 @@ def prepare_lexicon(
     words: Annotated[
         Path | None, typer.Option(help="word<TAB>count lines: keep these words, in this order.")
     ] = None,
-    pronouncer: Annotated[
+    g2p: Annotated[
         Path | None, typer.Option(help="Pronounces words that the dictionary lacks.")
     ] = None,
-    least_count: Annotated[
+    min_count: Annotated[
         int, typer.Option(help="It pronounces those of --words that were counted so often.")
     ] = 20,
     cache: Annotated[
@@ -172,13 +172,13 @@ def prepare_lexicon(
     from training.data.feature_cache import FeatureCache
 
     lexicon = read_lexicon(dictionary)
-    counts = read_word_counts(words) if words else dict.fromkeys(lexicon, least_count)
+    counts = read_word_counts(words) if words else dict.fromkeys(lexicon, min_count)
     spoken = [word for folder in cache or [] for word in FeatureCache(folder).words()]
     wanted = list(dict.fromkeys([*counts, *spoken]))
-    if pronouncer:
-        asked = [word for word in wanted if counts.get(word, least_count) >= least_count]
-        made = pronounce_missing(asked, lexicon, GraphemeToPhoneme(pronouncer))
-        typer.echo(f"{len(made)} words pronounced by {pronouncer.name}")
+    if g2p:
+        asked = [word for word in wanted if counts.get(word, min_count) >= min_count]
+        made = pronounce_missing(asked, lexicon, GraphemeToPhoneme(g2p))
+        typer.echo(f"{len(made)} words pronounced by {g2p.name}")
         lexicon |= {word: [phones] for word, phones in made.items()}
     lexicon = select_lexicon(wanted, lexicon)
     write_lexicon(lexicon, output)

@@ -61,7 +61,7 @@ def measure(
 def measure_grammar(
     corpus: Annotated[Path, typer.Argument(help=CORPUS)],
     phrases: Annotated[int, typer.Option(min=2, help="In each grammar.")] = 50,
-    most_words: Annotated[int, typer.Option(min=1, help="Of a phrase; longer are left out.")] = 10,
+    max_words: Annotated[int, typer.Option(min=1, help="Of a phrase; longer are left out.")] = 10,
     cost: Annotated[
         float, typer.Option(min=0, help="Of what is in no phrase; less misses more phrases.")
     ] = 2.0,
@@ -75,4 +75,4 @@ def measure_grammar(
     from training.evaluation.grammar_recall import measure_grammar as run
 
     recognizer = load_recognizer(model, lexicon=lexicon)
-    run(recognizer, corpus, mode.value, phrases, most_words, cost, every, say)
+    run(recognizer, corpus, mode.value, phrases, max_words, cost, every, say)

@@ -1,9 +1,9 @@
 """The recordings of a cache once more, as other rooms, microphones, telephones and codecs would
-have given them: `rill prepare variants`.
+have given them: `rill prepare copies`.
 
 A variant has exactly as many frames as its recording, and says the same thing in each: whatever the
 teacher heard in the clean one (training/teacher/posteriors.py) is true of it too. They lie in the
-cache as `variants.f16`, float16 [copies * frames, 80]; `augmentation.variant_share` says how often
+cache as `variants.f16`, float16 [copies * frames, 80]; `augmentation.copy_share` says how often
 training takes one instead of the clean frames.
 """
 
@@ -23,17 +23,17 @@ from asr.audio import SAMPLE_RATE, Samples, read_audio
 from asr.batch.jobs import find_recordings
 from asr.errors import AudioError, DataError
 from asr.features.log_mel import log_mel
-from training.data.feature_cache import VARIANTS_FILE, FeatureCache
-from training.run.config import VariantConfig
+from training.data.feature_cache import COPIES_FILE, FeatureCache
+from training.run.config import CopyConfig
 
 TELEPHONE_RATE = 8000
 ROOMS = 64  # different ones that a process thinks up when no folder of impulse responses is given
 OTHER_RATES = (11025, 22050, 32000, 44100, 48000)
 
 
-def write_variants(
+def write_copies(
     cache: FeatureCache,
-    config: VariantConfig,
+    config: CopyConfig,
     workers: int = 2,
     progress: Callable[[int], None] | None = None,
 ) -> int:
@@ -53,10 +53,10 @@ def write_variants(
         for copy in range(config.copies)
         for index, utterance in enumerate(cache.utterances)
     ]
-    temporary = cache.folder / (VARIANTS_FILE + ".part")
+    temporary = cache.folder / (COPIES_FILE + ".part")
     unread = 0
     with ProcessPoolExecutor(workers) as pool, temporary.open("wb") as file:
-        results = pool.map(_frames_of_variant, jobs, [config] * len(jobs), chunksize=16)
+        results = pool.map(_frames_of_copy, jobs, [config] * len(jobs), chunksize=16)
         for done, frames in enumerate(results, start=1):
             index = (done - 1) % len(cache)
             if frames is None:
@@ -70,11 +70,11 @@ def write_variants(
             file.write(frames.tobytes())
             if progress:
                 progress(done)
-    os.replace(temporary, cache.folder / VARIANTS_FILE)
+    os.replace(temporary, cache.folder / COPIES_FILE)
     return unread
 
 
-def vary(samples: Samples, config: VariantConfig, random: np.random.Generator) -> Samples:
+def vary(samples: Samples, config: CopyConfig, random: np.random.Generator) -> Samples:
     """The sound [samples] at 16 kHz after a room, noise, an overdriven or foreign-rate microphone
     and a codec or telephone, each with its share of chance. As long as before, not delayed."""
     length = len(samples)
@@ -98,7 +98,7 @@ def vary(samples: Samples, config: VariantConfig, random: np.random.Generator) -
     return _to_length(samples, length)
 
 
-def _frames_of_variant(job: tuple[str, Any], config: VariantConfig) -> np.ndarray | None:
+def _frames_of_copy(job: tuple[str, Any], config: CopyConfig) -> np.ndarray | None:
     path, seed = job
     try:
         samples = read_audio(path)
@@ -107,7 +107,7 @@ def _frames_of_variant(job: tuple[str, Any], config: VariantConfig) -> np.ndarra
     return log_mel(vary(samples, config, np.random.default_rng(seed))).astype(np.float16)
 
 
-def _in_a_room(samples: Samples, config: VariantConfig, random: np.random.Generator) -> Samples:
+def _in_a_room(samples: Samples, config: CopyConfig, random: np.random.Generator) -> Samples:
     from lhotse.augmentation.utils import convolve1d
     from torch import from_numpy
 
@@ -115,7 +115,7 @@ def _in_a_room(samples: Samples, config: VariantConfig, random: np.random.Genera
         places = _recordings(config.room_folder)
         response = _sound(places[random.integers(len(places))])
     else:
-        rooms = _invented_rooms(config.reverberation_s)
+        rooms = _simulated_rooms(config.reverberation_s)
         response = rooms[random.integers(len(rooms))]
     loudness = np.abs(samples).max()
     arrival = int(np.abs(response).argmax())  # the direct sound: nothing may come later than it was
@@ -124,7 +124,7 @@ def _in_a_room(samples: Samples, config: VariantConfig, random: np.random.Genera
 
 
 @lru_cache
-def _invented_rooms(reverberation_s: float) -> list[Samples]:
+def _simulated_rooms(reverberation_s: float) -> list[Samples]:
     """Impulse responses of rooms that are nowhere (Luo and Gu 2022, arXiv 2208.04101)."""
     import torch
     from lhotse.augmentation.utils import FastRandomRIRGenerator
@@ -137,16 +137,16 @@ def _invented_rooms(reverberation_s: float) -> list[Samples]:
         return [generator(nsource=1)[0].astype(np.float32) for _ in range(ROOMS)]
 
 
-def _with_noise(samples: Samples, config: VariantConfig, random: np.random.Generator) -> Samples:
+def _with_noise(samples: Samples, config: CopyConfig, random: np.random.Generator) -> Samples:
     assert config.noise_folder
     places = _recordings(config.noise_folder)
     noise = _sound(places[random.integers(len(places))])
-    begin = int(random.integers(len(noise)))
-    noise = np.resize(np.roll(noise, -begin), len(samples))
+    start = int(random.integers(len(noise)))
+    noise = np.resize(np.roll(noise, -start), len(samples))
     return _mixed(samples, noise, random.uniform(*config.noise_snr_db))
 
 
-def _with_babble(samples: Samples, config: VariantConfig, random: np.random.Generator) -> Samples:
+def _with_babble(samples: Samples, config: CopyConfig, random: np.random.Generator) -> Samples:
     """With other voices of one level that talk at the same time."""
     assert config.babble_folder
     places = _recordings(config.babble_folder)

@@ -72,10 +72,10 @@ class Batches:
         Raises ConfigError when `speaker_shares` names a speaker who is not in the cache, when
         `augmentation` asks for variants that are not, and when it changes the pause before
         utterances that a teacher has heard with another."""
-        if augmentation and augmentation.variant_share and not cache.copies:
+        if augmentation and augmentation.copy_share and not cache.copies:
             raise ConfigError(
-                f"augmentation.variant_share: {cache.folder} has no variants; "
-                "rill prepare variants makes them"
+                f"augmentation.copy_share: {cache.folder} has no variants; "
+                "rill prepare copies makes them"
             )
         if augmentation and augmentation.pause_share and teaching:
             raise ConfigError("augmentation.pause_share: expected 0 beside a teacher's posteriors")
@@ -103,14 +103,14 @@ class Batches:
         # Lengths are blurred so that an utterance meets other neighbours in each epoch.
         order = np.argsort(counts * random.uniform(0.85, 1.15, len(counts)))
         order = order[random.random(len(counts))[order] < self._shares[order]]
-        most_frames = self.sizes.seconds * 1000 / HOP_MS / self.views
-        most_utterances = max(1, self.sizes.utterances // self.views)
+        max_frames = self.sizes.seconds * 1000 / HOP_MS / self.views
+        max_utterances = max(1, self.sizes.utterances // self.views)
         batches: list[list[int]] = [[]]
         longest = 0
         for index in order.tolist():
             longest = max(longest, int(counts[index]))
-            full = len(batches[-1]) >= most_utterances
-            if batches[-1] and (full or longest * (len(batches[-1]) + 1) > most_frames):
+            full = len(batches[-1]) >= max_utterances
+            if batches[-1] and (full or longest * (len(batches[-1]) + 1) > max_frames):
                 batches.append([])
                 longest = int(counts[index])
             batches[-1].append(index)
@@ -167,8 +167,8 @@ class Batches:
         """Clean, or now and then a variant, in a condition of its own."""
         if not self.augmentation:
             return self.cache.frames(index)
-        if random.random() < self.augmentation.variant_share:
-            frames = self.cache.variant(index, int(random.integers(self.cache.copies)))
+        if random.random() < self.augmentation.copy_share:
+            frames = self.cache.copy_(index, int(random.integers(self.cache.copies)))
         else:
             frames = self.cache.frames(index)
         if random.random() < self.augmentation.pause_share:

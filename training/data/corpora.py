@@ -17,7 +17,7 @@ from training.data.transcripts import problem_of, without_tags
 SHORTEST_SECONDS = 0.3
 LONGEST_SECONDS = 35.0
 STEP_SECONDS = 0.04
-MOST_TAGS = 8  # that a summary names
+MAX_TAGS = 8  # that a summary names
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Corpus:
             counted = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
             line += f"; left out: {counted}"
         if self.tags_removed:
-            tags = self.tags_removed.most_common(MOST_TAGS)
+            tags = self.tags_removed.most_common(MAX_TAGS)
             line += "; tags removed: " + ", ".join(f"{count} {tag}" for tag, count in tags)
             if others := self.tags_removed.total() - sum(count for _, count in tags):
                 line += f", {others} others"

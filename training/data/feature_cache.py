@@ -21,9 +21,9 @@ from asr.errors import AudioError, DataError
 from asr.features.log_mel import MEL_BANDS, log_mel
 from training.data.corpora import Corpus, Utterance, read_utterances, write_utterances
 
-VARIANTS_FILE = "variants.f16"
+COPIES_FILE = "variants.f16"
 FILES_OF_FRAMES = (
-    VARIANTS_FILE,
+    COPIES_FILE,
     "encodings.f16",
     "posteriors.f16",
     "components.f16",
@@ -60,23 +60,23 @@ class FeatureCache:
 
     @cached_property
     def copies(self) -> int:
-        """How many variants of each utterance `rill prepare variants` has written."""
-        path = self.folder / VARIANTS_FILE
+        """How many variants of each utterance `rill prepare copies` has written."""
+        path = self.folder / COPIES_FILE
         if not path.exists():
             return 0
         size = path.stat().st_size
         if size % max(1, self._frames.nbytes):
-            raise DataError(f"{path}: damaged; rill prepare variants makes it again")
+            raise DataError(f"{path}: damaged; rill prepare copies makes it again")
         return size // self._frames.nbytes
 
-    def variant(self, index: int, copy: int) -> np.ndarray:
+    def copy_(self, index: int, copy: int) -> np.ndarray:
         """float32 [frames, 80] of one utterance, through another room or codec."""
         rows = self.offsets[index : index + 2] + copy * len(self._frames)
-        return self._variants[rows[0] : rows[1]].astype(np.float32)
+        return self._copies[rows[0] : rows[1]].astype(np.float32)
 
     @cached_property
-    def _variants(self) -> np.ndarray:
-        return np.memmap(self.folder / VARIANTS_FILE, np.float16, "r").reshape(-1, MEL_BANDS)
+    def _copies(self) -> np.ndarray:
+        return np.memmap(self.folder / COPIES_FILE, np.float16, "r").reshape(-1, MEL_BANDS)
 
     def frame_counts(self) -> np.ndarray:
         """[utterances] number of frames."""
@@ -85,8 +85,8 @@ class FeatureCache:
     def mean_and_deviation(self) -> tuple[np.ndarray, np.ndarray]:
         """[80] each, over every frame of the corpus."""
         chunks = [
-            np.asarray(self._frames[begin : begin + 200_000], np.float64)
-            for begin in range(0, len(self._frames), 200_000)
+            np.asarray(self._frames[start : start + 200_000], np.float64)
+            for start in range(0, len(self._frames), 200_000)
         ]
         total = sum(len(chunk) for chunk in chunks)
         mean = sum(chunk.sum(0) for chunk in chunks) / total

@@ -28,7 +28,7 @@ from training.evaluation.confidence import (
 )
 from training.evaluation.error_rates import ErrorRates, Reading, error_rates
 from training.evaluation.word_times import TimesJudge, WordTimes
-from training.run.config import VariantConfig
+from training.run.config import CopyConfig
 
 TOGETHER = "all"
 
@@ -80,7 +80,7 @@ def evaluate_corpus(
     separate: Sequence[str] = (),
     times: bool = False,
     every: int = 1,
-    change: VariantConfig | None = None,
+    change: CopyConfig | None = None,
 ) -> Evaluation:
     """Read a corpus in one of the layouts of training/data/layouts.py.
 
@@ -98,14 +98,14 @@ def evaluate_corpus(
     missing = set(separate) - {utterance.speaker for utterance in corpus.utterances}
     if missing:
         raise DataError(f"{folder}: no speaker {', '.join(sorted(missing))} to report apart")
-    heard_in = recognise(recognizer, mode)
+    transcript_of = recognise(recognizer, mode)
     judge = TimesJudge(recognizer, mode) if times else None
     readings, left_out = [], list(corpus.left_out)
     chosen = corpus.utterances[::every]
     with progress_bar([utterance.audio for utterance in chosen]) as progress:
         for number, utterance in enumerate(chosen):
             try:
-                readings.append(read_utterance(heard_in, utterance, change, number))
+                readings.append(read_utterance(transcript_of, utterance, change, number))
             except AudioError as error:
                 left_out.append((utterance.id, f"unreadable audio: {error}"))
                 continue
@@ -123,7 +123,7 @@ def evaluate_corpus(
 def read_utterance(
     recognise: Callable[[Samples], Sequence[Word]],
     utterance: Utterance,
-    change: VariantConfig | None,
+    change: CopyConfig | None,
     number: int,
 ) -> Reading:
     """What is recognised of an utterance.
@@ -140,7 +140,7 @@ def read_utterance(
     return Reading(*told, tuple(heard))
 
 
-def changed_sound(utterance: Utterance, change: VariantConfig | None, number: int) -> Samples:
+def changed_sound(utterance: Utterance, change: CopyConfig | None, number: int) -> Samples:
     """The recording of an utterance, float32 [samples] at 16 kHz, after `change`.
 
     Raises AudioError when it cannot be read.
@@ -164,7 +164,7 @@ def in_parts(readings: list[Reading], separate: Sequence[str]) -> dict[str, list
 
 def recognise(recognizer: Recognizer, mode: Mode) -> Callable[[Samples], Sequence[Word]]:
     """What gives the words of an utterance, as one segment in streaming mode."""
-    if mode == "full":
+    if mode == "offline":
         return lambda samples: recognizer.transcribe(samples).words
     # One utterance is one segment here: the endpointer belongs to the stream, not to the model.
     return lambda samples: decode(recognizer.decoder, recognizer.emission(samples, "streaming"))

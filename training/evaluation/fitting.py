@@ -25,8 +25,8 @@ from training.evaluation.score_table import Cell, read_all, score, table_lines, 
 from training.run.config import ScoreConfig
 
 CARD = "README.md"
-BEGIN, END = "<!-- table of rill fit -->", "<!-- end of the table -->"
-MODE_NAMES: dict[Mode, str] = {"streaming": "streaming, one pass", "full": "offline"}
+START, END = "<!-- table of rill fit -->", "<!-- end of the table -->"
+MODE_NAMES: dict[Mode, str] = {"streaming": "streaming, one pass", "offline": "offline"}
 
 
 def fit_model(
@@ -82,15 +82,15 @@ def write_table(card: Path, cells: dict[Mode, list[Cell]]) -> None:
     Raises:
         DataError: the card cannot be read or written.
     """
-    lines = [BEGIN]
+    lines = [START]
     for mode, of_mode in cells.items():
         lines += [f"Words wrong in per cent, {MODE_NAMES[mode]}, with 95 % intervals:", ""]
         lines += [*table_lines(of_mode), ""]
     table = "\n".join([*lines, END])
     try:
         text = card.read_text() if card.exists() else f"# {card.parent.name}\n"
-        if BEGIN in text and END in text:
-            text = text[: text.index(BEGIN)] + table + text[text.index(END) + len(END) :]
+        if START in text and END in text:
+            text = text[: text.index(START)] + table + text[text.index(END) + len(END) :]
         else:
             text = f"{text.rstrip()}\n\n{table}\n"
         card.write_text(text)

@@ -48,7 +48,7 @@ def measure_grammar(
     corpus: str | Path,
     mode: Mode,
     phrases: int = 50,
-    most_words: int = 10,
+    max_words: int = 10,
     cost: float = OUTLET_COST,
     every: int = 1,
     report: Callable[[str], None] = print,
@@ -57,7 +57,7 @@ def measure_grammar(
 
     Args:
         phrases: in a grammar.
-        most_words: longer utterances are left out.
+        max_words: longer utterances are left out.
         cost: of what is in no phrase, as in `asr.decoder.grammar`.
         every: take every so many-th utterance.
 
@@ -71,18 +71,18 @@ def measure_grammar(
     spoken = [
         one
         for one in hear(recognizer, find_corpus(corpus).utterances[::every], mode)
-        if 0 < len(one.reference.split()) <= most_words
+        if 0 < len(one.reference.split()) <= max_words
     ]
     if len(spoken) <= phrases:
         raise DataError(
-            f"{corpus}: {len(spoken)} utterances of at most {most_words} words; two grammars of "
+            f"{corpus}: {len(spoken)} utterances of at most {max_words} words; two grammars of "
             f"{phrases} phrases need more"
         )
-    groups = [spoken[begin : begin + phrases] for begin in range(0, len(spoken), phrases)]
+    groups = [spoken[start : start + phrases] for start in range(0, len(spoken), phrases)]
     decoders = []
     for group in groups:
         references = dict.fromkeys(one.reference for one in group)
-        grammar = read_grammar(references, lexicon, recognizer.pronouncer)
+        grammar = read_grammar(references, lexicon, recognizer.g2p)
         decoders.append(GrammarDecoder(grammar, clock, cost=cost))
     said = heard = missed = strange = made_up = 0
     for group, decoder, strangers in zip(groups, decoders, [*groups[1:], groups[0]]):

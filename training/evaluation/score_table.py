@@ -21,7 +21,7 @@ from asr.recognizer import Recognizer
 from training.data.corpora import Utterance, find_corpus
 from training.evaluation.error_rates import ErrorRates, Reading, error_rates
 from training.evaluation.evaluate import read_utterance, recognise
-from training.run.config import ScoreConfig, ScoredSet, VariantConfig, changes
+from training.run.config import CopyConfig, ScoreConfig, ScoredSet, changes
 
 Half = Literal["choose", "report", "all"]
 CLEAN = "clean"
@@ -54,7 +54,7 @@ def score(
         DataError: a set without a usable utterance.
         ConfigError: a condition that does not exist.
     """
-    conditions: dict[str, VariantConfig | None] = {CLEAN: None}
+    conditions: dict[str, CopyConfig | None] = {CLEAN: None}
     conditions |= {name: changes(settings) for name, settings in config.conditions.items()}
     sets = {name: utterances_of(name, scored, half) for name, scored in config.sets.items()}
     cells = []
@@ -73,7 +73,7 @@ def read_all(
     recognizer: Recognizer,
     mode: Mode,
     utterances: Sequence[Utterance],
-    change: VariantConfig | None,
+    change: CopyConfig | None,
     processes: int,
 ) -> list[Reading]:
     """What is recognised of utterances, in several processes; recordings that cannot be read are
@@ -135,10 +135,10 @@ def write_cells(cells: Sequence[Cell], path: Path) -> None:
         raise DataError(f"{path}: cannot be written ({error.strerror})") from None
 
 
-_shared: tuple[Recognizer, Mode, VariantConfig | None]
+_shared: tuple[Recognizer, Mode, CopyConfig | None]
 
 
-def _share(recognizer: Recognizer, mode: Mode, change: VariantConfig | None) -> None:
+def _share(recognizer: Recognizer, mode: Mode, change: CopyConfig | None) -> None:
     global _shared
     _shared = recognizer, mode, change
 

@@ -10,7 +10,7 @@ from asr.acoustic.types import Mode
 from asr.text.alphabet import LETTER_TOKENS, WORD_BOUNDARY
 from training.data.batches import Batches
 
-MODES: tuple[Mode, ...] = ("streaming", "full")
+MODES: tuple[Mode, ...] = ("streaming", "offline")
 
 
 @torch.no_grad()

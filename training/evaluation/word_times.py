@@ -2,7 +2,8 @@
 
 The reference is aligned with the same network's phones by torchaudio's `forced_align`, and each
 word that was heard rightly is compared with its place there. So this measures the decoder, not the
-network: where the network itself is late, both are. How late streaming is against full mode, which
+network: where the network itself is late, both are. How late streaming is against offline mode,
+    which
 hears what comes after, is told beside it as the emission delay.
 """
 
@@ -34,7 +35,7 @@ class WordTimes:
 
     starts: list[float] = field(default_factory=list)
     ends: list[float] = field(default_factory=list)
-    delays: list[float] = field(default_factory=list)  # phones: streaming minus full mode
+    delays: list[float] = field(default_factory=list)  # phones: streaming minus offline mode
     not_aligned: int = 0  # utterances with fewer steps than their phones need
 
     def close_share(self) -> float:
@@ -52,7 +53,7 @@ class WordTimes:
             if len(starts)
             else "word times: no word was heard rightly",
             f"emission delay: streaming tells a phone {1000 * np.mean(self.delays or [0]):+.0f} ms "
-            f"later than full mode ({len(self.delays)} phones)",
+            f"later than offline mode ({len(self.delays)} phones)",
         ]
 
 
@@ -80,16 +81,16 @@ class TimesJudge:
         sounds = _sounds(self._recognizer, reference)
         emissions = {
             mode: self._recognizer.emission(samples, mode)
-            for mode in ("streaming", "full")  # type: ignore[assignment]
+            for mode in ("streaming", "offline")  # type: ignore[assignment]
         }
         spans = {mode: _aligned(one, sounds) for mode, one in emissions.items()}
         of_mode = spans[self._mode]
-        if of_mode is None or spans["full"] is None or spans["streaming"] is None:
+        if of_mode is None or spans["offline"] is None or spans["streaming"] is None:
             self.found.not_aligned += 1
             return
         step = self._decoder.clock.step_seconds
         self.found.delays += [
-            (late[0] - early[0]) * step for late, early in zip(spans["streaming"], spans["full"])
+            (late[0] - early[0]) * step for late, early in zip(spans["streaming"], spans["offline"])
         ]
         firsts = [0, *accumulate(map(len, sounds))]
         place_said = place_heard = 0
@@ -105,8 +106,8 @@ class TimesJudge:
 
 
 def spoken_words(recognizer: Recognizer, samples: Samples, reference: str) -> list[Word] | None:
-    """The words of the reference where a forced alignment in full mode has them; None when they do
-    not fit.
+    """The words of the reference where a forced alignment in offline mode has them; None when they
+    do not fit.
 
     Raises:
         ConfigError: the decoder has no lexicon.
@@ -114,7 +115,7 @@ def spoken_words(recognizer: Recognizer, samples: Samples, reference: str) -> li
     if not isinstance(recognizer.decoder, BeamDecoder):
         raise ConfigError("a forced alignment needs a lexicon: it goes with the beam")
     sounds = _sounds(recognizer, reference)
-    spans = _aligned(recognizer.emission(samples, "full"), sounds)
+    spans = _aligned(recognizer.emission(samples, "offline"), sounds)
     if spans is None:
         return None
     clock, words, first = recognizer.decoder.clock, [], 0
@@ -133,7 +134,7 @@ def _sounds(recognizer: Recognizer, reference: str) -> list[Pronunciation]:
         if known := pronounce(word, lexicon):
             sounds.append(known[0])
         else:
-            (made,) = custom_words([word], lexicon, recognizer.pronouncer)
+            (made,) = custom_words([word], lexicon, recognizer.g2p)
             sounds.append(made.pronunciations[0][0])
     return sounds
 

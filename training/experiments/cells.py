@@ -76,5 +76,5 @@ def _set_bias(lstm: nn.LSTM, gate: str, bias: torch.Tensor) -> None:
 
 
 def _rows(lstm: nn.LSTM, gate: str) -> slice:
-    begin = TORCH_ORDER.index(gate) * lstm.hidden_size
-    return slice(begin, begin + lstm.hidden_size)
+    start = TORCH_ORDER.index(gate) * lstm.hidden_size
+    return slice(start, start + lstm.hidden_size)

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from asr.acoustic.lstm import LSTMLayer, LSTMState
 from training.experiments.adding import Adder
 
-LEAST_NORM = 1e-30  # what float32 makes 0 is told as this: a logarithm has no 0
+MIN_NORM = 1e-30  # what float32 makes 0 is told as this: a logarithm has no 0
 
 Step = Callable[[Tensor, Tensor], Tensor]  # x [batch, input], state [batch, state] to the next
 
@@ -86,4 +86,4 @@ def step_of(layer: nn.RNNBase) -> tuple[Step, int]:
 
 
 def _geometric_mean(norms: Tensor) -> Tensor:
-    return norms.clamp_min(LEAST_NORM).log().mean(0).exp()
+    return norms.clamp_min(MIN_NORM).log().mean(0).exp()

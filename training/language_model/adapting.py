@@ -23,7 +23,7 @@ from training.language_model.ngrams import NGrams, read_arpa, write_arpa
 from training.language_model.pruning import prune_to_size
 
 ORDER = 3  # of the texts' own n-grams: they are few
-LEAST_LEFT = 1e-4  # probability that a history leaves to words it was not seen with
+MIN_LEFT = 1e-4  # probability that a history leaves to words it was not seen with
 
 
 def adapt_language_model(
@@ -128,7 +128,7 @@ def mixture(base: NGrams, other: NGrams, share: float) -> NGrams:
             base.backoff(histories) * (1 - taken[0]).clip(min=0),
             other.backoff(histories) * (1 - taken[1]).clip(min=0),
         )
-        weights[:] = left / (1 - mixed(*taken)).clip(min=LEAST_LEFT)
+        weights[:] = left / (1 - mixed(*taken)).clip(min=MIN_LEFT)
     return result
 
 

@@ -34,7 +34,7 @@ from training.run.config import WordModelConfig
 from training.run.trainer import learning_rate
 
 MODEL, CHECKPOINT = "lm.onnx", "last.pt"  # in the run's folder
-MOST_BAD_LOSSES = 20  # in a row
+MAX_BAD_LOSSES = 20  # in a row
 
 
 def train_language_model(
@@ -170,9 +170,9 @@ class _Run:
             return
         self._bad_losses += 1
         report(f"update {self.update}: loss not finite, skipped")
-        if self._bad_losses >= MOST_BAD_LOSSES:
+        if self._bad_losses >= MAX_BAD_LOSSES:
             raise DataError(
-                f"{MOST_BAD_LOSSES} losses in a row were not finite; a lower learning_rate or "
+                f"{MAX_BAD_LOSSES} losses in a row were not finite; a lower learning_rate or "
                 "precision=32-true helps"
             )
 

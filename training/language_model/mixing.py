@@ -25,7 +25,7 @@ from training.language_model.ngrams import NGrams, Rows, read_arpa, write_arpa
 from training.language_model.pruning import prune_to_size
 
 STEPS = 100  # of expectation maximisation
-LEAST_SHARE = 0.005  # a part with less is left out: it costs more than it wins
+MIN_SHARE = 0.005  # a part with less is left out: it costs more than it wins
 LONG_WORDS = 1_000_000  # of a text whose rare n-grams are left out before it is mixed
 
 
@@ -81,7 +81,7 @@ def mix_language_models(
             weights = best_shares(judged)
             for judge, probabilities in zip(judges, judged):
                 yield f"{judge}: perplexity {perplexity(probabilities @ weights):.1f}"
-            weights[weights < LEAST_SHARE] = 0
+            weights[weights < MIN_SHARE] = 0
         weights /= weights.sum()
         yield "shares: " + ", ".join(f"{p} {w:.4f}" for p, w in zip(parts, weights))
         mixed = mixture_of(models, weights.tolist())

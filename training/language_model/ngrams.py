@@ -14,7 +14,7 @@ import numpy as np
 from asr.errors import DataError
 
 Rows = np.ndarray  # int32 [n-grams, words]: the numbers of their words
-LEAST_LOG10 = -30.0
+MIN_LOG10 = -30.0
 
 
 @dataclass
@@ -89,8 +89,8 @@ class NGrams:
         """A number for each row: its last word after the place of its beginning."""
         if rows.shape[1] == 1:
             return rows[:, 0].astype(np.int64)
-        begins = self.find(rows[:, :-1])
-        return np.where(begins >= 0, begins * len(self.words) + rows[:, -1], -1)
+        starts = self.find(rows[:, :-1])
+        return np.where(starts >= 0, starts * len(self.words) + rows[:, -1], -1)
 
 
 def read_arpa(path: str | os.PathLike[str], numbers: dict[str, int]) -> NGrams:
@@ -144,8 +144,8 @@ def write_arpa(model: NGrams, path: Path) -> None:
 def _lines(model: NGrams, length: int) -> Iterator[str]:
     words = np.array(model.words, object)
     with np.errstate(divide="ignore"):
-        values = np.log10(model.probabilities[length - 1]).clip(min=LEAST_LOG10)
-        weights = np.log10(model.backoffs[length - 1]).clip(min=LEAST_LOG10)
+        values = np.log10(model.probabilities[length - 1]).clip(min=MIN_LOG10)
+        weights = np.log10(model.backoffs[length - 1]).clip(min=MIN_LOG10)
     for row, value, weight in zip(model.rows[length - 1], values.tolist(), weights.tolist()):
         text = " ".join(words[row])
         yield f"{value:.6f}\t{text}" + (f"\t{weight:.6f}\n" if length < model.order else "\n")

@@ -13,14 +13,14 @@ import numpy as np
 
 from training.language_model.ngrams import NGrams
 
-LEAST_LEFT = 1e-4  # probability that a history leaves to words it was not seen with
+MIN_LEFT = 1e-4  # probability that a history leaves to words it was not seen with
 TINY = 1e-30
 STEPS = 20  # of the power iteration for stationary probabilities
 
 Scores = list[np.ndarray]  # float64 [n-grams of a length]; by length, from 2 on
 
 
-def prune_to_size(model: NGrams, most_bytes: int, bits: int) -> NGrams:
+def prune_to_size(model: NGrams, max_bytes: int, bits: int) -> NGrams:
     """The n-grams that matter most, as many as a KenLM trie of so many bytes holds.
 
     Args:
@@ -33,7 +33,7 @@ def prune_to_size(model: NGrams, most_bytes: int, bits: int) -> NGrams:
         middle = (low + high) // 2
         threshold = ordered[middle - 1] if middle else -1.0
         counts = [len(model.rows[0]), *(int((part > threshold).sum()) for part in scores)]
-        if trie_bytes(counts, bits, sum(map(len, model.words))) <= most_bytes:
+        if trie_bytes(counts, bits, sum(map(len, model.words))) <= max_bytes:
             high = middle
         else:
             low = middle + 1
@@ -54,8 +54,8 @@ def removal_costs(model: NGrams) -> Scores:
         rows, probabilities = model.rows[length - 1], model.probabilities[length - 1]
         place = model.find(rows[:, :-1])
         lower = model.probability(rows[:, 1:]).clip(min=TINY)
-        left = (1 - _sums(place, probabilities, model, length)).clip(min=LEAST_LEFT)
-        lower_left = (1 - _sums(place, lower, model, length)).clip(min=LEAST_LEFT)
+        left = (1 - _sums(place, probabilities, model, length)).clip(min=MIN_LEFT)
+        lower_left = (1 - _sums(place, lower, model, length)).clip(min=MIN_LEFT)
         backoff = left / lower_left
         without_it = (left[place] + probabilities) / (lower_left[place] + lower)
         gained = np.log(without_it) - np.log(backoff[place].clip(min=TINY))
@@ -84,7 +84,7 @@ def without(model: NGrams, kept: list[np.ndarray]) -> NGrams:
         lower = result.probability(rows[length - 1][:, 1:])
         seen = np.bincount(place, probabilities[length - 1], len(rows[length - 2]))
         seen_lower = np.bincount(place, lower, len(rows[length - 2]))
-        left = (1 - seen).clip(min=LEAST_LEFT) / (1 - seen_lower).clip(min=LEAST_LEFT)
+        left = (1 - seen).clip(min=MIN_LEFT) / (1 - seen_lower).clip(min=MIN_LEFT)
         followed = np.bincount(place, minlength=len(left)) > 0
         backoffs[length - 2][:] = np.where(followed, left, 1.0)
     return result
@@ -128,20 +128,20 @@ def _stationary(model: NGrams) -> np.ndarray:
     number = {word: place for place, word in enumerate(model.words)}
     place_of = np.full(len(model.words), -1)
     place_of[model.rows[0][:, 0]] = np.arange(len(single))
-    begin, end = (place_of[number[word]] for word in ("<s>", "</s>"))
-    single[begin] = 0.0
+    start, end = (place_of[number[word]] for word in ("<s>", "</s>"))
+    single[start] = 0.0
     share = single / single.sum()
     if model.order == 1:
         return share
     first, second = place_of[model.rows[1]].T
     more = model.probabilities[1] - model.backoffs[0][first] * single[second]
     for _ in range(STEPS):
-        share[begin], share[end] = share[end], 0.0  # after an end comes a begin
+        share[start], share[end] = share[end], 0.0  # after an end comes a begin
         share = np.bincount(second, share[first] * more, len(share)) + single * (
             share @ model.backoffs[0]
         )
         share = share.clip(min=0) / share.clip(min=0).sum()
-    share[begin] = share[end]
+    share[start] = share[end]
     return share
 
 

@@ -21,7 +21,7 @@ def write_frequent_words(
     output: Path,
     most: int = 130_000,
     dictionary: Lexicon | None = None,
-    least_count: int = 3,
+    min_count: int = 3,
 ) -> Iterator[str]:
     """Write the most frequent words of several texts, with counts of the texts' mixture: as many of
     a hundred million words. Yields lines that tell what was done.
@@ -30,7 +30,7 @@ def write_frequent_words(
         sources: texts, or lists of words with their counts (.tsv, .tsv.xz), and their shares.
         most: words to write.
         dictionary: its words are taken however seldom they come.
-        least_count: times that other words come in all sources together; what comes less often is
+        min_count: times that other words come in all sources together; what comes less often is
             mostly misspelled.
 
     Raises:
@@ -52,7 +52,7 @@ def write_frequent_words(
         word
         for word in mixed
         if (dictionary and pronounce(word, dictionary))
-        or (seen[word] >= least_count and word.strip("'") == word)
+        or (seen[word] >= min_count and word.strip("'") == word)
     ]
     wanted.sort(key=lambda word: (-mixed[word], word))
     kept = wanted[:most]

@@ -75,11 +75,11 @@ def choose_words(sentences: Iterable[str], config: WordModelConfig) -> Vocabular
         DataError: too few of them.
     """
     counts = Counter(word for sentence in sentences for word in sentence.split())
-    kept = [word for word, count in counts.most_common(config.words) if count >= config.least_count]
+    kept = [word for word, count in counts.most_common(config.words) if count >= config.min_count]
     if len(kept) < 2:
         raise DataError(
             f"a text of {len(counts)} different words has {len(kept)} that come "
-            f"{config.least_count} times or more: too few to learn from"
+            f"{config.min_count} times or more: too few to learn from"
         )
     return Vocabulary((END, RARE, *kept), max(1, len(counts) - len(kept)))
 
@@ -98,8 +98,8 @@ def perplexity(
     training, state, total = network.training, None, 0.0
     network.eval()
     with torch.no_grad():
-        for begin in range(0, steps, 32):
-            part = slice(begin, begin + 32)
+        for start in range(0, steps, 32):
+            part = slice(start, start + 32)
             logs, state = network(words[:, part].to(device), following[:, part].to(device), state)
             total += float(logs.double().sum())
     network.train(training)

@@ -1,4 +1,4 @@
-"""Train the grapheme-to-phoneme model on a dictionary: `rill prepare pronouncer`."""
+"""Train the grapheme-to-phoneme model on a dictionary: `rill prepare g2p`."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class PronouncingErrors:
         )
 
 
-def train_pronouncer(
+def train_g2p(
     lexicon: Lexicon,
     epochs: int = 10,
     seed: int = 1,
@@ -102,7 +102,7 @@ def train_pronouncer(
     return model.eval(), kept_out
 
 
-def write_pronouncer(network: PronouncingNetwork, path: str | os.PathLike[str]) -> None:
+def write_g2p(network: PronouncingNetwork, path: str | os.PathLike[str]) -> None:
     """Write the network as `asr.lexicon.g2p` reads it, whole or not at all.
 
     Raises:

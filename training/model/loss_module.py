@@ -22,7 +22,7 @@ from training.run.config import ObjectiveConfig, TrainConfig
 from training.teacher.posteriors import COMPONENTS
 
 
-class Student(nn.Module):
+class LossModule(nn.Module):
     """An acoustic model that hears a batch and tells how wrong it was."""
 
     def __init__(
@@ -71,7 +71,7 @@ class Student(nn.Module):
         return terms
 
 
-def backward(fabric: Fabric, student: Any, batch: Batch, mode: Mode) -> dict[str, Tensor]:
+def backward(fabric: Fabric, loss_module: Any, batch: Batch, mode: Mode) -> dict[str, Tensor]:
     """The gradients of one batch; with several processes, those of all their batches as of one.
 
     Args:
@@ -80,14 +80,14 @@ def backward(fabric: Fabric, student: Any, batch: Batch, mode: Mode) -> dict[str
     Returns:
         The mean of each term per step.
     """
-    terms: dict[str, objectives.Term] = student(batch, mode)
+    terms: dict[str, objectives.Term] = loss_module(batch, mode)
     steps = torch.stack([term.steps for term in terms.values()])
     # Processes average their gradients, each a sum over its own steps: so every sum is divided by
     # the steps of all, and multiplied by the number of processes.
     steps_of_all: Any = fabric.all_reduce(steps.float(), reduce_op="sum")
     share = fabric.world_size / steps_of_all.clamp(min=1)
     means = {name: term.total * share[k] for k, (name, term) in enumerate(terms.items())}
-    weights = student.module.weights
+    weights = loss_module.module.weights
     fabric.backward(sum(getattr(weights, name) * mean for name, mean in means.items()))
     return {name: mean.detach() for name, mean in means.items()}
 

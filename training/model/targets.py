@@ -14,8 +14,8 @@ def target_ids(text: str, lexicon: Lexicon) -> tuple[list[int], list[int]]:
     """
     phones: list[int] = []
     for word in text.split():
-        variants = pronounce(word, lexicon)
-        if not variants:
+        copies = pronounce(word, lexicon)
+        if not copies:
             return [], letter_ids(text)
-        phones += phone_ids(list(variants[0]))
+        phones += phone_ids(list(copies[0]))
     return phones, letter_ids(text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import warnings
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -18,6 +19,12 @@ from pydantic import (
 )
 
 from asr.errors import ConfigError
+
+RENAMED = {
+    "full_mode_every": "offline_every",
+    "variant_share": "copy_share",
+    "least_count": "min_count",
+}
 
 
 class _Strict(BaseModel):
@@ -79,8 +86,8 @@ class BatchConfig(_Strict):
     )  # silence after the last sample, as recognition adds it
 
 
-class VariantConfig(_Strict):
-    """What `rill prepare variants` does to the sound: each share is how many recordings get it."""
+class CopyConfig(_Strict):
+    """What `rill prepare copies` does to the sound: each share is how many recordings get it."""
 
     copies: int = Field(1, ge=1, le=1000)
     room_share: float = Field(0.4, ge=0, le=1)
@@ -118,7 +125,7 @@ class ScoreConfig(_Strict):
     """The table of `rill score`: sets, and what is done to their sound in each further row."""
 
     sets: dict[str, ScoredSet] = Field(min_length=1)
-    conditions: dict[str, list[str]] = {}  # settings of configs/variants.yaml, key=value
+    conditions: dict[str, list[str]] = {}  # settings of configs/copies.yaml, key=value
     condition_every: int = Field(1, ge=1)  # conditions take every so many-th utterance of a set
 
 
@@ -141,7 +148,7 @@ class ConditionConfig(_Strict):
 class AugmentationConfig(_Strict):
     """How far the sound is changed; energies are natural logarithms (1.0 is 4.3 dB)."""
 
-    variant_share: float = Field(0.0, ge=0, le=1)  # how often a variant stands for the clean frames
+    copy_share: float = Field(0.0, ge=0, le=1)  # how often a variant stands for the clean frames
     speed: Factors = (0.9, 1.1)
     band_warp: Factors = (0.9, 1.1)
     volume: Annotated[float, Field(ge=0, le=100)] = 1.5
@@ -200,7 +207,7 @@ class TrainConfig(_Strict):
     objective: ObjectiveConfig = ObjectiveConfig()
     epochs: int = Field(12, ge=1, le=100_000)
     patience_epochs: int | None = Field(None, ge=1)  # stop after so many that were not the best
-    full_mode_every: int = Field(2, ge=2)  # every so many updates one in full mode, else streaming
+    offline_every: int = Field(2, ge=2)  # every so many updates one in offline mode, else streaming
     optimiser: Literal["adamw", "muon"] = "adamw"  # muon: for the matrices of the blocks
     learning_rate: float = Field(1.5e-3, gt=0, le=100)
     warm_up_updates: int = Field(200, ge=1)
@@ -227,7 +234,7 @@ class WordModelConfig(_Strict):
     """An LSTM language model and its training: `rill lm train`."""
 
     words: int = Field(40_000, ge=2, le=10_000_000)  # most frequent ones that are kept
-    least_count: int = Field(3, ge=1)  # of a word that is kept: the others share one entry
+    min_count: int = Field(3, ge=1)  # of a word that is kept: the others share one entry
     embedding: Cells = 192
     hidden: Cells = 512
     cutoffs: list[Annotated[int, Field(ge=1)]] = [2_000, 8_000]  # where groups of words begin
@@ -260,14 +267,14 @@ def read_config(path: str | Path, overrides: list[str] | None = None) -> TrainCo
     return read_settings(TrainConfig, path, overrides)
 
 
-def changes(settings: list[str]) -> VariantConfig:
+def changes(settings: list[str]) -> CopyConfig:
     """What `key=value` settings do to sound, and nothing else: shares not among them are 0.
 
     Raises:
         ConfigError: no such setting; a `noise_share` without a `noise_folder`.
     """
-    names = [name for name in VariantConfig.model_fields if name.endswith("_share")]
-    config = read_settings(VariantConfig, None, [*(f"{name}=0" for name in names), *settings])
+    names = [name for name in CopyConfig.model_fields if name.endswith("_share")]
+    config = read_settings(CopyConfig, None, [*(f"{name}=0" for name in names), *settings])
     if config.noise_share and not config.noise_folder:
         raise ConfigError("noise_share: give a noise_folder with recordings of noise")
     if config.babble_share and not config.babble_folder:
@@ -309,11 +316,24 @@ def read_settings(
             place[name] = yaml.safe_load(value)
         except yaml.YAMLError as error:
             raise ConfigError(f"{override!a}: not a value ({_in_one_line(error)})") from None
+    _rename(settings)
     try:
         return kind.model_validate(settings)
     except ValidationError as error:
         place = f"{path}: " if path else ""
         raise ConfigError(f"{place}{_explain(kind, error)}") from None
+
+
+def _rename(settings: dict[str, Any]) -> None:
+    """Settings under the names of release 0.1 get those of today, with a warning."""
+    for name in list(settings):
+        value = settings[name]
+        if new := RENAMED.get(name):
+            warnings.warn(f"the setting {name} is called {new}", DeprecationWarning, stacklevel=3)
+            del settings[name]
+            settings.setdefault(new, value)
+        if isinstance(value, dict):
+            _rename(value)
 
 
 def _in_one_line(error: Exception) -> str:

@@ -10,14 +10,14 @@ from training.run.config import TrainConfig
 from training.run.muon import Muon
 
 
-def optimisers(student: nn.Module, config: TrainConfig) -> list[Optimizer]:
+def optimisers(loss_module: nn.Module, config: TrainConfig) -> list[Optimizer]:
     """The optimisers of a run; each weight belongs to one of them.
 
     Both have the same learning rate.
     """
     matrices: list[nn.Parameter] = []
     others: list[nn.Parameter] = []
-    for name, weight in student.named_parameters():
+    for name, weight in loss_module.named_parameters():
         of_block = ".blocks." in name and weight.ndim == 2
         (matrices if config.optimiser == "muon" and of_block else others).append(weight)
     made: list[Optimizer] = [

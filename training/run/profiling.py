@@ -38,10 +38,10 @@ def profile_lines(config: TrainConfig, updates: int) -> list[str]:
                 "evaluate_every_epochs": enough,
             }
         )
-        train(trial, lambda line: None, most_updates=FIRST_UPDATES)
+        train(trial, lambda line: None, max_updates=FIRST_UPDATES)
         began = time.perf_counter()
         with profile(activities=[ProfilerActivity.CPU]) as profiler:
-            train(trial, lambda line: None, most_updates=updates)
+            train(trial, lambda line: None, max_updates=updates)
         wall = time.perf_counter() - began
     events = {event.key: event.cpu_time_total / 1e6 for event in profiler.key_averages()}
     spent = {part: events.get(part, 0.0) for part in PARTS}

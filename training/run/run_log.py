@@ -20,7 +20,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 EVERY_UPDATES = 20
 SMOOTHING = 0.95  # of the terms of the loss
-LEAST_SECONDS_BETWEEN_CURVES = 30.0
+MIN_SECONDS_BETWEEN_CURVES = 30.0
 Errors = dict[str, dict[str, float]]  # by mode, then by head: per cent
 
 
@@ -104,7 +104,7 @@ class RunLog:
                 for head, rate in heads.items()
             },
         )
-        if time.monotonic() - self._drawn_at > LEAST_SECONDS_BETWEEN_CURVES:
+        if time.monotonic() - self._drawn_at > MIN_SECONDS_BETWEEN_CURVES:
             self._draw()
         self._told_at, self._seconds_heard = time.monotonic(), 0.0
 

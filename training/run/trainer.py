@@ -1,6 +1,6 @@
 """The training loop: `rill train configs/en-small.yaml`.
 
-Each update takes one batch in one mode: every `full_mode_every`-th in full mode, the others in
+Each update takes one batch in one mode: every `offline_every`-th in offline mode, the others in
 streaming mode. The same command goes on from the last checkpoint; since all randomness is seeded
 by the update, a resumed run computes what an unbroken one would have computed.
 """
@@ -33,19 +33,19 @@ from training.data.fingerprints import check_fingerprints, fingerprints
 from training.data.loading import loaded, wanted_from
 from training.data.mixture import Mixture, open_mixture
 from training.evaluation.token_errors import spelled_samples, token_errors
-from training.model.loss_module import Student, backward, first_model, to_device
+from training.model.loss_module import LossModule, backward, first_model, to_device
 from training.run.checkpoint import read_checkpoint, write_checkpoint
 from training.run.config import TrainConfig, WordModelConfig
 from training.run.optimisers import optimisers
 from training.run.run_log import RunLog
 
-MOST_BAD_LOSSES = 20  # non-finite losses in a row before the run gives up
+MAX_BAD_LOSSES = 20  # non-finite losses in a row before the run gives up
 
 
 def train(
     config: TrainConfig,
     report: Callable[[str], None] = print,
-    most_updates: int | None = None,
+    max_updates: int | None = None,
 ) -> Path:
     """Run or resume a training run, to its end or for so many updates.
 
@@ -69,7 +69,9 @@ def train(
 
     torch.manual_seed(config.seed)
     model = first_model(config, batches.corpora[0].cache)
-    student: Any = Student(model, weights, batches.phone_trigram() if weights.ctc_crf else None)
+    loss_module: Any = LossModule(
+        model, weights, batches.phone_trigram() if weights.ctc_crf else None
+    )
     updates_by_epoch = [
         len(batches.epoch(epoch)) // fabric.world_size for epoch in range(config.epochs)
     ]
@@ -79,19 +81,19 @@ def train(
     last = output / "last.pt"
     update = 0
     best, epochs_without_best = math.inf, 0
-    begun_with = fingerprints(lexicon, batches, valid_cache, updates_by_epoch)
+    started_with = fingerprints(lexicon, batches, valid_cache, updates_by_epoch)
     tell = report if fabric.is_global_zero else _nobody
     if saved := read_checkpoint(config, last):
-        check_fingerprints(saved.get("begun_with"), begun_with, last, tell)
-        student.load_state_dict(saved["student"])
+        check_fingerprints(saved.get("begun_with"), started_with, last, tell)
+        loss_module.load_state_dict(saved["student"])
         update, best = saved["update"], saved["best"]
         epochs_without_best = saved["epochs_without_best"]
         tell(f"resumed at update {update} of {total_updates}")
-    plain_student = student
-    student, *movers = fabric.setup(student, *optimisers(student, config))
+    plain_module = loss_module
+    loss_module, *movers = fabric.setup(loss_module, *optimisers(loss_module, config))
     if saved:  # only now, so that their moments come to where the weights have gone
-        for mover, state in zip(movers, saved["optimisers"]):
-            mover.load_state_dict(state)
+        for optimiser, state in zip(movers, saved["optimisers"]):
+            optimiser.load_state_dict(state)
     averaged: dict[str, Tensor] = saved["average"] if saved else model.state_dict()
     average = {name: value.to(fabric.device, copy=True) for name, value in averaged.items()}
     if config.patience_epochs and epochs_without_best >= config.patience_epochs:
@@ -112,17 +114,17 @@ def train(
     def save() -> None:
         if fabric.is_global_zero:
             state = {
-                "student": plain_student.state_dict(),
-                "optimisers": [mover.state_dict() for mover in movers],
+                "student": plain_module.state_dict(),
+                "optimisers": [optimiser.state_dict() for optimiser in movers],
                 "average": average,
                 "update": update,
-                "begun_with": begun_with,
+                "begun_with": started_with,
                 "best": best,
                 "epochs_without_best": epochs_without_best,
             }
             write_checkpoint(state, config, last)
 
-    _try_longest_batch(fabric, student, batches)
+    _try_longest_batch(fabric, loss_module, batches)
     log = RunLog(output, update, total_updates, report) if fabric.is_global_zero else None
     stopping = _Stopping()
     bad_losses = updates_made = 0
@@ -133,32 +135,34 @@ def train(
             epoch = bisect.bisect_right(epoch_ends, update)
             with record_function("load"):
                 batch = to_device(next(made), fabric.device)
-            full = update % config.full_mode_every == config.full_mode_every - 1
-            mode: Mode = "full" if full else "streaming"
+            offline = update % config.offline_every == config.offline_every - 1
+            mode: Mode = "offline" if offline else "streaming"
             rate = learning_rate(config, update, total_updates)
-            for group in itertools.chain.from_iterable(mover.param_groups for mover in movers):
+            for group in itertools.chain.from_iterable(
+                optimiser.param_groups for optimiser in movers
+            ):
                 group["lr"] = rate
             torch.manual_seed(hash((config.seed, update, fabric.global_rank)))
-            student.train()
-            for mover in movers:
-                mover.zero_grad()
+            loss_module.train()
+            for optimiser in movers:
+                optimiser.zero_grad()
             with record_function("network"):
-                terms = backward(fabric, student, batch, mode)
+                terms = backward(fabric, loss_module, batch, mode)
             with record_function("clip"):
-                norm = nn.utils.clip_grad_norm_(plain_student.parameters(), config.clip_norm)
+                norm = nn.utils.clip_grad_norm_(plain_module.parameters(), config.clip_norm)
             update += 1
             if torch.isfinite(norm):
                 with record_function("optimiser"):
-                    for mover in movers:
-                        mover.step()
+                    for optimiser in movers:
+                        optimiser.step()
                 bad_losses = 0
             else:
                 bad_losses += 1
                 report(f"update {update}: loss not finite, skipped ({bad_losses} in a row)")
-                if bad_losses >= MOST_BAD_LOSSES:
+                if bad_losses >= MAX_BAD_LOSSES:
                     torch.save(vars(batch), output / "bad_batch.pt")
                     raise DataError(
-                        f"{MOST_BAD_LOSSES} losses in a row were not finite; the last batch is "
+                        f"{MAX_BAD_LOSSES} losses in a row were not finite; the last batch is "
                         f"in {output / 'bad_batch.pt'}. A lower learning_rate or "
                         "precision=32-true helps"
                     )
@@ -174,7 +178,7 @@ def train(
             )
             asked = bool(fabric.all_reduce(torch.tensor(float(stopping.asked)), reduce_op="sum"))
             updates_made += 1
-            stop = asked or updates_made == most_updates
+            stop = asked or updates_made == max_updates
             due = time.monotonic() - saved_at > 60 * config.checkpoint_minutes
             # Where an evaluation is due only after it, so that a kill cannot skip that.
             if (stop or due) and not evaluated_now:
@@ -222,21 +226,21 @@ def make_fabric(config: TrainConfig) -> Fabric:
     )
 
 
-def _try_longest_batch(fabric: Fabric, student: Any, batches: Mixture) -> None:
+def _try_longest_batch(fabric: Fabric, loss_module: Any, batches: Mixture) -> None:
     """One forward and backward of the largest batch in both modes, without an update: too little
     memory shows in the first minute and not in the middle of the night (icefall issue 82)."""
     largest = batches.largest()
     batch = to_device(batches.load(largest, 0, 0), fabric.device)
-    modes: tuple[Mode, ...] = ("streaming", "full")
+    modes: tuple[Mode, ...] = ("streaming", "offline")
     for mode in modes:
         try:
-            backward(fabric, student, batch, mode)
+            backward(fabric, loss_module, batch, mode)
         except (torch.OutOfMemoryError, MemoryError) as error:
             raise ConfigError(
                 f"the largest batch ({len(largest.indices)} utterances, {batch.seconds:.0f} s) "
                 f"does not fit into memory in {mode} mode ({error}); lower batch.seconds"
             ) from None
-    student.zero_grad()
+    loss_module.zero_grad()
 
 
 def learning_rate(config: TrainConfig | WordModelConfig, update: int, total_updates: int) -> float:

@@ -19,7 +19,7 @@ from asr.onnx_session import import_onnxruntime
 from training.synthesis import vocoder
 
 STYLE_WIDTH = 256  # of a voice; the second half's is the first 128 of it
-MOST_TOKENS = 508
+MAX_TOKENS = 508
 BETWEEN_HALVES = (  # phonetic content, pitch, loudness
     "/encoder/MatMul_1_output_0",
     "/encoder/Reshape_output_0",
@@ -69,8 +69,8 @@ class Kokoro:
         import soxr
 
         tokens = self._tokenizer.tokenize(self._tokenizer.phonemize(sentence, "en-us"))
-        if not 0 < len(tokens) <= MOST_TOKENS:
-            raise DataError(f"'{sentence}': {len(tokens)} phonemes, not 1 to {MOST_TOKENS}")
+        if not 0 < len(tokens) <= MAX_TOKENS:
+            raise DataError(f"'{sentence}': {len(tokens)} phonemes, not 1 to {MAX_TOKENS}")
         style = voice[len(tokens)]
         content, pitch, loudness = self._first.run(
             None,

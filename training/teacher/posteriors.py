@@ -69,8 +69,8 @@ def encode_corpus(
     with ThreadPoolExecutor(workers) as pool:
         while some := list(itertools.islice(windows, 4 * workers)):
             for (packed, _), pairs in zip(some, pool.map(encode, [window for _, window in some])):
-                for index, begin in packed:
-                    first = begin // STEP_SAMPLES
+                for index, start in packed:
+                    first = start // STEP_SAMPLES
                     steps = pairs[first : first + offsets[index + 1] - offsets[index]]
                     encodings[offsets[index] : offsets[index] + len(steps)] = steps
             if progress:
@@ -214,8 +214,8 @@ def write_teaching(
         indices = batch.tolist()
         both = torch.cat(teacher(_padded(encodings, offsets, indices)), dim=-1).exp().numpy()
         for row, index in enumerate(indices):
-            begin, end = offsets[index], offsets[index + 1]
-            posteriors[begin:end] = both[row, : end - begin]
+            start, end = offsets[index], offsets[index + 1]
+            posteriors[start:end] = both[row, : end - start]
     posteriors.tofile(cache.folder / "posteriors.f16")
     if principal is None:
         principal = principal_components(encodings)

@@ -39,10 +39,10 @@ class Promises:
         self._last_is_cut = False
         place = file.tell()
         file_bytes = file.seek(0, os.SEEK_END)
-        self._first, begins = _promise_of_mp3(file) if self._format == "mp3" else (None, 0)
+        self._first, starts = _promise_of_mp3(file) if self._format == "mp3" else (None, 0)
         self._frames = self._first.frames if self._first else 0
         self._lacks_bytes = bool(
-            self._first and self._first.bytes and begins + self._first.bytes > file_bytes
+            self._first and self._first.bytes and starts + self._first.bytes > file_bytes
         )
         file.seek(place)
 
@@ -136,11 +136,11 @@ def mp4_is_cut(file: IO[bytes]) -> bool:
 
 def _promise_of_mp3(file: IO[bytes]) -> tuple[Promise | None, int]:
     """What the first frame tells, and where it begins."""
-    begins = skip_tags(file)
-    file.seek(begins)
+    starts = skip_tags(file)
+    file.seek(starts)
     head = file.read(HEAD_BYTES)
     at = first_frame(head)
-    return (promise_in(head[at : at + 200]), begins + at) if at is not None else (None, begins)
+    return (promise_in(head[at : at + 200]), starts + at) if at is not None else (None, starts)
 
 
 def _streaminfo_samples(file: IO[bytes]) -> int | None:
@@ -167,10 +167,10 @@ def _boxes(file: IO[bytes]) -> Iterator[tuple[bytes, int]]:
     at = 0
     while at + 8 <= file_bytes:
         file.seek(at)
-        begin = file.read(16)
-        size, kind = int.from_bytes(begin[:4], "big"), begin[4:8]
+        start = file.read(16)
+        size, kind = int.from_bytes(start[:4], "big"), start[4:8]
         if size == 1:
-            size = int.from_bytes(begin[8:], "big")
+            size = int.from_bytes(start[8:], "big")
         elif size == 0:
             size = file_bytes - at
         if size < 8 or not all(32 <= byte < 127 for byte in kind):
@@ -211,6 +211,6 @@ def _segment_reaches_beyond(file: IO[bytes]) -> bool:
     if at < 0 or at + 12 > len(head) or not head[at + 4]:
         return False
     length = 9 - head[at + 4].bit_length()  # of the number, in bytes
-    begins = at + 4 + length
-    size = int.from_bytes(head[at + 4 : begins], "big") & (1 << 7 * length) - 1
-    return size != (1 << 7 * length) - 1 and begins + size > file_bytes
+    starts = at + 4 + length
+    size = int.from_bytes(head[at + 4 : starts], "big") & (1 << 7 * length) - 1
+    return size != (1 << 7 * length) - 1 and starts + size > file_bytes

@@ -35,7 +35,7 @@ _READ_BYTES = 1 << 20
 class Gap(NamedTuple):
     """Bytes that are no element: where they begin and end in the file."""
 
-    begins: int
+    starts: int
     ends: int
     blocks_end: int | None = None  # of blocks behind it whose cluster has lost its own begin
 
@@ -57,18 +57,18 @@ def with_gaps_void(file: IO[bytes], gaps: list[Gap]) -> IO[bytes]:
     file.seek(0)
     shutil.copyfileobj(file, copy, _READ_BYTES)
     for gap in gaps:
-        begin = b"" if gap.blocks_end is None else _begin_of_a_cluster(gap.blocks_end - gap.ends)
-        size = gap.ends - gap.begins - len(begin)
+        start = b"" if gap.blocks_end is None else _start_of_a_cluster(gap.blocks_end - gap.ends)
+        size = gap.ends - gap.starts - len(start)
         short = size <= 128
-        copy.seek(gap.begins)
+        copy.seek(gap.starts)
         copy.write(b"\xec" + (bytes([0x80 | size - 2]) if short else _eight_bytes(size - 9)))
-        copy.seek(gap.ends - len(begin))
-        copy.write(begin)
+        copy.seek(gap.ends - len(start))
+        copy.write(start)
     copy.seek(0)
     return copy
 
 
-def _begin_of_a_cluster(blocks_bytes: int) -> bytes:
+def _start_of_a_cluster(blocks_bytes: int) -> bytes:
     """With a Timestamp of 0: the sound is heard in the order of its blocks, whenever that was."""
     timestamp = b"\xe7\x81\0"
     return _CLUSTER_BYTES + _eight_bytes(len(timestamp) + blocks_bytes) + timestamp
@@ -153,11 +153,11 @@ class _Walk:
         data = self._file.read(min(end - at, 8 * _READ_BYTES))
         stop = data.find(_CLUSTER_BYTES)
         data = data if stop < 0 else data[:stop]
-        for begins in range(from_byte, len(data)):
-            if data[begins] in _BLOCKS:
-                ends = self._end_of_blocks(at + begins, end)
+        for starts in range(from_byte, len(data)):
+            if data[starts] in _BLOCKS:
+                ends = self._end_of_blocks(at + starts, end)
                 if ends is not None:
-                    return at + begins, ends
+                    return at + starts, ends
         return None
 
     def _end_of_blocks(self, at: int, end: int) -> int | None:
@@ -202,9 +202,9 @@ class _Walk:
         rest = self._file.read(_READ_BYTES)
         return known or len(rest) < _HEADER_BYTES or not rest.strip(b"\0")
 
-    def _add(self, begins: int, ends: int) -> None:
-        if ends - begins >= 2:
-            self.gaps.append(Gap(begins, ends))
+    def _add(self, starts: int, ends: int) -> None:
+        if ends - starts >= 2:
+            self.gaps.append(Gap(starts, ends))
 
     def _element(self, at: int) -> _Element | None:
         self._file.seek(at)

@@ -101,10 +101,10 @@ def skip_tags(file: IO[bytes]) -> int:
     """Where a file goes on behind the ID3v2 tags that it begins with."""
     at = file.seek(0)
     while True:
-        begin = file.read(10)
-        if begin[:3] != b"ID3" or len(begin) < 10 or max(begin[6:10]) > 127:
+        start = file.read(10)
+        if start[:3] != b"ID3" or len(start) < 10 or max(start[6:10]) > 127:
             break
-        size = begin[6] << 21 | begin[7] << 14 | begin[8] << 7 | begin[9]
-        footer = 10 if begin[5] & 0x10 else 0
+        size = start[6] << 21 | start[7] << 14 | start[8] << 7 | start[9]
+        footer = 10 if start[5] & 0x10 else 0
         at = file.seek(at + 10 + size + footer, os.SEEK_SET)
     return at

@@ -12,7 +12,7 @@ from typing import IO, NamedTuple
 
 HEADER_BYTES = 27
 MAX_PAGE_BYTES = HEADER_BYTES + 255 + 255 * 255
-BEGINS, ENDS = 2, 4  # flags
+STARTS, ENDS = 2, 4  # flags
 _READ_BYTES = 1 << 20
 _REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
@@ -41,11 +41,11 @@ def look_at_pages(file: IO[bytes]) -> Report:
     position, ended = 0, False
     for page in _pages(file):
         expected = next_numbers.get(page.serial)
-        is_missing = expected is not None and page.number != expected and not page.flags & BEGINS
+        is_missing = expected is not None and page.number != expected and not page.flags & STARTS
         # A recording of a broadcast goes on with any number behind the headers.
         if (page.behind_a_gap and next_numbers) or (is_missing and position > 0):
             gaps.append(position)
-        if page.flags & BEGINS:
+        if page.flags & STARTS:
             position = 0
         next_numbers[page.serial] = (page.number + 1) % 2**32
         position = max(position, page.position)
@@ -63,21 +63,21 @@ def _pages(file: IO[bytes]) -> Iterator[Page]:
             new = file.read(_READ_BYTES)
             more = bool(new)
             data, at = data[at:] + new, 0
-        begins = data.find(b"OggS", at)
-        if begins < 0 and not more:
+        starts = data.find(b"OggS", at)
+        if starts < 0 and not more:
             return
-        if begins < 0:
+        if starts < 0:
             at, gap = max(at, len(data) - 3), True
             continue
-        gap = gap or begins > at
-        length = _page_length(data, begins)
-        page = data[begins : begins + length]
+        gap = gap or starts > at
+        length = _page_length(data, starts)
+        page = data[starts : starts + length]
         if len(page) < length or not _checksum_is_right(page):
-            at, gap = begins + 1, True
+            at, gap = starts + 1, True
             continue
         flags, position, serial, number = unpack_from("<xxxxxBqII", page)
         yield Page(flags, position, serial, number, gap)
-        at, gap = begins + length, False
+        at, gap = starts + length, False
 
 
 def _page_length(data: bytes, at: int) -> int:

@@ -22,14 +22,14 @@ UNTIL_IT_ENDS = 0x7FFF_0000
 def sound_goes_on(file: IO[bytes]) -> bool:
     """Whether there is sound behind the end of the `data` chunk."""
     data = _data_chunk(file)
-    return data is not None and _is_sound(file, data.begins + data.size, data.size > 0)
+    return data is not None and _is_sound(file, data.starts + data.size, data.size > 0)
 
 
 def data_reaches_beyond(file: IO[bytes]) -> bool:
     """Whether the `data` chunk is cut."""
     data = _data_chunk(file)
     file_bytes = file.seek(0, os.SEEK_END)
-    return data is not None and data.size < UNTIL_IT_ENDS and data.begins + data.size > file_bytes
+    return data is not None and data.size < UNTIL_IT_ENDS and data.starts + data.size > file_bytes
 
 
 def holds_mpeg(file: IO[bytes]) -> bool:
@@ -41,20 +41,20 @@ def holds_mpeg(file: IO[bytes]) -> bool:
 class _Data(NamedTuple):
     """Where a `data` chunk begins, its size as the header has it, in bytes, and the codec."""
 
-    begins: int
+    starts: int
     size: int
     codec: int
 
 
 def _data_chunk(file: IO[bytes]) -> _Data | None:
     end_of_file = file.seek(0, os.SEEK_END)
-    begins = skip_tags(file)
-    file.seek(begins)
+    starts = skip_tags(file)
+    file.seek(starts)
     riff = file.read(12)
     order: Literal["big", "little"] = "big" if riff[:4] == b"RIFX" else "little"
     large_size = None
     codec = 0
-    at = begins + 12
+    at = starts + 12
     while at + 8 <= end_of_file:
         file.seek(at)
         name, size = file.read(4), int.from_bytes(file.read(4), order)
@@ -69,17 +69,17 @@ def _data_chunk(file: IO[bytes]) -> _Data | None:
     return None
 
 
-def _is_sound(file: IO[bytes], begins: int, has_sound: bool) -> bool:
+def _is_sound(file: IO[bytes], starts: int, has_sound: bool) -> bool:
     """Whether the bytes behind the `data` chunk are neither chunks nor tags nor padding."""
     end_of_file = file.seek(0, os.SEEK_END)
-    if end_of_file - begins < 8:
+    if end_of_file - starts < 8:
         return False
-    file.seek(begins)
-    begin = file.read(_LOOK_BYTES)
-    is_padding = has_sound and end_of_file - begins <= _LOOK_BYTES and not begin.strip(b"\0")
-    if begin.startswith(_NOT_SOUND) or is_padding:
+    file.seek(starts)
+    start = file.read(_LOOK_BYTES)
+    is_padding = has_sound and end_of_file - starts <= _LOOK_BYTES and not start.strip(b"\0")
+    if start.startswith(_NOT_SOUND) or is_padding:
         return False
-    return not any(_are_chunks(file, at, end_of_file) for at in (begins, begins + 1))
+    return not any(_are_chunks(file, at, end_of_file) for at in (starts, starts + 1))
 
 
 def _are_chunks(file: IO[bytes], at: int, end_of_file: int) -> bool:

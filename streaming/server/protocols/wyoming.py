@@ -37,7 +37,7 @@ from streaming.server.service import LiveStream, Service
 from streaming.utterance import Final, Partial
 
 LANGUAGE = "en"
-MOST_CHANNELS = 8
+MAX_CHANNELS = 8
 ATTRIBUTION = Attribution("Rill", "")
 LAST_LOOK_SECONDS = 1.0  # that a refused client has to take the reason before it is closed
 
@@ -140,7 +140,7 @@ class Connection:
                 case "transcribe":
                     self._words = _wanted(event.data, self._service.recognizer.name)
                 case "audio-start":
-                    await self._begin(event.data)
+                    await self._start(event.data)
                 case "audio-chunk":
                     await self._hear(event)
                 case "audio-stop":
@@ -159,7 +159,7 @@ class Connection:
         except UnicodeEncodeError:  # half a character that the client gave
             raise Refused("bad_message", "text that is none") from None
 
-    async def _begin(self, data: dict[str, Any]) -> None:
+    async def _start(self, data: dict[str, Any]) -> None:
         if self._stream:
             raise Refused("bad_message", "audio-start within a recording; audio-stop comes first")
         self._format = _format(data)
@@ -169,7 +169,7 @@ class Connection:
 
     async def _hear(self, event: Event) -> None:
         if self._stream is None:
-            await self._begin(event.data)
+            await self._start(event.data)
             assert self._stream is not None
         elif _format(event.data) != self._format:
             raise Refused("bad_audio", "audio-chunk of another format than its audio-start")
@@ -193,16 +193,16 @@ class Connection:
 
     async def _next_event(self) -> Event | None:
         """None when the client has gone or the server ends."""
-        most_bytes = self._service.limits.message_bytes
-        return await self._service.next_from_client(lambda: read_event(self._reader, most_bytes))
+        max_bytes = self._service.limits.message_bytes
+        return await self._service.next_from_client(lambda: read_event(self._reader, max_bytes))
 
 
-async def read_event(reader: asyncio.StreamReader, most_bytes: int) -> Event | None:
+async def read_event(reader: asyncio.StreamReader, max_bytes: int) -> Event | None:
     """The next event; None at the end. The package's own reader takes what any client announces
     into memory, and fails on lengths that are no numbers.
 
     Raises:
-        Refused: no event, or one of more than `most_bytes`.
+        Refused: no event, or one of more than `max_bytes`.
     """
     try:
         line = await reader.readline()
@@ -210,22 +210,22 @@ async def read_event(reader: asyncio.StreamReader, most_bytes: int) -> Event | N
             return None
         header = json_object(line)
         data = _object(header.get("data"))
-        if more := await _part(reader, header.get("data_length"), most_bytes):
+        if more := await _part(reader, header.get("data_length"), max_bytes):
             data |= json_object(more)
-        payload = await _part(reader, header.get("payload_length"), most_bytes)
+        payload = await _part(reader, header.get("payload_length"), max_bytes)
     except asyncio.IncompleteReadError:
         return None
     except ValueError:  # readline: no end of line within the limit
-        raise Refused("too_large", f"an event may have {most_bytes} bytes") from None
+        raise Refused("too_large", f"an event may have {max_bytes} bytes") from None
     if not isinstance(header.get("type"), str):
         raise Refused("bad_message", "an event without a type")
     return Event(header["type"], data, payload)
 
 
-async def _part(reader: asyncio.StreamReader, length: object, most_bytes: int) -> bytes:
+async def _part(reader: asyncio.StreamReader, length: object, max_bytes: int) -> bytes:
     size = number(length or 0, "length")
-    if size > most_bytes:
-        raise Refused("too_large", f"an event may have {most_bytes} bytes")
+    if size > max_bytes:
+        raise Refused("too_large", f"an event may have {max_bytes} bytes")
     if not size >= 0 or size % 1:
         raise Refused("bad_message", "a length is a whole number of bytes")
     return await reader.readexactly(int(size))
@@ -242,8 +242,8 @@ def _format(data: dict[str, Any]) -> tuple[float, int]:
     rate, width, channels = (number(data.get(n), n) for n in ("rate", "width", "channels"))
     if width != 2:
         raise Refused("bad_audio", f"samples of {width:g} bytes; send 16 bits, width 2")
-    if not 1 <= channels <= MOST_CHANNELS or channels % 1:
-        raise Refused("bad_audio", f"{channels:g} channels; send 1 to {MOST_CHANNELS}")
+    if not 1 <= channels <= MAX_CHANNELS or channels % 1:
+        raise Refused("bad_audio", f"{channels:g} channels; send 1 to {MAX_CHANNELS}")
     return rate, int(channels)
 
 

@@ -89,13 +89,13 @@ def test_int8_is_the_same_to_the_last_bit_however_it_is_cut(
         np.testing.assert_array_equal(b, a)
 
 
-@given(begun=st.lists(st.integers(0, 30), min_size=1, max_size=4))
+@given(started=st.lists(st.integers(0, 30), min_size=1, max_size=4))
 def test_voices_together_are_heard_as_each_alone(
-    engines: tuple[Engine, Engine], begun: list[int]
+    engines: tuple[Engine, Engine], started: list[int]
 ) -> None:
     for engine in engines:
-        states = [engine.step(engine.initial_state(), noise(frames))[0] for frames in begun]
-        together = engine.step_together(states, [noise(50)] * len(states))
+        states = [engine.step(engine.initial_state(), noise(frames))[0] for frames in started]
+        together = engine.step_batch(states, [noise(50)] * len(states))
         for state, (_, emission) in zip(states, together, strict=True):
             for a, b in zip(engine.step(state, noise(50))[1], emission):
                 np.testing.assert_array_equal(b, a)

@@ -56,7 +56,7 @@ def test_pieces_are_the_whole(config: AcousticConfig, frames: int, cuts: list[in
         torch.testing.assert_close(pieces, getattr(whole, name), atol=TOLERANCE, rtol=0)
 
 
-@pytest.mark.parametrize("mode", ["full", "streaming"])
+@pytest.mark.parametrize("mode", ["offline", "streaming"])
 @torch.no_grad()
 def test_a_batch_is_each_alone(mode) -> None:
     model, x = network(CONFIGS["small"]), sound(50, batch=3)
@@ -112,7 +112,7 @@ def test_full_mode_hears_what_comes_later() -> None:
     model, x = network(CONFIGS["small"]), sound(60)
     changed = x.clone()
     changed[:, 40:] += 3
-    for mode, reaches_back in (("full", True), ("streaming", False)):
+    for mode, reaches_back in (("offline", True), ("streaming", False)):
         before, after = model(x, None, mode)[0].phones, model(changed, None, mode)[0].phones
         assert (not torch.allclose(before[:, :6], after[:, :6])) == reaches_back
 

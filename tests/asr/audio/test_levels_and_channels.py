@@ -32,8 +32,8 @@ from tests.conftest import cut, cut_points
 def words(recognizer: Recognizer, samples: np.ndarray, block: int = 1600, **options: float) -> str:
     """What a stream hears."""
     stream = Stream(recognizer, **options)
-    for begin in range(0, len(samples), block):
-        stream.push(samples[begin : begin + block])
+    for start in range(0, len(samples), block):
+        stream.push(samples[start : start + block])
     return stream.finish().text
 
 
@@ -140,8 +140,8 @@ def test_integers_of_another_size_are_told_after_a_second_for_every_cut(
     sound = (speech[: 2 * SAMPLE_RATE] * 32767).astype(np.int32)
     resampler = Resampler(SAMPLE_RATE)
     with pytest.raises(AudioError, match="16-bit"):
-        for begin in range(0, len(sound), block):
-            resampler.push(sound[begin : begin + block])
+        for start in range(0, len(sound), block):
+            resampler.push(sound[start : start + block])
     assert resampler.samples_in < SAMPLE_RATE <= resampler.samples_in + block
 
 

@@ -97,7 +97,7 @@ def test_what_libsndfile_writes_is_read_whole(format: str, subtype: str) -> None
     assert np.sqrt((difference**2).mean()) < 0.03
 
 
-def test_a_variable_rate_mp3_without_a_length_whose_begin_is_quiet() -> None:
+def test_a_variable_rate_mp3_without_a_length_whose_start_is_quiet() -> None:
     kind = KINDS["mp3 variable without Xing"]
     data = encode(kind, seconds=8)
     np.testing.assert_array_equal(read_audio(BytesIO(data)), decoded_by_ffmpeg(data))
@@ -203,24 +203,24 @@ def test_noise_in_matroska_costs_the_sound_in_it_and_no_more(
         data = cluster.join([head, *parts[1:]])
     whole, told = heard(data)
     assert not told and len(whole) == pytest.approx(9.9 * SAMPLE_RATE, abs=600)
-    begin = {
+    start = {
         "first cluster": len(data) // 4,
         "middle": len(data) // 2,
         "end": len(data) * 9 // 10,
         "begin of a cluster": data.rindex(cluster) - 300,
     }[place]
-    samples, told = heard(data[:begin] + NOISE[:1000] + data[begin + 1000 :])
+    samples, told = heard(data[:start] + NOISE[:1000] + data[start + 1000 :])
     assert len(told) == 1 and "damaged at " in str(told[0])
     lost_seconds = (len(whole) - len(samples)) / SAMPLE_RATE
     assert lost_seconds < 0.5
     assert likeness(samples[-SAMPLE_RATE // 2 :], whole[-SAMPLE_RATE // 2 :]) > 0.9
     # Only cut off, what tells no size ends where it ends, as a recording that a browser stopped.
     if size == "of unknown size":
-        for kept in (begin, begin + 1, begin + 77):
+        for kept in (start, start + 1, start + 77):
             assert not heard(data[:kept])[1]
 
 
-def test_a_broadcast_that_begins_within_a_frame_is_whole() -> None:
+def test_a_broadcast_that_starts_within_a_frame_is_whole() -> None:
     data = encode(KINDS["mp3 without Info"])
     samples, damage = heard(data[1234:])
     assert not damage and len(samples) > 1.8 * SAMPLE_RATE
@@ -397,7 +397,7 @@ def test_a_damaged_file_gives_samples_or_one_line(
     data = encode(KINDS[name], 1.0) if name in KINDS else written(*name.split())
     for number in range(20):
         broken = damaged(data, random.Random(f"{SEED} {name} {number}"))
-        begin = time.monotonic()
+        start = time.monotonic()
         told = f"RILL_TEST_SEED={SEED}, number {number}"
         try:
             assert np.isfinite(read_audio(BytesIO(broken))).all(), told
@@ -405,5 +405,5 @@ def test_a_damaged_file_gives_samples_or_one_line(
             assert "\n" not in str(error), told
         except Exception as error:
             raise AssertionError(told) from error
-        assert time.monotonic() - begin < 20, told
+        assert time.monotonic() - start < 20, told
     assert capfd.readouterr() == ("", ""), f"RILL_TEST_SEED={SEED}"

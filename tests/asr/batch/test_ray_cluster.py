@@ -121,7 +121,7 @@ def test_a_killed_process_loses_and_doubles_nothing(
 def test_a_recording_that_kills_stops_no_other(
     address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(asr.batch.ray_cluster, "MOST_DEATHS", 1)  # each one costs a new process
+    monkeypatch.setattr(asr.batch.ray_cluster, "MAX_DEATHS", 1)  # each one costs a new process
 
     def work(sources: list[str]) -> list[Outcome]:
         if "deadly" in sources:

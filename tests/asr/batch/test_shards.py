@@ -34,14 +34,14 @@ def test_a_folder_is_gone_on_with(tmp_path: Path) -> None:
     sources = [str(tmp_path / f"{number}.wav") for number in range(5)]
     for source in sources:
         soundfile.write(source, np.zeros(31 * SAMPLE_RATE, np.int16), SAMPLE_RATE)
-    folder, mode = tmp_path / "out", {"mode": "full"}
-    begun = ShardFolder(folder, sources[:4], mode)
+    folder, mode = tmp_path / "out", {"mode": "offline"}
+    started = ShardFolder(folder, sources[:4], mode)
     assert not folder.exists()
-    begun.begin()
-    assert [shard.files for shard in begun.shards] == [sources[:2], sources[2:4]]
-    begun.write(begun.shards[0], ["{}", "{}"])
+    started.start()
+    assert [shard.files for shard in started.shards] == [sources[:2], sources[2:4]]
+    started.write(started.shards[0], ["{}", "{}"])
     grown = ShardFolder(folder, sources, mode)
-    grown.begin()
+    grown.start()
     assert [shard.files for shard in grown.waiting()] == [sources[2:4], sources[4:]]
     assert ShardFolder(folder, sources, mode).shards == grown.shards
     with pytest.raises(ConfigError, match="other recordings"):
@@ -52,7 +52,7 @@ def test_a_folder_is_gone_on_with(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="damaged"):
         ShardFolder(folder, sources, mode)
     with pytest.raises(ConfigError, match="Not a directory"):
-        ShardFolder(Path("/dev/null/x"), sources, mode).begin()
+        ShardFolder(Path("/dev/null/x"), sources, mode).start()
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ from asr.cli.main import app, main
 from asr.model_folder import BUNDLED_MODEL, LANGUAGE_MODEL, LEXICON
 from tests.asr.cli.random_commands import command_line, setting, small_files
 from tests.training.synthetic import write_synthetic_cache
-from training.run.config import TrainConfig, VariantConfig, WordModelConfig
+from training.run.config import CopyConfig, TrainConfig, WordModelConfig
 
 LONGEST_SECONDS = 60
 COMMANDS: dict[str, Any] = {
@@ -170,7 +170,7 @@ def of_training(folder: Path, settings: list[str]) -> list[str]:
 
 def of_word_model(folder: Path, settings: list[str]) -> list[str]:
     small = ["words=20", "embedding=4", "hidden=4", "cutoffs=[2]", "epochs=1", "streams=2",
-             "least_count=1", "held_out=2"]  # fmt: skip
+             "min_count=1", "held_out=2"]  # fmt: skip
     given = [word for one in [*small, *settings] for word in ("--setting", one)]
     output = folder / f"lm-{len(list(folder.glob('lm-*')))}"
     return ["lm", "train", str(folder / "book.txt"), "--output", str(output), *given]
@@ -191,8 +191,8 @@ def of_changes(folder: Path, settings: list[str]) -> list[str]:
     [
         (of_training, TrainConfig, 40),
         (of_word_model, WordModelConfig, 30),
-        (of_variants, VariantConfig, 20),
-        (of_changes, VariantConfig, 20),
+        (of_variants, CopyConfig, 20),
+        (of_changes, CopyConfig, 20),
     ],
 )
 def test_random_settings_never_give_a_traceback(

@@ -13,8 +13,8 @@ from unittest.mock import Mock, patch
 import numpy as np
 import pytest
 from asr.decoder._beam import Beam
-from asr.language_model._kenlm_scorer import TrieContexts
-from asr.language_model._score_cache import Contexts
+from asr.language_model._kenlm_scorer import KenlmScorer
+from asr.language_model._score_cache import ScoreCache
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -40,7 +40,7 @@ EVERYTHING = BeamSettings(
 class Pairs:
     """A language model of pairs of words: its state is the last word."""
 
-    def begin(self) -> int:
+    def start(self) -> int:
         return -1
 
     def score(self, state: int, number: int) -> tuple[int, float]:
@@ -52,14 +52,14 @@ class Pairs:
     def end(self, state: int) -> float:
         return -((state * 3) % 5) / 10
 
-    def contexts(self) -> Contexts:
-        return Contexts(self)
+    def score_cache(self) -> ScoreCache:
+        return ScoreCache(self)
 
 
 class Stories(Pairs):
     """The same with a state of all words, so that none are alike."""
 
-    def begin(self) -> tuple[int, ...]:
+    def start(self) -> tuple[int, ...]:
         return (-1,)
 
     def nothing(self) -> tuple[int, ...]:
@@ -74,7 +74,7 @@ class Stories(Pairs):
 
 def words_of(model: Pairs) -> SearchWords:
     numbers = np.arange(len(SOUNDS))
-    log10 = np.array([model.score(model.begin(), n)[1] for n in numbers])
+    log10 = np.array([model.score(model.start(), n)[1] for n in numbers])
     return SearchWords(model, [str(n) for n in numbers], make_trie(SOUNDS, numbers, log10))
 
 
@@ -96,7 +96,7 @@ def all_readings(phones: np.ndarray) -> dict[tuple[int, ...], float]:
         for words in itertools.product(range(len(SOUNDS)), repeat=length):
             heard = b"".join(SOUNDS[number] for number in words)
             if heard in told:
-                state, log10 = model.begin(), 0.0
+                state, log10 = model.start(), 0.0
                 for number in words:
                     state, one = model.score(state, number)
                     log10 += one
@@ -116,7 +116,7 @@ def test_with_room_for_all_it_finds_what_trying_everything_finds(seed: int, step
         for step in range(steps):
             search.push(phones[step : step + 1])
         assert np.logaddexp.reduce(search.scores()) == pytest.approx(total, abs=1e-3)
-        with patch("asr.decoder.nbest.MOST_WAYS", 10_000):
+        with patch("asr.decoder.nbest.MAX_NBEST", 10_000):
             readings = search.readings()
         found = {reading.numbers: reading.score for reading in readings}
         assert len(found) == len(readings), "each is told once"
@@ -159,7 +159,7 @@ def test_tokens_that_go_on_alike_are_one() -> None:
     sizes = {}
     for model in (Pairs(), Stories()):
         words = words_of(model)
-        beam = Beam(words.lexicon, None, words.language_model.contexts(), EVERYTHING)
+        beam = Beam(words.lexicon, None, words.language_model.score_cache(), EVERYTHING)
         beam.push(phones)
         sizes[type(model)] = len(beam.scores(False)[beam.scores(False) > -40])
     assert sizes[Pairs] < 50 < 1000 < sizes[Stories]
@@ -174,8 +174,8 @@ def test_a_trie_says_what_kenlm_says(name: str) -> None:
     assert model.trie
     trie_words = [w for w in model.trie.words if not w.startswith("<")][:5_000]
     words = model.for_words([*trie_words, "zzyzzx"])
-    fast, slow = words.contexts(), Contexts(words)
-    assert isinstance(fast, TrieContexts)
+    fast, slow = words.score_cache(), ScoreCache(words)
+    assert isinstance(fast, KenlmScorer)
     number_of = {word: number for number, word in enumerate(trie_words)}
     random, unknown = np.random.default_rng(1), len(trie_words)
     most: list[float] = []
@@ -200,8 +200,8 @@ def test_words_that_are_not_worth_asking_are_no_loss() -> None:
     heard = recognizer.emission(read_audio(BUNDLED_MODEL / "demo.flac"), "streaming")
     words = recognizer.decoder.words
     found = []
-    for contexts in (words.language_model.contexts(), Contexts(words.language_model)):
-        model = Mock(contexts=lambda contexts=contexts: contexts)
+    for score_cache in (words.language_model.score_cache(), ScoreCache(words.language_model)):
+        model = Mock(score_cache=lambda score_cache=score_cache: score_cache)
         search = Search(replace(words, language_model=model), recognizer.decoder.settings)
         search.push(heard.phones[0])
         found.append(search.readings())
@@ -219,17 +219,17 @@ def _sentences() -> list[str]:
 
 def test_contexts_that_mean_the_same_to_the_model_are_one() -> None:
     words = LanguageModel(BUNDLED).for_words(["the", "of", "castle", "zzyzzx"])
-    contexts = words.contexts()
-    after_unknown, _ = contexts.score(0, 3)
-    after_other, _ = contexts.score(contexts.score(0, 1)[0], 3)
+    score_cache = words.score_cache()
+    after_unknown, _ = score_cache.score(0, 3)
+    after_other, _ = score_cache.score(score_cache.score(0, 1)[0], 3)
     assert after_unknown == after_other, "nothing is known after a word that nobody knows"
-    assert contexts.score(0, 0)[0] == contexts.score(0, 0)[0]
+    assert score_cache.score(0, 0)[0] == score_cache.score(0, 0)[0]
 
 
 def test_a_search_moves_to_new_contexts_without_a_change() -> None:
     words = LanguageModel(BUNDLED).for_words(["the", "of"])
-    old = words.contexts()
-    new = LanguageModel(BUNDLED).for_words(["the", "of"]).contexts()
+    old = words.score_cache()
+    new = LanguageModel(BUNDLED).for_words(["the", "of"]).score_cache()
     new.score(0, 1)
     context, _ = old.score(old.score(0, 0)[0], 1)
     moved = new.number(old.state(context))
@@ -238,6 +238,6 @@ def test_a_search_moves_to_new_contexts_without_a_change() -> None:
 
 def test_a_stream_takes_little_memory() -> None:
     words = words_of(Pairs())
-    beam = Beam(words.lexicon, None, words.language_model.contexts(), BeamSettings(beam=400))
+    beam = Beam(words.lexicon, None, words.language_model.score_cache(), BeamSettings(beam=400))
     beam.push(emission(1, 120))
     assert sys.getsizeof(beam) < 2**20

@@ -113,7 +113,7 @@ def test_any_emission_is_heard_or_refused(beam: BeamDecoder, data: st.DataObject
     wrong = shape == "double" or bool(shape and not (shape == "short" and steps == 0))
     wrong |= any(np.isnan(part).any() or part.max(initial=0) > 100 for part in parts)
     for decoder in (beam, GreedyDecoder(CLOCK)):
-        decoding = decoder.begin()
+        decoding = decoder.start()
         if wrong:
             with pytest.raises(ModelError):
                 decoding.push(Emission(*parts))
@@ -145,28 +145,28 @@ def test_steps_of_another_width_than_before_are_refused() -> None:
 
 def test_places_that_no_token_has_are_refused() -> None:
     words = words_of(Pairs())
-    beam = Beam(words.lexicon, None, words.language_model.contexts(), BeamSettings())
+    beam = Beam(words.lexicon, None, words.language_model.score_cache(), BeamSettings())
     beam.push(emission(1, 20))
-    ways, path = beam.ways, np.zeros((2, 20), np.int32)
-    assert ways.walk(20, 0, path, False)
+    backpointers, path = beam.backpointers, np.zeros((2, 20), np.int32)
+    assert backpointers.walk(20, 0, path, False)
     for step, place in ((-1, 0), (21, 0), (20, -1), (20, 70_000), (0, 1)):
         with pytest.raises(IndexError):
-            ways.walk(step, place, path, False)
+            backpointers.walk(step, place, path, False)
         with pytest.raises(IndexError):
-            ways.of(step, place)
+            backpointers.of(step, place)
     for short in (np.zeros((2, 19), np.int32), np.zeros((1, 20), np.int32), None):
         with pytest.raises(IndexError):
-            ways.walk(20, 0, short, False)
+            backpointers.walk(20, 0, short, False)
     for weights in (np.zeros(0), np.zeros(70_000)):
         with pytest.raises(IndexError):
-            ways.word_shares(weights)
+            backpointers.word_shares(weights)
     with pytest.raises(IndexError):
-        ways.of(0, 0)
+        backpointers.of(0, 0)
     with pytest.raises(IndexError):
-        ways.agrees(1)
+        backpointers.agrees(1)
     for steps in (-1, 0, 21):
         with pytest.raises(IndexError):
-            beam.settle(steps)
+            beam.commit(steps)
 
 
 def test_a_trie_with_words_that_nothing_is_known_of_is_refused() -> None:
@@ -175,9 +175,9 @@ def test_a_trie_with_words_that_nothing_is_known_of_is_refused() -> None:
         replace(words, vocabulary=words.vocabulary[:3])
     known = LanguageModel(BUNDLED_MODEL / "language_model.bin").for_words(["the", "of"])
     with pytest.raises(ModelError, match="the trie has 6 words, the language model 2"):
-        Beam(words.lexicon, None, known.contexts(), BeamSettings())
-    contexts = words.language_model.contexts()
-    for wrong in ((None, None, contexts), ({}, None, contexts), (words.lexicon, None, None)):
+        Beam(words.lexicon, None, known.score_cache(), BeamSettings())
+    score_cache = words.language_model.score_cache()
+    for wrong in ((None, None, score_cache), ({}, None, score_cache), (words.lexicon, None, None)):
         with pytest.raises(TypeError):
             Beam(*wrong, BeamSettings())
 
@@ -340,12 +340,12 @@ def test_sound_louder_than_any_is_heard_without_a_crash(engine: EngineName) -> N
     recognizer = Recognizer.load(engine=engine, threads=1)
     for scale in (1e10, 1e25, 5e37):
         samples = loud * np.float32(scale)
-        emission = recognizer.emission(samples, "full")
+        emission = recognizer.emission(samples, "offline")
         assert np.isfinite(emission.phones).all() and np.isfinite(emission.letters).all()
         stream = Stream(recognizer)
-        for begin in range(0, len(samples), 5_000):
+        for start in range(0, len(samples), 5_000):
             try:
-                stream.push(samples[begin : begin + 5_000])
+                stream.push(samples[start : start + 5_000])
             except AudioError:
                 break  # told by the reader
         assert isinstance(stream.finish().text, str)

@@ -11,8 +11,8 @@ from unittest.mock import patch
 
 import numpy as np
 import pytest
-from asr.language_model._kenlm_scorer import Bounds, TrieContexts
-from asr.language_model._score_cache import Contexts
+from asr.language_model._kenlm_scorer import KenlmScorer, UpperBounds
+from asr.language_model._score_cache import ScoreCache
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,7 +23,7 @@ from asr.language_model.kenlm_header import PARAMETERS, SANITY_BYTES, read_kenlm
 from asr.language_model.ngram import LanguageModel
 from asr.language_model.perplexity import measure_perplexity
 from asr.lexicon import cache as known_words
-from asr.lexicon.cache import know_words
+from asr.lexicon.cache import cached_lexicon
 from asr.model_folder import BUNDLED_MODEL
 from tests.asr.decoder.test_greedy import CLOCK, decode, emission_of
 from tests.asr.lexicon.test_cache import kept_alone, same
@@ -46,12 +46,12 @@ def used(path: Path) -> list[float]:
     """What a file says when it is used in every way that there is."""
     model = LanguageModel(path)
     words = model.for_words(WORDS)
-    contexts, said = words.contexts(), words.alone().tolist()
+    score_cache, said = words.score_cache(), words.alone().tolist()
     at = 0
     for number in [0, 1, 2, 0, 3, 7, 0, 4, 5, 5, 6, 2, 1, 0] * 3:
-        said.append(contexts.most(at, number))
-        at, log10 = contexts.score(at, number)
-        said += [log10, contexts.end(at)]
+        said.append(score_cache.most(at, number))
+        at, log10 = score_cache.score(at, number)
+        said += [log10, score_cache.end(at)]
     heard = decode(BeamDecoder(LEXICON, model, CLOCK), [emission_of("- DH AH - K AE T - S AE T -")])
     said += [value for word in heard for value in (word.start, word.end, word.confidence)]
     return said
@@ -68,7 +68,7 @@ def text(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_every_kind_of_file_is_read_as_kenlm_reads_it(kind: str, text: Path) -> None:
     assert all(map(math.isfinite, used(KENLM / f"{kind}.bin")))
     words = LanguageModel(KENLM / f"{kind}.bin").for_words(WORDS)
-    ours, kenlms = words.contexts(), Contexts(words)
+    ours, kenlms = words.score_cache(), ScoreCache(words)
     at = there = 0
     for number in (0, 1, 2, 7, 0, 5):
         (at, said), (there, by_kenlm) = ours.score(at, number), kenlms.score(there, number)
@@ -170,13 +170,13 @@ def test_a_damaged_bundled_model_says_numbers_or_is_told(tmp_path: Path) -> None
         "castle",
         "room",
     ]
-    contexts = LanguageModel(path).for_words(number_of).contexts()
-    whole = LanguageModel(BUNDLED_MODEL / "language_model.bin").for_words(number_of).contexts()
-    assert isinstance(contexts, TrieContexts)
+    score_cache = LanguageModel(path).for_words(number_of).score_cache()
+    whole = LanguageModel(BUNDLED_MODEL / "language_model.bin").for_words(number_of).score_cache()
+    assert isinstance(score_cache, KenlmScorer)
     at, there, said, right = 0, 0, [], []
     for number in random.integers(len(number_of), size=20_000).tolist():
-        assert not math.isnan(contexts.most(at, number))
-        at, log10 = contexts.score(at, number)
+        assert not math.isnan(score_cache.most(at, number))
+        at, log10 = score_cache.score(at, number)
         said.append(log10)
         there, log10 = whole.score(there, number)
         right.append(log10)
@@ -186,49 +186,49 @@ def test_a_damaged_bundled_model_says_numbers_or_is_told(tmp_path: Path) -> None
         LanguageModel(path).open()  # by KenLM itself, which checks nothing
 
 
-def parts_of_contexts() -> tuple[KenlmTrie, np.ndarray, Bounds]:
+def parts_of_contexts() -> tuple[KenlmTrie, np.ndarray, UpperBounds]:
     trie = map_kenlm_trie(KENLM / "plain.bin")
-    return trie, np.arange(5, dtype=np.int32), Bounds(5)
+    return trie, np.arange(5, dtype=np.int32), UpperBounds(5)
 
 
 def test_contexts_of_what_does_not_fit_are_refused() -> None:
     trie, numbers, bounds = parts_of_contexts()
-    assert TrieContexts(trie, numbers, bounds, 1, 2).score(0, 4)
+    assert KenlmScorer(trie, numbers, bounds, 1, 2).score(0, 4)
     for wrong in (numbers + 100, numbers - 1, numbers[:3], numbers.astype(np.int64)):
         with pytest.raises(ValueError):
-            TrieContexts(trie, wrong, bounds, 1, 2)
-    for begin, end in ((-1, 2), (1, 1_000)):
+            KenlmScorer(trie, wrong, bounds, 1, 2)
+    for start, end in ((-1, 2), (1, 1_000)):
         with pytest.raises(ValueError):
-            TrieContexts(trie, numbers, bounds, begin, end)
+            KenlmScorer(trie, numbers, bounds, start, end)
     for missing in ((None, numbers, bounds), (trie, None, bounds), (trie, numbers, None)):
         with pytest.raises(TypeError):
-            TrieContexts(*missing, 1, 2)
+            KenlmScorer(*missing, 1, 2)
 
 
 def test_numbers_that_no_context_or_word_has_are_refused() -> None:
     trie, numbers, bounds = parts_of_contexts()
     words = LanguageModel(KENLM / "plain.bin").for_words(WORDS)
-    for contexts in (TrieContexts(trie, numbers, bounds, 1, 2), Contexts(words)):
+    for score_cache in (KenlmScorer(trie, numbers, bounds, 1, 2), ScoreCache(words)):
         for context in (-1, 1_000):
             for ask in (
-                lambda c=context, of=contexts: of.score(c, 0),
-                lambda c=context, of=contexts: of.most(c, 0),
-                lambda c=context, of=contexts: of.end(c),
-                lambda c=context, of=contexts: of.state(c),
+                lambda c=context, of=score_cache: of.score(c, 0),
+                lambda c=context, of=score_cache: of.most(c, 0),
+                lambda c=context, of=score_cache: of.end(c),
+                lambda c=context, of=score_cache: of.state(c),
             ):
                 with pytest.raises(IndexError):
                     ask()
         for word in (-1, 2**31 - 1):
             with pytest.raises(IndexError):
-                contexts.score(0, word)
-    contexts = TrieContexts(trie, numbers, bounds, 1, 2)
-    state = contexts.state(0)
+                score_cache.score(0, word)
+    score_cache = KenlmScorer(trie, numbers, bounds, 1, 2)
+    state = score_cache.state(0)
     for wrong in (b"", state[:-1], state + b"\0", None, struct.pack("<i", 99) + state[4:]):
         with pytest.raises((ValueError, TypeError)):
-            contexts.number(wrong)
+            score_cache.number(wrong)
     with pytest.raises(ValueError, match="word -5"):
-        contexts.number(state[:4] + struct.pack("<i", -5) + state[8:])
-    assert contexts.number(state) == 0
+        score_cache.number(state[:4] + struct.pack("<i", -5) + state[8:])
+    assert score_cache.number(state) == 0
 
 
 @pytest.fixture
@@ -238,7 +238,7 @@ def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
     lexicon = tmp_path / "lexicon.txt"
     lines = (f"{word} {' '.join(v)}\n" for word, variants in LEXICON.items() for v in variants)
     lexicon.write_text("".join(lines))
-    know_words(lexicon, LanguageModel(KENLM / "plain.bin"))
+    cached_lexicon(lexicon, LanguageModel(KENLM / "plain.bin"))
     (path,) = (tmp_path / "cache").iterdir()
     return lexicon, path
 
@@ -276,8 +276,8 @@ def test_kept_words_whose_parts_do_not_fit_are_made_anew(
         patch("asr.lexicon.cache.read_lexicon", side_effect=LookupError("made anew")),
         pytest.raises(LookupError, match="made anew"),
     ):
-        know_words(lexicon, model)
-    assert same(right, know_words(lexicon, model))
+        cached_lexicon(lexicon, model)
+    assert same(right, cached_lexicon(lexicon, model))
 
 
 @fuzzed
@@ -291,8 +291,8 @@ def test_kept_words_with_any_bytes_changed(
     lexicon.write_text("".join(f"{word} {' '.join(v[0])}\n" for word, v in LEXICON.items()))
     with patch.object(known_words, "user_cache_path", lambda *_, **__: folder / "cache"):
         model = LanguageModel(KENLM / "plain.bin")
-        right = know_words(lexicon, model)
+        right = cached_lexicon(lexicon, model)
         (path,) = (folder / "cache").iterdir()
         whole = path.read_bytes()
         path.write_bytes(damaged(whole, places)[: int(keep * len(whole))])
-        assert same(right, know_words(lexicon, model))
+        assert same(right, cached_lexicon(lexicon, model))

@@ -41,7 +41,7 @@ def test_a_phrase_is_heard_whole_or_not_at_all(decoder: GrammarDecoder) -> None:
 
 
 def test_readings_of_a_grammar(decoder: GrammarDecoder) -> None:
-    decoding = decoder.begin()
+    decoding = decoder.start()
     decoding.push(emission_of("- DH AH - K AE T -", certainty=5.0))
     told = decoding.alternatives(3)
     assert told[0].words == ("the", "cat")

@@ -63,7 +63,7 @@ def log_softmax(scores: np.ndarray) -> np.ndarray:
 
 
 def decode(decoder: Decoder, pieces: list[Emission]) -> list[Word]:
-    decoding = decoder.begin()
+    decoding = decoder.start()
     for piece in pieces:
         decoding.push(piece)
     return decoding.words(finished=True)
@@ -106,7 +106,7 @@ def test_the_language_model_chooses_between_homophones(beam: BeamDecoder) -> Non
 
 
 def test_a_partial_leaves_out_the_word_not_yet_whole(beam: BeamDecoder) -> None:
-    decoding = beam.begin()
+    decoding = beam.start()
     assert decoding.words() == []
     decoding.push(emission_of("- DH AH - - K AE"))
     assert [word.word for word in decoding.words()] == ["the"]
@@ -134,7 +134,7 @@ def test_pieces_are_the_whole(beam: BeamDecoder, seed: int, places: list[int], p
         )
     )
     for decoder in (beam, GreedyDecoder(Clock(STEP_SECONDS, 1))):
-        decoding = decoder.begin()
+        decoding = decoder.start()
         for piece in split(emission, places):
             decoding.push(piece)
             if peek:
@@ -143,7 +143,7 @@ def test_pieces_are_the_whole(beam: BeamDecoder, seed: int, places: list[int], p
 
 
 def test_decodings_of_one_decoder_do_not_mix(beam: BeamDecoder) -> None:
-    first, second = beam.begin(), beam.begin()
+    first, second = beam.start(), beam.start()
     first.push(emission_of("- DH AH -"))
     second.push(emission_of("- K AE"))
     first.push(emission_of("S AE T -"))
@@ -201,7 +201,7 @@ def test_a_long_utterance_is_settled_as_it_goes_on(beam: BeamDecoder) -> None:
     assert [word.word for word in words] == ["the", "cat", "sat"] * 60
     ends = [word.end for word in words]
     assert ends == sorted(ends) and ends[-1] > 719 * STEP_SECONDS - 0.2
-    decoding = beam.begin()
+    decoding = beam.start()
     for piece in split(emission, list(range(0, 720, 7))):
         decoding.push(piece)
     assert decoding.words(finished=True) == words

@@ -45,7 +45,7 @@ def made_lexicon(chance: random.Random) -> Lexicon:
 
 
 def said(
-    text: str, lexicon: Lexicon, chance: random.Random, certainty: float, most_steps: int = 3
+    text: str, lexicon: Lexicon, chance: random.Random, certainty: float, max_steps: int = 3
 ) -> Emission:
     """How a text sounds: each phone for one to three steps, with blanks between them or not."""
     phones: list[int] = []
@@ -53,7 +53,7 @@ def said(
         for phone in lexicon[word][0]:
             if not phones or phones[-1] == PHONE_TOKENS.index(phone) or chance.random() < 0.5:
                 phones.append(0)
-            phones += [PHONE_TOKENS.index(phone)] * chance.randint(1, most_steps)
+            phones += [PHONE_TOKENS.index(phone)] * chance.randint(1, max_steps)
         phones += [0] * chance.randint(0, 3)
     noise = np.random.default_rng(chance.randrange(2**32))
     scores = noise.standard_normal((1, len(phones), len(PHONE_TOKENS)))
@@ -68,10 +68,10 @@ def phrases_of(lexicon: Lexicon, chance: random.Random, count: int) -> list[str]
     phrases = [" ".join(chance.choices(words, k=chance.randint(1, 30)))]
     while len(phrases) < count:
         like = chance.choice(phrases).split()
-        begin = like[: chance.randint(0, len(like))]
-        if begin and chance.random() < 0.3:
-            begin[0] = chance.choice(words)
-        phrases.append(" ".join([*begin, *chance.choices(words, k=chance.randint(1, 10))][:40]))
+        start = like[: chance.randint(0, len(like))]
+        if start and chance.random() < 0.3:
+            start[0] = chance.choice(words)
+        phrases.append(" ".join([*start, *chance.choices(words, k=chance.randint(1, 10))][:40]))
     return sorted(set(phrases))
 
 
@@ -129,7 +129,7 @@ def test_whatever_is_said_cuts_change_nothing(
     emission = said(text or phrases[0], lexicon, chance, certainty)
     emission = Emission(*(part[:, :LONGEST_STEPS] for part in emission))
     decoder = make(phrases, lexicon)
-    whole = decoder.begin()
+    whole = decoder.start()
     whole.push(emission)
     words = whole.words(finished=True)
     for word in words:
@@ -138,7 +138,7 @@ def test_whatever_is_said_cuts_change_nothing(
     known = {word for phrase in phrases for word in phrase.split()} | set(lexicon) | {UNKNOWN}
     assert known >= {word.word for word in words}
     assert whole.alternatives(5)
-    pieces = decoder.begin()
+    pieces = decoder.start()
     for piece in split(emission, places):
         pieces.push(piece)
         pieces.words()
@@ -158,7 +158,7 @@ def test_a_phrase_overtakes_another_after_any_time(make: Maker, seed: int, middl
     lexicon[second] = [(*lexicon[first][0][:-1], chance.choice(PHONES))]
     between, end, other_end = rest[:middle], rest[25:32], rest[32:39]
     phrases = [" ".join([first, *between, *other_end]), " ".join([second, *between, *end])]
-    emission = said(" ".join([first, *between, *end]), lexicon, chance, 5.0, most_steps=1)
+    emission = said(" ".join([first, *between, *end]), lexicon, chance, 5.0, max_steps=1)
     if lexicon[first] == lexicon[second]:
         return
     assert heard(make(phrases, lexicon), [emission]) == phrases[1]
@@ -200,7 +200,7 @@ def test_a_phrase_longer_than_anything_that_is_kept_is_told() -> None:
     lexicon = made_lexicon(chance)
     words = [word for word in lexicon if word != "the"]
     phrase = " ".join(chance.choices(words, k=40))
-    with patch("asr.decoder.nbest.MOST_PHRASE_STEPS", 0):
+    with patch("asr.decoder.nbest.MAX_PHRASE_STEPS", 0):
         for seed in range(20):
             emission = said(phrase, lexicon, random.Random(seed), 4.0)
             decoder = grammar_of([phrase, " ".join(reversed(phrase.split()))], lexicon)

@@ -36,7 +36,7 @@ from tests.conftest import DEMO
 pytest.importorskip("librosa")
 
 TOLERANCE = 1e-4
-MODES: tuple[Mode, ...] = ("streaming", "full")
+MODES: tuple[Mode, ...] = ("streaming", "offline")
 first_hearing = partial(transcribe_streaming, second_pass=False)
 
 
@@ -108,7 +108,7 @@ def test_gates_are_between_0_and_1(explained: dict[Mode, Explanation], mode: Mod
                 assert abs(lstm.gates.candidate).max() <= 1
 
 
-def test_what_a_chunk_hands_over_is_what_the_next_begins_with(
+def test_what_a_chunk_hands_over_is_what_the_next_starts_with(
     explained: dict[Mode, Explanation],
 ) -> None:
     explanation = explained["streaming"]
@@ -141,7 +141,7 @@ def test_a_pause_that_empties_the_memory_is_told(recognizer: Recognizer, tmp_pat
 def test_a_part_shows_what_the_whole_did(
     recognizer: Recognizer, explained: dict[Mode, Explanation], mode: Mode
 ) -> None:
-    part = explain(recognizer, DEMO, mode, first_hearing, begin=5.0, end=7.0)
+    part = explain(recognizer, DEMO, mode, first_hearing, start=5.0, end=7.0)
     whole = explained[mode]
     assert 1 < len(part.words) < len(whole.words)
     first_word = next(n for n, word in enumerate(whole.words) if word.end > 5.0)
@@ -175,7 +175,7 @@ def test_every_picture_shows_its_data(
         assert picture.sentence.endswith(".")
         for axes in picture.figure.axes[: 1 if picture.name == "time-constants" else 3]:
             if picture.name != "time-constants":
-                assert axes.get_xlim() == pytest.approx((explanation.begin, explanation.end))
+                assert axes.get_xlim() == pytest.approx((explanation.start, explanation.end))
     check_words(explanation, by_name["sound"])
     check_posteriors(explanation, by_name["posteriors"])
     for direction in directions:
@@ -184,7 +184,7 @@ def test_every_picture_shows_its_data(
     axes = by_name["time-constants"].figure.axes[0]
     counted = sum(bar.get_height() for bar in axes.patches)
     assert counted == explanation.config.hidden + (
-        explanation.config.backward_hidden if mode == "full" else 0
+        explanation.config.backward_hidden if mode == "offline" else 0
     )
     assert HISTOGRAM_EDGES_MS[0] > 0
 
@@ -194,7 +194,7 @@ def check_words(explanation: Explanation, picture: Picture) -> None:
     bars = np.array([(bar.get_x(), bar.get_x() + bar.get_width()) for bar in words.patches])
     np.testing.assert_allclose(bars, [(word.start, word.end) for word in explanation.words])
     assert [text.get_text() for text in words.texts] == explanation.text.split()
-    assert all(0 <= begin < end <= explanation.end + 1e-6 for begin, end in bars)
+    assert all(0 <= start < end <= explanation.end + 1e-6 for start, end in bars)
     assert len(explanation.words) > 10
     shown = mels.collections[0].get_array()
     np.testing.assert_allclose(np.asarray(shown).reshape(80, -1), explanation.frames.T)
@@ -233,19 +233,19 @@ def check_gates(explanation: Explanation, picture: Picture, direction: str) -> N
 
 
 def check_memory(explanation: Explanation, picture: Picture, direction: str) -> None:
-    watched = getattr(explanation.passages[0].layers[1], direction)
+    captured = getattr(explanation.passages[0].layers[1], direction)
     _, cells, memory, shown = picture.figure.axes
     for axes, field in ((memory, "cell"), (shown, "hidden")):
         line, *points = axes.lines
-        norms = np.linalg.norm(getattr(watched.gates, field), axis=1)
+        norms = np.linalg.norm(getattr(captured.gates, field), axis=1)
         np.testing.assert_allclose(line.get_ydata(), norms)
         before, after = (p.get_ydata() for p in points[:2])
-        assert len(before) == len(watched.boundaries)
+        assert len(before) == len(captured.boundaries)
         np.testing.assert_array_equal(before, after)
-    curves = [line for line in cells.lines if len(line.get_xdata()) == len(watched.gates.cell)]
+    curves = [line for line in cells.lines if len(line.get_xdata()) == len(captured.gates.cell)]
     assert len(curves) == 5
     for curve in curves:
-        assert (watched.gates.cell == np.asarray(curve.get_ydata())[:, None]).all(0).any()
+        assert (captured.gates.cell == np.asarray(curve.get_ydata())[:, None]).all(0).any()
 
 
 def test_pages_are_small_and_whole(
@@ -262,7 +262,7 @@ def test_pages_are_small_and_whole(
 
 
 def test_names_and_words_are_no_markup(explained: dict[Mode, Explanation]) -> None:
-    named = dataclasses.replace(explained["full"], name="<script>alert(1)</script>.wav")
+    named = dataclasses.replace(explained["offline"], name="<script>alert(1)</script>.wav")
     assert "<script>" not in page_of(named, 0, [], "<b>")
 
 
@@ -270,7 +270,7 @@ def test_names_and_words_are_no_markup(explained: dict[Mode, Explanation]) -> No
 def test_a_minute_stays_below_5_megabytes(recognizer: Recognizer, tmp_path: Path) -> None:
     recording = tmp_path / "minute.wav"
     soundfile.write(recording, np.tile(read_audio(DEMO), 7)[: 60 * SAMPLE_RATE], SAMPLE_RATE)
-    explanation = explain(recognizer, recording, "full", first_hearing)
+    explanation = explain(recognizer, recording, "offline", first_hearing)
     assert len(explanation.passages) > 1
     write_page(explanation, 0, tmp_path / "page.html")
     assert (tmp_path / "page.html").stat().st_size < 5e6
@@ -281,7 +281,7 @@ def test_too_long_a_part_is_refused_with_what_to_do(recognizer: Recognizer, tmp_
     soundfile.write(recording, np.zeros(100 * SAMPLE_RATE, np.float32), SAMPLE_RATE)
     with pytest.raises(ConfigError, match=r"100 s .* at most 90 s; .* --from 0 --to 60"):
         explain(recognizer, recording, "streaming", first_hearing)
-    quiet = explain(recognizer, recording, "full", first_hearing, begin=90.0, end=91.0)
+    quiet = explain(recognizer, recording, "offline", first_hearing, start=90.0, end=91.0)
     assert quiet.text == ""
 
 

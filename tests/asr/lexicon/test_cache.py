@@ -16,7 +16,7 @@ import pytest
 from asr.errors import ModelError
 from asr.language_model.ngram import LanguageModel
 from asr.lexicon import cache as known_words
-from asr.lexicon.cache import KnownWords, know_words
+from asr.lexicon.cache import CachedLexicon, cached_lexicon
 from asr.lexicon.trie import Trie
 from asr.model_folder import BUNDLED_MODEL
 from tests.conftest import DEMO, SHARED
@@ -42,12 +42,12 @@ def model() -> LanguageModel:
     return LanguageModel(BUNDLED_MODEL / "language_model.bin")
 
 
-def kept_alone(lexicon: Path, language_model: LanguageModel) -> KnownWords:
+def kept_alone(lexicon: Path, language_model: LanguageModel) -> CachedLexicon:
     with patch("asr.lexicon.cache.read_lexicon", side_effect=AssertionError("read again")):
-        return know_words(lexicon, language_model)
+        return cached_lexicon(lexicon, language_model)
 
 
-def same(one: KnownWords, other: KnownWords) -> bool:
+def same(one: CachedLexicon, other: CachedLexicon) -> bool:
     parts = [field.name for field in fields(Trie)]
     return (
         list(one.vocabulary) == list(other.vocabulary)
@@ -57,11 +57,11 @@ def same(one: KnownWords, other: KnownWords) -> bool:
 
 
 def test_what_was_made_once_is_read_the_next_time(cache: Path, lexicon: Path) -> None:
-    made = know_words(lexicon, model())
+    made = cached_lexicon(lexicon, model())
     assert len(list(cache.iterdir())) == 1
     kept = kept_alone(lexicon, model())
     assert same(made, kept)
-    one, other = made.model.contexts(), kept.model.contexts()
+    one, other = made.model.score_cache(), kept.model.score_cache()
     at = 0
     for number in range(50):
         (at_one, log10), (at_other, same_log10) = one.score(at, number), other.score(at, number)
@@ -70,19 +70,19 @@ def test_what_was_made_once_is_read_the_next_time(cache: Path, lexicon: Path) ->
 
 
 def test_another_lexicon_or_language_model_is_another_file(cache: Path, lexicon: Path) -> None:
-    know_words(lexicon, model())
+    cached_lexicon(lexicon, model())
     lexicon.write_text("\n".join(LINES[:200]))
-    assert len(know_words(lexicon, model()).vocabulary) < 200
+    assert len(cached_lexicon(lexicon, model()).vocabulary) < 200
     assert len(list(cache.iterdir())) == 2
     small = SHARED / "lm" / "english-3gram-small.bin"
     if small.exists():
-        made = know_words(lexicon, LanguageModel(small))
+        made = cached_lexicon(lexicon, LanguageModel(small))
         assert len(list(cache.iterdir())) == 3
         assert not same(made, kept_alone(lexicon, model()))
 
 
 def test_a_damaged_file_is_made_anew(cache: Path, lexicon: Path) -> None:
-    made = know_words(lexicon, model())
+    made = cached_lexicon(lexicon, model())
     (path,) = cache.iterdir()
     whole, random = path.read_bytes(), np.random.default_rng(1)
     damaged = [b"", whole[: len(whole) // 2], b"PK", b"\0" * len(whole)]
@@ -90,39 +90,39 @@ def test_a_damaged_file_is_made_anew(cache: Path, lexicon: Path) -> None:
         damaged.append(whole[:place] + bytes([whole[place] ^ 0x55]) + whole[place + 1 :])
     for data in damaged:
         path.write_bytes(data)
-        assert same(made, know_words(lexicon, model()))
+        assert same(made, cached_lexicon(lexicon, model()))
     path.unlink()
     path.mkdir()
-    assert same(made, know_words(lexicon, model()))
+    assert same(made, cached_lexicon(lexicon, model()))
     assert list(cache.iterdir()) == [path], "what could not be put in its place is left behind"
 
 
 def test_where_nothing_can_be_written_nothing_is_kept(cache: Path, lexicon: Path) -> None:
     cache.write_text("a file, where the folder would be")
-    assert same(know_words(lexicon, model()), know_words(lexicon, model()))
+    assert same(cached_lexicon(lexicon, model()), cached_lexicon(lexicon, model()))
     assert cache.read_text().startswith("a file")
 
 
 def test_few_files_are_kept_those_used_last(cache: Path, lexicon: Path) -> None:
-    know_words(lexicon, model())
+    cached_lexicon(lexicon, model())
     (first,) = cache.iterdir()
     for more in range(1, 12):
         other = lexicon.with_name(f"{more}.txt")
         other.write_text("\n".join(LINES[: 100 + more]))
-        know_words(other, model())
+        cached_lexicon(other, model())
         for age, path in enumerate(sorted(cache.iterdir(), key=lambda p: p.stat().st_mtime)):
             os.utime(path, (age, age))
         kept_alone(lexicon, model())
     assert first.exists()
-    assert len(list(cache.iterdir())) == known_words.MOST_KEPT
+    assert len(list(cache.iterdir())) == known_words.MAX_KEPT
 
 
 def test_a_lexicon_that_is_not_there_or_says_nothing(cache: Path, lexicon: Path) -> None:
     with pytest.raises(ModelError, match="no such file"):
-        know_words(lexicon.with_name("none.txt"), model())
+        cached_lexicon(lexicon.with_name("none.txt"), model())
     lexicon.write_text("")
     with pytest.raises(ModelError, match="no words"):
-        know_words(lexicon, model())
+        cached_lexicon(lexicon, model())
     assert not cache.exists()
 
 

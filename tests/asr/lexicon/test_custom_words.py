@@ -88,10 +88,10 @@ def test_words_that_are_empty_or_too_long_are_told_at_every_door(
     with pytest.raises(ConfigError, match=reason) as told:
         recognizer.with_words([line])
     assert len(str(told.value)) < 200
-    begun = time.perf_counter()
+    started = time.perf_counter()
     with pytest.raises(ConfigError, match=reason):
         read_grammar([line], LEXICON, PRONOUNCER)
-    assert time.perf_counter() - begun < 1
+    assert time.perf_counter() - started < 1
     if line.strip():  # a file may have empty lines
         path = tmp_path / "names.txt"
         path.write_text(f"cat\n{line}\n")

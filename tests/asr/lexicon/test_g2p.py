@@ -22,8 +22,8 @@ from asr.text.alphabet import PHONE_TOKENS, letter_ids
 from training.lexicon.g2p_training import (
     PronouncingNetwork,
     pronouncing_errors,
-    train_pronouncer,
-    write_pronouncer,
+    train_g2p,
+    write_g2p,
 )
 
 SOUNDS = {"a": "AE", "b": "B", "d": "D", "e": "EH", "g": "G", "i": "IH", "n": "N", "t": "T"}
@@ -47,7 +47,7 @@ def spelled_as_spoken(words: int) -> Lexicon:
 @pytest.fixture(scope="module")
 def network() -> PronouncingNetwork:
     lexicon = spelled_as_spoken(1500)
-    network, kept_out = train_pronouncer(lexicon, epochs=8, report=lambda line: None)
+    network, kept_out = train_g2p(lexicon, epochs=8, report=lambda line: None)
     assert len(kept_out) > 10
     return network
 
@@ -57,7 +57,7 @@ def trained(
     network: PronouncingNetwork, tmp_path_factory: pytest.TempPathFactory
 ) -> GraphemeToPhoneme:
     path = tmp_path_factory.mktemp("pronouncer") / "g.onnx"
-    write_pronouncer(network, path)
+    write_g2p(network, path)
     return GraphemeToPhoneme(path)
 
 
@@ -109,9 +109,9 @@ def test_errors_are_counted_against_the_nearest_pronunciation(trained: GraphemeT
 
 def test_a_file_that_cannot_be_used_is_told(network: PronouncingNetwork, tmp_path: Path) -> None:
     path = tmp_path / "g.onnx"
-    write_pronouncer(network, path)
+    write_g2p(network, path)
     with pytest.raises(ModelError, match="could not be written"):
-        write_pronouncer(network, tmp_path / "nowhere" / "g.onnx")
+        write_g2p(network, tmp_path / "nowhere" / "g.onnx")
     path.write_bytes(path.read_bytes()[:-10])
     with pytest.raises(ModelError, match="damaged"):
         GraphemeToPhoneme(path)
@@ -123,7 +123,7 @@ def test_a_file_that_cannot_be_used_is_told(network: PronouncingNetwork, tmp_pat
 
 def test_too_small_a_dictionary_is_told() -> None:
     with pytest.raises(DataError, match="too small"):
-        train_pronouncer({"a": [("AH",)]})
+        train_g2p({"a": [("AH",)]})
 
 
 def test_the_bundled_one_pronounces_what_it_never_saw() -> None:
@@ -141,7 +141,7 @@ def test_rill_prepare_lexicon_pronounces_frequent_words_that_the_dictionary_lack
     dictionary.write_text("the DH AH\ncat K AE T\n")
     words.write_text("the\t900\ncafé\t70\ndroplet\t30\ncat's\t25\nquirinal\t3\ncat\t2\n")
     command = [sys.executable, "-m", "asr.cli.main", "prepare", "lexicon", dictionary, output]
-    options = ["--words", words, "--pronouncer", BUNDLED]
+    options = ["--words", words, "--g2p", BUNDLED]
     subprocess.run([*map(str, command), *map(str, options)], check=True, capture_output=True)
     assert read_lexicon(output) == {
         "the": [("DH", "AH")],

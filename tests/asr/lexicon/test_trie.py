@@ -69,7 +69,7 @@ def test_a_set_of_words_leaves_the_decoder_it_came_from_alone(recognizer: Recogn
     assert isinstance(decoder, BeamDecoder)
     before = decoder.words
     for lines in (["kubernetes", "rill :2"], ["kasle  K AE S AH L"], ["she :2", "hidden markov"]):
-        custom = custom_words(lines, decoder.lexicon, recognizer.pronouncer)
+        custom = custom_words(lines, decoder.lexicon, recognizer.g2p)
         words = decoder.with_custom_words(custom).words
         assert [words.spelled(number) for number in words.phrases] == [w.words for w in custom]
         assert words.lexicon is before.lexicon

@@ -22,7 +22,7 @@ def test_each_case(case: Case, text: str) -> None:
     assert " ".join(texts_in_case(WORDS, case)) == text
 
 
-def test_each_segment_and_its_alternatives_begin_a_sentence() -> None:
+def test_each_segment_and_its_alternatives_start_a_sentence() -> None:
     segment = Segment(
         (Word("one", 0, 1, 0.5), Word("day", 1, 2, 0.5)), (Alternative(("won",), -1),)
     )

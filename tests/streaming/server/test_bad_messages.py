@@ -254,8 +254,8 @@ def test_pages_of_ogg_whose_checksums_are_right(
     """So that what is in them is looked at: heads, tables, flags, packets."""
     pytest.importorskip("av")
     data = opus(pcm[:20_000])
-    begins = [found.start() for found in re.finditer(b"OggS", data)]
-    pages = [data[a:b] for a, b in zip(begins, [*begins[1:], len(data)])]
+    starts = [found.start() for found in re.finditer(b"OggS", data)]
+    pages = [data[a:b] for a, b in zip(starts, [*starts[1:], len(data)])]
 
     def bad_sound() -> bytes:
         sound = b""

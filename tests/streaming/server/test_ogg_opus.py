@@ -64,7 +64,7 @@ def test_it_is_what_ffmpeg_reads(speech: Samples, channels: int) -> None:
 @given(st.data())
 def test_any_cut_of_the_bytes_gives_the_same_sound(ogg: bytes, data: st.DataObject) -> None:
     points = [0, *sorted(data.draw(st.lists(st.integers(0, len(ogg)), max_size=60))), len(ogg)]
-    pieces = [ogg[begin:end] for begin, end in itertools.pairwise(points)]
+    pieces = [ogg[start:end] for start, end in itertools.pairwise(points)]
     np.testing.assert_array_equal(decoded(*pieces), decoded(ogg))
 
 

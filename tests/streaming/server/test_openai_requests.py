@@ -172,8 +172,8 @@ def chunked(server: Server, data: bytes) -> str:
     with socket.create_connection(("127.0.0.1", server.port), timeout=30) as client:
         client.sendall(head.encode())
         try:
-            for begin in range(0, len(body), 50_000):
-                piece = body[begin : begin + 50_000]
+            for start in range(0, len(body), 50_000):
+                piece = body[start : start + 50_000]
                 client.sendall(b"%x\r\n%s\r\n" % (len(piece), piece))
             client.sendall(b"0\r\n\r\n")
         except (BrokenPipeError, ConnectionResetError):

@@ -58,8 +58,8 @@ async def recite(address: str, pcm: bytes, pieces: int, **start: Any) -> list[di
         await socket.send(json.dumps(START | start))
         messages = [json.loads(await socket.recv())]
         size = len(pcm) // pieces // 2 * 2
-        for begin in range(0, len(pcm), size):
-            await socket.send(pcm[begin : begin + size])
+        for start in range(0, len(pcm), size):
+            await socket.send(pcm[start : start + size])
         await socket.send('{"type": "finish"}')
         messages += [json.loads(message) async for message in socket]
         assert socket.close_code == 1000
@@ -179,8 +179,8 @@ def test_vosk_clients_work(server: str, pcm: bytes, expected: list[dict[str, Any
         async with connected(server, "/") as socket:
             await socket.send(json.dumps({"config": {"sample_rate": SAMPLE_RATE}}))
             answers = []
-            for begin in range(0, len(pcm), 6400):
-                await socket.send(pcm[begin : begin + 6400])
+            for start in range(0, len(pcm), 6400):
+                await socket.send(pcm[start : start + 6400])
                 answers.append(json.loads(await socket.recv()))
             await socket.send('{"eof" : 1}')
             return [*answers, json.loads(await socket.recv())]

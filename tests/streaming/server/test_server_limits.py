@@ -111,8 +111,8 @@ def test_a_body_that_is_slow_but_fast_enough_is_heard(server: Server, pcm: bytes
     async def send() -> bytes:
         reader, writer = await connection(server)
         writer.write(head(server, len(body)))
-        for begin in range(0, len(body), len(body) // 25):
-            writer.write(body[begin : begin + len(body) // 25])
+        for start in range(0, len(body), len(body) // 25):
+            writer.write(body[start : start + len(body) // 25])
             await asyncio.sleep(0.2)
         return await asyncio.wait_for(reader.read(), 20)
 

@@ -103,17 +103,17 @@ def server() -> Iterator[Server]:
 
 
 def test_a_client_is_told_that_there_are_too_many(server: Server) -> None:
-    async def begin(socket: Any, words: tuple[str, ...]) -> dict[str, Any]:
+    async def start(socket: Any, words: tuple[str, ...]) -> dict[str, Any]:
         await socket.send(json.dumps(START | {"words": words}))
         message: dict[str, Any] = json.loads(await socket.recv())
         return message
 
     async def ask() -> None:
         async with connected(server.address) as first, connected(server.address) as second:
-            assert (await begin(first, CATS))["type"] == "ready"
-            assert (await begin(second, CATS))["type"] == "ready"
+            assert (await start(first, CATS))["type"] == "ready"
+            assert (await start(second, CATS))["type"] == "ready"
             async with connected(server.address) as third:
-                told = await begin(third, DOGS)
+                told = await start(third, DOGS)
                 assert told["code"] == "busy" and "custom words" in told["message"]
                 await third.wait_closed()
                 assert third.close_code == 4429

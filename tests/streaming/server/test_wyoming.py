@@ -52,8 +52,8 @@ async def say(port: int, sound: bytes, channels: int = 1, **wanted: object) -> l
         await client.write_event(Transcribe(**wanted).event())  # type: ignore[arg-type]
         rate, width, _ = FORMAT
         await client.write_event(AudioStart(rate, width, channels).event())
-        for begin in range(0, len(sound), 4096):
-            piece = sound[begin : begin + 4096]
+        for start in range(0, len(sound), 4096):
+            piece = sound[start : start + 4096]
             await client.write_event(AudioChunk(rate, width, channels, piece).event())
         await client.write_event(AudioStop().event())
         return await events_of(client)

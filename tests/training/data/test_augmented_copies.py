@@ -15,11 +15,11 @@ from asr.audio import SAMPLE_RATE, Samples
 from asr.cli.main import app
 from asr.errors import ConfigError, DataError
 from tests.conftest import DEMO
-from training.data.augmented_copies import _invented_rooms, vary, write_variants
+from training.data.augmented_copies import _simulated_rooms, vary, write_copies
 from training.data.batches import Batches
 from training.data.corpora import find_corpus
 from training.data.feature_cache import FeatureCache, write_feature_cache
-from training.run.config import AugmentationConfig, BatchConfig, VariantConfig, changes
+from training.run.config import AugmentationConfig, BatchConfig, CopyConfig, changes
 
 NOTHING = {
     f"{name}_share": 0.0 for name in ("room", "noise", "clip", "resample", "telephone", "codec")
@@ -39,8 +39,8 @@ def cache(tmp_path: Path) -> FeatureCache:
     folder = tmp_path / "corpus"
     folder.mkdir()
     sound, _ = soundfile.read(DEMO, dtype="float32")
-    for name, begin in (("one", 0), ("two", 60_000)):
-        soundfile.write(folder / f"{name}.flac", sound[begin : begin + 50_000], SAMPLE_RATE)
+    for name, start in (("one", 0), ("two", 60_000)):
+        soundfile.write(folder / f"{name}.flac", sound[start : start + 50_000], SAMPLE_RATE)
         (folder / f"{name}.txt").write_text("said")
     write_feature_cache(find_corpus(folder), tmp_path / "cache", workers=1)
     return FeatureCache(tmp_path / "cache")
@@ -54,7 +54,7 @@ def test_a_change_delays_nothing_and_keeps_the_length(
     settings = {**NOTHING, name: 1.0, "noise_folder": str(noise_folder)}
     if codec:
         settings["codecs"] = [codec]
-    changed = vary(speech, VariantConfig(**settings), np.random.default_rng(3))
+    changed = vary(speech, CopyConfig(**settings), np.random.default_rng(3))
     assert changed.shape == speech.shape and changed.dtype == np.float32
     assert np.isfinite(changed).all()
     assert np.abs(changed - speech).max() > 1e-3
@@ -65,13 +65,13 @@ def test_a_change_delays_nothing_and_keeps_the_length(
 
 
 def test_without_any_share_nothing_changes(speech: Samples) -> None:
-    unchanged = vary(speech, VariantConfig(**NOTHING), np.random.default_rng(0))
+    unchanged = vary(speech, CopyConfig(**NOTHING), np.random.default_rng(0))
     np.testing.assert_array_equal(unchanged, speech)
 
 
 def test_the_same_rooms_are_invented_every_time() -> None:
     with patch("training.data.augmented_copies.ROOMS", 3):
-        first, again = (_invented_rooms.__wrapped__(0.4) for _ in range(2))
+        first, again = (_simulated_rooms.__wrapped__(0.4) for _ in range(2))
     assert len(first) == 3
     for one, other in zip(first, again, strict=True):
         np.testing.assert_array_equal(one, other)
@@ -81,7 +81,7 @@ def test_a_rooms_impulse_response_can_be_given(tmp_path: Path, speech: Samples) 
     response = np.zeros(4000, np.float32)
     response[[100, 3300]] = 0.5, 0.25  # the direct sound, and an echo 200 ms later
     soundfile.write(tmp_path / "hall.wav", response, SAMPLE_RATE, "FLOAT")
-    config = VariantConfig(**{**NOTHING, "room_share": 1.0, "room_folder": str(tmp_path)})
+    config = CopyConfig(**{**NOTHING, "room_share": 1.0, "room_folder": str(tmp_path)})
     changed = vary(speech, config, np.random.default_rng(0))
     wet = speech + 0.5 * np.pad(speech, (3200, 0))[: len(speech)]
     np.testing.assert_allclose(changed / np.abs(changed).max(), wet / np.abs(wet).max(), atol=2e-3)
@@ -91,7 +91,7 @@ def test_the_louder_the_noise_the_lower_the_snr(speech: Samples, noise_folder: P
     added = []
     for decibels in (20.0, 0.0):
         settings = {**NOTHING, "noise_share": 1.0, "noise_snr_db": (decibels, decibels)}
-        config = VariantConfig(**settings, noise_folder=str(noise_folder))
+        config = CopyConfig(**settings, noise_folder=str(noise_folder))
         noise = vary(speech, config, np.random.default_rng(0)) - speech
         added.append(float((noise**2).mean()))
     assert added[1] / added[0] == pytest.approx(100, rel=1e-3)
@@ -101,33 +101,33 @@ def test_the_louder_the_noise_the_lower_the_snr(speech: Samples, noise_folder: P
 def test_training_takes_variants_as_often_as_asked(cache: FeatureCache) -> None:
     def batches(share: float) -> Batches:
         plain = AugmentationConfig(
-            variant_share=share, speed=(1, 1), band_warp=(1, 1), volume=0, microphone=0,
+            copy_share=share, speed=(1, 1), band_warp=(1, 1), volume=0, microphone=0,
             noise_share=0, band_masks=0, time_masks_per_second=0,
         )  # fmt: skip
         return Batches(cache, {}, None, BatchConfig(tail_frames=0), plain, seed=1)
 
-    with pytest.raises(ConfigError, match="rill prepare variants makes them"):
+    with pytest.raises(ConfigError, match="rill prepare copies makes them"):
         batches(0.5)
-    assert write_variants(cache, VariantConfig(copies=2, codec_share=1.0), workers=1) == 0
+    assert write_copies(cache, CopyConfig(copies=2, codec_share=1.0), workers=1) == 0
     cache = FeatureCache(cache.folder)
     assert cache.copies == 2
     length = cache.frame_counts()[0]
     taken = [batches(0.6).load([0], 0, number).frames[0, :length].numpy() for number in range(40)]
-    told = [cache.frames(0), cache.variant(0, 0), cache.variant(0, 1)]
+    told = [cache.frames(0), cache.copy_(0, 0), cache.copy_(0, 1)]
     counts = [sum(np.abs(one - row).max() < 0.02 for row in taken) for one in told]
     assert sum(counts) == 40 and all(count >= 4 for count in counts), counts
 
 
 def test_variants_come_out_the_same_again_and_go_with_their_corpus(cache: FeatureCache) -> None:
-    write_variants(cache, VariantConfig(), workers=1)
+    write_copies(cache, CopyConfig(), workers=1)
     first = (cache.folder / "variants.f16").read_bytes()
-    write_variants(cache, VariantConfig(), workers=2)
+    write_copies(cache, CopyConfig(), workers=2)
     assert (cache.folder / "variants.f16").read_bytes() == first
-    write_variants(cache, VariantConfig(seed=2), workers=1)
+    write_copies(cache, CopyConfig(seed=2), workers=1)
     assert (cache.folder / "variants.f16").read_bytes() != first
     Path(cache.utterances[1].audio).unlink()
-    assert write_variants(cache, VariantConfig(), workers=1) == 1
-    np.testing.assert_array_equal(FeatureCache(cache.folder).variant(1, 0), cache.frames(1))
+    assert write_copies(cache, CopyConfig(), workers=1) == 1
+    np.testing.assert_array_equal(FeatureCache(cache.folder).copy_(1, 0), cache.frames(1))
     write_feature_cache(find_corpus(Path(cache.utterances[0].audio).parent), cache.folder, 1)
     assert FeatureCache(cache.folder).copies == 0
 
@@ -135,11 +135,11 @@ def test_variants_come_out_the_same_again_and_go_with_their_corpus(cache: Featur
 def test_what_cannot_be_made_is_told(cache: FeatureCache, tmp_path: Path) -> None:
     (tmp_path / "silent").mkdir()
     with pytest.raises(DataError, match="silent: no recordings in it"):
-        write_variants(cache, VariantConfig(noise_folder=str(tmp_path / "silent")), workers=1)
+        write_copies(cache, CopyConfig(noise_folder=str(tmp_path / "silent")), workers=1)
     sound, _ = soundfile.read(DEMO, dtype="float32")
     soundfile.write(cache.utterances[0].audio, sound, SAMPLE_RATE)
     with pytest.raises(DataError, match="another length than when"):
-        write_variants(cache, VariantConfig(), workers=1)
+        write_copies(cache, CopyConfig(), workers=1)
     run = CliRunner().invoke(app, ["prepare", "variants", str(cache.folder), "rom_share=1"])
     assert isinstance(run.exception, ConfigError) and "mean 'room_share'" in str(run.exception)
     (cache.folder / "variants.f16").write_bytes(b"cut off")
@@ -151,7 +151,7 @@ def test_a_recogniser_is_measured_on_changed_sound(cache: FeatureCache) -> None:
     corpus = Path(cache.utterances[0].audio).parent
     told = []
     for extra in ([], ["--change", "telephone_share=1"]):
-        command = ["evaluate", str(corpus), "--mode", "full", "--json", str(corpus / "all.json")]
+        command = ["evaluate", str(corpus), "--mode", "offline", "--json", str(corpus / "all.json")]
         run = CliRunner().invoke(app, [*command, *extra])
         assert run.exit_code == 0, run.output
         told.append(json.loads((corpus / "all.json").read_text()))

@@ -145,7 +145,7 @@ def test_a_pause_comes_before_frames_that_do_not_change(frames: np.ndarray) -> N
     assert len(with_pause_before(frames, 0, np.random.default_rng(0))) == len(frames)
 
 
-def test_a_batch_begins_with_other_pauses_but_not_beside_a_teacher(tmp_path: Path) -> None:
+def test_a_batch_starts_with_other_pauses_but_not_beside_a_teacher(tmp_path: Path) -> None:
     cache = write_synthetic_cache(tmp_path / "cache", 4)
     sizes = BatchConfig(utterances=1, seconds=100)
     changes = AugmentationConfig(

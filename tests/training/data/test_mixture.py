@@ -78,7 +78,7 @@ def test_only_a_corpus_that_was_taught_has_a_teacher(tmp_path: Path) -> None:
 
 def test_what_a_corpus_lacks_is_told(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="has no variants"):
-        opened(tmp_path, augmentation={"variant_share": 0.5})
+        opened(tmp_path, augmentation={"copy_share": 0.5})
     with pytest.raises(DataError, match="nothing"):
         opened(tmp_path, also_train={str(tmp_path / "nothing"): 1.0})
 
@@ -88,8 +88,8 @@ def test_a_run_in_two_parts_is_an_unbroken_one(tmp_path: Path) -> None:
     weights = []
     for parts in ([None], [5, None]):
         output = tmp_path / f"in {len(parts)}"
-        for most_updates in parts:
+        for max_updates in parts:
             run = config(tmp_path, output=str(output), **settings)
-            train(run, lambda line: None, most_updates)
+            train(run, lambda line: None, max_updates)
         weights.append((output / "model" / "weights.safetensors").read_bytes())
     assert weights[0] == weights[1]

@@ -58,7 +58,7 @@ def test_the_share_of_a_rescorer_is_tuned_where_there_is_one(
     rescored = Recognizer.load(rescore=lstm_lm, rescore_share=0.9)
     lines: list[str] = []
     best, rate = tune(
-        rescored, [find_corpus(corpus).utterances], "full", processes=1, report=lines.append
+        rescored, [find_corpus(corpus).utterances], "offline", processes=1, report=lines.append
     )
     tried = [line for line in lines if line.startswith("WER")]
     assert {line.split()[-1] for line in tried} >= {"0.8", "0.9", "1"}, "of the share"
@@ -68,7 +68,7 @@ def test_the_share_of_a_rescorer_is_tuned_where_there_is_one(
 
 def test_greedy_has_no_settings(corpus: Path) -> None:
     with pytest.raises(ConfigError, match="beam"):
-        tune(Recognizer.load(decoder="greedy"), [find_corpus(corpus).utterances], "full")
+        tune(Recognizer.load(decoder="greedy"), [find_corpus(corpus).utterances], "offline")
 
 
 def test_settings_are_saved_beside_those_that_are_there(tmp_path: Path) -> None:

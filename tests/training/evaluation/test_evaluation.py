@@ -81,9 +81,9 @@ def test_lines_and_json_tell_all(evaluation: Evaluation, tmp_path: Path) -> None
     lines = report_lines(evaluation)
     assert lines[0].startswith("read: WER 50.0 %") and lines[1].startswith("all: WER")
     assert lines[-1] == "left out: u-9: no recording"
-    write_json(evaluation, {"mode": "full"}, tmp_path / "e.json")
+    write_json(evaluation, {"mode": "offline"}, tmp_path / "e.json")
     record = json.loads((tmp_path / "e.json").read_text())
-    assert record["settings"] == {"mode": "full"}
+    assert record["settings"] == {"mode": "offline"}
     assert record["utterances"][0]["errors"] == 2 and len(record["utterances"]) == 3
     with pytest.raises(DataError, match="cannot be written"):
         write_json(evaluation, {}, tmp_path / "no" / "e.json")
@@ -150,10 +150,10 @@ def test_rill_evaluate_calibrates_and_compares_times(valid: Path, tmp_path: Path
 
 def test_a_speaker_who_is_not_there_is_told(recognizer: Recognizer, valid: Path) -> None:
     with pytest.raises(DataError, match="no speaker nobody"):
-        evaluate_corpus(recognizer, valid, "full", ["nobody"])
+        evaluate_corpus(recognizer, valid, "offline", ["nobody"])
 
 
-@pytest.mark.parametrize("mode", ["streaming", "full"])
+@pytest.mark.parametrize("mode", ["streaming", "offline"])
 def test_the_bundled_model_hears_speech_it_has_not_seen(
     recognizer: Recognizer, valid: Path, mode: Mode
 ) -> None:

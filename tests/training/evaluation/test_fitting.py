@@ -12,7 +12,7 @@ from asr.cli.main import app
 from asr.model_folder import BUNDLED_MODEL, read_model_config, save_settings
 from tests.conftest import DEMO
 from training.evaluation.error_rates import ErrorRates
-from training.evaluation.fitting import BEGIN, END, write_table
+from training.evaluation.fitting import END, START, write_table
 from training.evaluation.score_table import Cell
 
 
@@ -48,11 +48,11 @@ def test_the_table_takes_the_place_of_the_one_before(tmp_path: Path) -> None:
 
     card = tmp_path / "README.md"
     card.write_text("# A model\n\nIt hears.\n")
-    write_table(card, {"streaming": [cell(12.0)], "full": [cell(11.0)]})
+    write_table(card, {"streaming": [cell(12.0)], "offline": [cell(11.0)]})
     first = card.read_text()
     assert "| clean | 12.0 (11.0 to 13.0) |" in first and first.startswith("# A model\n\nIt hears.")
     card.write_text(first + "\nMore.\n")
-    write_table(card, {"streaming": [cell(9.0)], "full": [cell(8.0)]})
+    write_table(card, {"streaming": [cell(9.0)], "offline": [cell(8.0)]})
     second = card.read_text()
-    assert second.count(BEGIN) == second.count(END) == 1
+    assert second.count(START) == second.count(END) == 1
     assert "12.0" not in second and "| clean | 9.0" in second and second.endswith("More.\n")

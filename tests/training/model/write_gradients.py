@@ -13,7 +13,7 @@ from asr.acoustic.types import AcousticConfig
 from asr.lexicon.lexicon import read_lexicon
 from training.data.batches import Batches
 from training.data.feature_cache import FeatureCache
-from training.model.loss_module import Student, backward
+from training.model.loss_module import LossModule, backward
 from training.run.config import BatchConfig, ObjectiveConfig, TrainConfig
 from training.run.trainer import make_fabric
 
@@ -32,10 +32,10 @@ if __name__ == "__main__":
     batches = Batches(FeatureCache(cache), read_lexicon(lexicon), None, BatchConfig(), None, 1)
     torch.manual_seed(1)
     shape = AcousticConfig(blocks=2, hidden=32, backward_hidden=16, dropout=0.0)
-    plain = Student(AcousticModel(shape), ObjectiveConfig(ctc_phones=1.0, ctc_letters=0.3))
-    student = fabric.setup(plain)
+    plain = LossModule(AcousticModel(shape), ObjectiveConfig(ctc_phones=1.0, ctc_letters=0.3))
+    loss_module = fabric.setup(plain)
     mine = [0, 1, 2, 3][fabric.global_rank :: fabric.world_size]
-    means = backward(fabric, student, batches.load(mine, 0, 0), "full")
+    means = backward(fabric, loss_module, batches.load(mine, 0, 0), "offline")
     if fabric.is_global_zero:
         found = {name: p.grad for name, p in plain.named_parameters() if p.grad is not None}
         torch.save(found, file)

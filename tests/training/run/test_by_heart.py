@@ -49,7 +49,7 @@ def model(shared: Path, corpus: Path, tmp_path_factory: pytest.TempPathFactory) 
     return folder / "run" / "model"
 
 
-@pytest.mark.parametrize("mode", ["streaming", "full"])
+@pytest.mark.parametrize("mode", ["streaming", "offline"])
 def test_twenty_utterances_are_learnt_to_the_last_letter(
     corpus: Path, model: Path, mode: Mode
 ) -> None:

@@ -38,12 +38,12 @@ def test_it_moves_as_torch_does(shape: tuple[int, int], precision: torch.dtype) 
     def moved(kind: type, **settings: Any) -> list[Tensor]:
         random = torch.Generator().manual_seed(2)
         matrix = torch.nn.Parameter(torch.randn(shape, generator=random))
-        mover = kind([matrix], lr=0.02, weight_decay=0.1, **settings)
+        optimiser = kind([matrix], lr=0.02, weight_decay=0.1, **settings)
         steps = []
         for _ in range(4):
             before = matrix.detach().clone()
             matrix.grad = torch.randn(shape, generator=random)
-            mover.step()
+            optimiser.step()
             steps.append(matrix.detach() - before)
         return steps
 
@@ -54,8 +54,8 @@ def test_it_moves_as_torch_does(shape: tuple[int, int], precision: torch.dtype) 
 
 def test_what_has_no_gradient_stays() -> None:
     moving, staying = (torch.nn.Parameter(torch.ones(4, 4)) for _ in range(2))
-    mover = Muon([moving, staying], lr=0.1, weight_decay=0.1)
+    optimiser = Muon([moving, staying], lr=0.1, weight_decay=0.1)
     moving.grad = torch.eye(4)
-    mover.step()
+    optimiser.step()
     assert not torch.equal(moving, torch.ones(4, 4))
     assert torch.equal(staying, torch.ones(4, 4))

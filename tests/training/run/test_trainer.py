@@ -18,9 +18,9 @@ from asr.errors import ConfigError, DataError
 from asr.model_folder import read_model_config
 from tests.training.synthetic import write_synthetic_cache
 from training.run.config import (
+    CopyConfig,
     ScoreConfig,
     TrainConfig,
-    VariantConfig,
     WordModelConfig,
     read_config,
     read_settings,
@@ -55,16 +55,16 @@ def test_it_learns_and_the_model_can_be_loaded(tmp_path: Path, optimiser: str) -
     assert model.feature_mean.mean() < -5
     last = [line for line in lines if "valid" in line][-1]
     assert '"streaming": {"phones": 0.0' in last, last
-    assert '"full": {"phones": 0.0' in last, last
+    assert '"offline": {"phones": 0.0' in last, last
 
 
 def test_a_run_leaves_a_record_that_a_resumed_run_goes_on_with(tmp_path: Path) -> None:
     lines: list[str] = []
-    for most_updates in (10, None):
-        train(configured(tiny(tmp_path, "epochs=15")), lines.append, most_updates)
+    for max_updates in (10, None):
+        train(configured(tiny(tmp_path, "epochs=15")), lines.append, max_updates)
     history = [json.loads(x) for x in (tmp_path / "run" / "history.jsonl").read_text().splitlines()]
     assert [r["update"] for r in history if "valid/streaming/phones" in r] == list(range(2, 31, 2))
-    assert [r["update"] for r in history if "loss/full/ctc_phones" in r] == [20]
+    assert [r["update"] for r in history if "loss/offline/ctc_phones" in r] == [20]
     assert (tmp_path / "run" / "curve.png").read_bytes()[1:4] == b"PNG"
     assert list((tmp_path / "run" / "tensorboard").iterdir())
     assert any("hours of speech an hour" in line for line in lines)
@@ -155,7 +155,7 @@ def test_the_best_epoch_is_kept_and_patience_ends_a_run(tmp_path: Path) -> None:
     told = [line for line in lines if "valid" in line]
 
     def of_both_modes(errors: dict[str, dict[str, float]]) -> float:
-        return errors["streaming"]["phones"] + errors["full"]["phones"]
+        return errors["streaming"]["phones"] + errors["offline"]["phones"]
 
     wrong = [of_both_modes(json.loads(line.split("valid: ")[1])) for line in told]
     kept = read_model_config(folder)["about"]
@@ -173,11 +173,11 @@ def test_epochs_of_different_length_are_each_gone_through(tmp_path: Path) -> Non
     assert len([line for line in lines if "valid" in line]) == 6
 
 
-def test_a_run_begins_with_the_weights_of_another(tmp_path: Path) -> None:
+def test_a_run_starts_with_the_weights_of_another(tmp_path: Path) -> None:
     first = train(configured(tiny(tmp_path, "epochs=2")), lambda line: None)
     start = [f"start_from={first}", f"output={tmp_path}/second"]
     # Streaming mode alone never reaches the backward LSTM: it stays what it was.
-    second = configured(tiny(tmp_path, *start, "epochs=2", "full_mode_every=1000"))
+    second = configured(tiny(tmp_path, *start, "epochs=2", "offline_every=1000"))
     before, after = (load_model(folder).state_dict() for folder in (first, train(second, print)))
     assert torch.equal(before["feature_mean"], after["feature_mean"])
     for name, value in before.items():
@@ -218,7 +218,7 @@ def test_a_profile_says_where_the_time_goes_and_leaves_nothing(tmp_path: Path) -
 @pytest.mark.parametrize("path", sorted(CONFIG.parent.glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_bundled_configuration_is_valid(path: Path) -> None:
     if path.stem == "variants":
-        assert read_settings(VariantConfig, path) == VariantConfig()
+        assert read_settings(CopyConfig, path) == CopyConfig()
     elif path.stem == "scores":
         assert read_settings(ScoreConfig, path).sets
     elif path.stem == "lstm-lm":
