@@ -13,20 +13,17 @@ import math
 import os
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import fields
 from pathlib import Path
 from typing import IO, Any, Literal, NamedTuple, cast
 
 import numpy as np
 
-from asr.acoustic.loading import load_engine
 from asr.acoustic.types import (
     CHUNK_STEPS,
     AcousticState,
     BlockState,
     Emitted,
     Engine,
-    EngineName,
     Mode,
     State,
     join,
@@ -42,30 +39,18 @@ from asr.audio import (
 )
 from asr.audio.pauses import cut_at_pauses
 from asr.decoder.beam import BeamDecoder
-from asr.decoder.confidence import UNCHANGED, read_calibration
-from asr.decoder.grammar import GrammarDecoder, read_grammar
-from asr.decoder.greedy import GreedyDecoder
-from asr.decoder.rescoring import Rescorer
-from asr.decoder.settings import BeamSettings
-from asr.decoder.types import Clock, Decoder, Decoding, decode
+from asr.decoder.confidence import UNCHANGED
+from asr.decoder.types import Decoder, Decoding, decode
 from asr.errors import AudioError, ConfigError, RecognitionError, RillError
 from asr.features.log_mel import log_mel, log_mel_step
-from asr.language_model.lstm import LstmLanguageModel
-from asr.language_model.ngram import LanguageModel
-from asr.lexicon.custom_words import custom_words, word_lines
-from asr.lexicon.lexicon import read_lexicon
+from asr.lexicon.custom_words import custom_words
 from asr.model_folder import (
     BUNDLED_MODEL,
-    LANGUAGE_MODEL,
-    LEXICON,
-    check_parts,
-    read_model_config,
 )
+from asr.model_names import find_model
+from asr.options import DecoderName, DecodingOptions
+from asr.parts import G2P, load_parts
 from asr.transcript import Alternative, Segment, Transcript, Word
-
-DecoderName = Literal["beam", "greedy"]
-MAX_ALTERNATIVES, MAX_THREADS = 100, 1024  # as of the command line
-MEANT = {"lm": "language_model"}  # options of the command line that have another name here
 
 
 class RecognizerState(NamedTuple):
@@ -108,99 +93,33 @@ class Recognizer:
     def load(
         cls,
         model: str | os.PathLike[str] = BUNDLED_MODEL,
-        decoder: DecoderName = "beam",
-        language_model: str | os.PathLike[str] | None = None,
-        lexicon: str | os.PathLike[str] | None = None,
-        words: Iterable[str] | os.PathLike[str] = (),
-        grammar: Iterable[str] | os.PathLike[str] | None = None,
-        engine: EngineName | None = None,
-        threads: int | None = None,
-        alternatives: int = 0,
-        rescore: str | os.PathLike[str] | None = None,
-        **decoding: float,
+        options: DecodingOptions | DecoderName = DecodingOptions(),
+        **changes: Any,
     ) -> Recognizer:
-        """A recogniser from a model's folder.
+        """A recogniser from a model.
 
         Args:
-            model: the folder; the bundled model when none is given.
-            decoder: "beam" (lexicon and language model) or "greedy" (letters alone).
-            language_model: a KenLM binary instead of the model's own.
-            lexicon: a lexicon file instead of the model's own.
-            words: custom words, each as a line of `asr.lexicon.custom_words`: "rill  R IH L  :1";
-                or the path of a file of them.
-            grammar: phrases, lines as of `asr.decoder.grammar` or the path of a file of them:
-                nothing else is heard.
-            engine: "onnx" or "torch" (asr/acoustic/types.py); the faster that the model has if not
-                given.
-            threads: that the network may use, 1 to 1,024; one for each core if not given.
-            alternatives: readings, with their scores, that each segment is to tell: 0 to 100.
-            rescore: a file of `rill lm train`, which judges the readings of an utterance once more
-                when it has ended.
-            decoding: settings of the beam (beam, beam_tokens, token_margin, beam_threshold,
-                lm_weight, word_score, blank_penalty, rescore_share) instead of those in the model's
-                config.
+            model: its folder, or its name (asr/model_names.py); the bundled model if not given.
+            options: what shapes the words.
+            changes: fields of `DecodingOptions` (decoder, language_model, lexicon, words, grammar,
+                engine, threads, alternatives, rescore) or settings of the beam (beam, beam_tokens,
+                token_margin, beam_threshold, lm_weight, word_score, blank_penalty, rescore_share)
+                in place of those in `options` and in the model's config.
 
         Raises:
             ModelError: a part that is missing or damaged.
             ConfigError: a decoder, engine or setting that does not exist, a number out of bounds,
                 a custom word that cannot be honoured.
         """
-        _check_whole("alternatives", alternatives, 0, MAX_ALTERNATIVES)
-        if threads is not None:
-            _check_whole("threads", threads, 1, MAX_THREADS)
-        if grammar is not None and language_model:
-            raise ConfigError("a grammar's phrases are all as likely: it takes no language model")
-        words = word_lines(words)
-        folder = Path(model)
-        config = read_model_config(folder)
-        settings: dict[str, Any] = config.get("decoding", {}) | decoding
-        delay = settings.pop("emission_delay_steps", 0)
-        known = {field.name for field in fields(BeamSettings)}
-        if unknown := sorted(set(settings) - known):
-            meant = [f"{name}: give {MEANT[name]}=" for name in unknown if name in MEANT]
-            raise ConfigError(
-                f"unknown decoding settings {unknown}; "
-                + ("; ".join(meant) if meant else f"there are {sorted(known)}")
-            )
-        beam_settings = BeamSettings(**settings)
-        if decoder not in ("beam", "greedy"):
-            raise ConfigError(f"unknown decoder '{decoder}'; there are beam and greedy")
-        if grammar is not None and words:
-            raise ConfigError("a grammar takes no custom words; write them into its file")
-        if decoder == "greedy" and (language_model or lexicon or words or grammar is not None):
-            raise ConfigError(
-                "the greedy decoder takes no language model, lexicon, grammar or custom words; "
-                "use beam"
-            )
-        if decoder == "greedy" and alternatives:
-            raise ConfigError("the greedy decoder has no alternatives; use beam")
-        if rescore is not None and (decoder == "greedy" or grammar is not None):
-            what = "the greedy decoder" if decoder == "greedy" else "a grammar"
-            raise ConfigError(f"{what} has no readings to rescore; leave rescore out")
-        network = load_engine(folder, engine, threads)
-        clock = Clock(network.config.step_ms / 1000, delay)
-        if decoder == "greedy":
-            return cls(network, GreedyDecoder(clock), folder.name)
-        g2p = folder / "pronouncer.onnx"
-        given = {LANGUAGE_MODEL: language_model or grammar is not None, LEXICON: lexicon}
-        options = {LANGUAGE_MODEL: "--lm FILE", LEXICON: "--lexicon FILE"}
-        check_parts(folder, {name: how for name, how in options.items() if not given[name]})
-        lexicon = Path(lexicon or folder / LEXICON)
-        if grammar is not None:
-            phrases = read_grammar(grammar, read_lexicon(lexicon), g2p)
-            closed = GrammarDecoder(phrases, clock, beam_settings)
-            return cls(network, closed, folder.name, g2p, alternatives)
-        beam = BeamDecoder(
-            lexicon,
-            LanguageModel(language_model or folder / LANGUAGE_MODEL),
-            clock,
-            beam_settings,
-            calibration=read_calibration(config),
-        )
-        if rescore:
-            beam.rescorer = Rescorer(LstmLanguageModel(rescore), beam.words.vocabulary)
-        recognizer = cls(network, beam, folder.name, g2p, alternatives)
-        return recognizer.with_words(words) if words else recognizer
+        if isinstance(options, str):
+            warnings.warn("give decoder= by name", DeprecationWarning, stacklevel=2)
+            options = DecodingOptions(decoder=options)
+        if changes:
+            options = DecodingOptions.of(vars(options) | changes)
+        folder = find_model(model)
+        network, decoder = load_parts(folder, options)
+        recognizer = cls(network, decoder, folder.name, folder / G2P, options.alternatives)
+        return recognizer.with_words(options.words) if options.words else recognizer
 
     def with_words(self, words: Iterable[str] | os.PathLike[str]) -> Recognizer:
         """A recogniser that also knows these custom words, in place of any that this one knows. It
@@ -393,13 +312,6 @@ class Recognizer:
             for block in state.acoustic.blocks
         )
         return RecognizerState(state.samples, AcousticState(state.acoustic.frames, blocks))
-
-
-def _check_whole(name: str, value: object, least: int, most: int) -> None:
-    """Raises ConfigError for what is no whole number within the bounds."""
-    is_whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
-    if not is_whole or not least <= cast(int, value) <= most:
-        raise ConfigError(f"{name} {value!r}: expected a whole number, {least} to {most:,}")
 
 
 def _pieces(blocks: Iterable[Samples], damage: list[AudioError]) -> Iterator[tuple[int, Samples]]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from enum import Enum, StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from asr.errors import ConfigError
 
 if TYPE_CHECKING:
+    from asr.options import DecodingOptions
     from asr.recognizer import Recognizer
 
 
@@ -56,7 +57,8 @@ CORPUS = (
 )
 
 Model = Annotated[
-    Path | None, typer.Option(help="A model's folder; the bundled English model if not given.")
+    Path | None,
+    typer.Option(help="A model's folder or name; the bundled English model if none."),
 ]
 LanguageModelFile = Annotated[Path | None, typer.Option("--lm", help="A KenLM binary to use.")]
 WordsFile = Annotated[
@@ -102,34 +104,26 @@ ThreadsOption = Annotated[
 ]
 
 
-def load_recognizer(
-    model: Path | None,
+def decoding_options(
     decoder: DecoderChoice = DecoderChoice.beam,
-    lm: Path | None = None,
-    lexicon: Path | None = None,
-    words: Path | None = None,
     engine: EngineChoice | None = None,
-    threads: int | None = None,
-    alternatives: int = 0,
-    grammar: Path | None = None,
-    rescore: Path | None = None,
-) -> Recognizer:
-    """The recogniser that the options of a command describe."""
+    words: Path | None = None,
+    **others: Any,
+) -> DecodingOptions:
+    """The options of a command as one value; `others` are fields of DecodingOptions."""
+    from asr.options import DecodingOptions
+
+    return DecodingOptions(
+        decoder=decoder.value, engine=engine.value if engine else None, words=words or (), **others
+    )
+
+
+def load_recognizer(model: Path | None, lm: Path | None = None, **options: Any) -> Recognizer:
+    """The recogniser that the options of a command describe, as `decoding_options` takes them."""
     from asr.model_folder import BUNDLED_MODEL
     from asr.recognizer import Recognizer
 
-    return Recognizer.load(
-        model or BUNDLED_MODEL,
-        decoder.value,
-        lm,
-        lexicon,
-        words or (),
-        grammar,
-        engine.value if engine else None,
-        threads,
-        alternatives,
-        rescore,
-    )
+    return Recognizer.load(model or BUNDLED_MODEL, decoding_options(language_model=lm, **options))
 
 
 def in_chunks(recognizer: Recognizer, chunk_ms: int | None) -> Recognizer:

@@ -11,7 +11,7 @@ from enum import Enum, StrEnum
 from functools import cache, partial
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -21,7 +21,6 @@ from asr.cli.options import (
     CaseOption,
     DecoderChoice,
     DecoderOption,
-    EngineChoice,
     EngineOption,
     GrammarFile,
     LanguageModelFile,
@@ -32,6 +31,7 @@ from asr.cli.options import (
     RescoreFile,
     ThreadsOption,
     WordsFile,
+    decoding_options,
 )
 from asr.errors import ConfigError
 
@@ -43,6 +43,7 @@ TURNS = 4  # at least, of each process: so that at the end none is left alone wi
 if TYPE_CHECKING:
     from asr.batch.jobs import Outcome, Read, Summary
     from asr.batch.progress import Progress
+    from asr.options import DecodingOptions
     from asr.recognizer import Recognizer
     from asr.transcript import Transcript
 
@@ -58,22 +59,14 @@ class OutputFormat(StrEnum):
 
 @dataclass(frozen=True)
 class TranscriptionOptions:
-    """The options that shape the words: all that another process needs to hear the same."""
+    """All that another process needs to write the same words."""
 
     model: Path | None
-    decoder: DecoderChoice
-    lm: Path | None
-    lexicon: Path | None
-    words: Path | tuple[str, ...]
-    grammar: Path | tuple[str, ...] | None
-    engine: EngineChoice | None
-    threads: int | None
-    alternatives: int
+    decoding: DecodingOptions
     mode: Mode
     second_pass: bool
     min_speech: float | None
     case: CaseChoice
-    rescore: Path | None
     track: int = 1
 
     def recognizer(self) -> Recognizer:
@@ -81,30 +74,24 @@ class TranscriptionOptions:
         from asr.model_folder import BUNDLED_MODEL
         from asr.recognizer import Recognizer
 
-        return Recognizer.load(
-            self.model or BUNDLED_MODEL,
-            self.decoder.value,
-            self.lm,
-            self.lexicon,
-            self.words,
-            self.grammar,
-            self.engine.value if self.engine else None,
-            self.threads,
-            self.alternatives,
-            self.rescore,
-        )
+        return Recognizer.load(self.model or BUNDLED_MODEL, self.decoding)
 
-    def elsewhere(self) -> TranscriptionOptions:
+    def portable(self) -> TranscriptionOptions:
         """The same for a machine whose working folder is another, and that has no word lists."""
-        return replace(
-            self,
-            model=self.model and self.model.absolute(),
-            lm=self.lm and self.lm.absolute(),
-            lexicon=self.lexicon and self.lexicon.absolute(),
-            rescore=self.rescore and self.rescore.absolute(),
-            words=_lines_of(self.words) or (),
-            grammar=_lines_of(self.grammar),
-        )
+        from asr.model_names import find_model
+
+        model = self.model and find_model(self.model).absolute()
+        return replace(self, model=model, decoding=self.decoding.portable())
+
+    def with_threads(self, threads: int) -> TranscriptionOptions:
+        """The same with so many threads of the network."""
+        return replace(self, decoding=replace(self.decoding, threads=threads))
+
+    def settings(self) -> dict[str, Any]:
+        """As JSON has them, but for the threads, which change no words."""
+        decoding = vars(replace(self.decoding, threads=None))
+        plain = {**vars(self), "decoding": decoding}
+        return dict(json.loads(json.dumps(plain, default=_plain)))
 
 
 def transcribe(
@@ -188,19 +175,21 @@ def transcribe(
         )
     options = TranscriptionOptions(
         model,
-        decoder,
-        lm,
-        lexicon,
-        words or (),
-        grammar,
-        engine,
-        threads,
-        alternatives,
+        decoding_options(
+            decoder=decoder,
+            language_model=lm,
+            lexicon=lexicon,
+            words=words,
+            grammar=grammar,
+            engine=engine,
+            threads=threads,
+            alternatives=alternatives,
+            rescore=rescore,
+        ),
         mode,
         second_pass is not False,
         min_speech,
         case,
-        rescore,
         track,
     )
     if cluster is not None and folder is not None:
@@ -211,7 +200,7 @@ def transcribe(
     cores = 1 if STDIN in sources else default_threads()
     processes = min(processes or cores, len(sources))
     if processes > 1 and threads is None:
-        options = replace(options, threads=1)
+        options = options.with_threads(1)
     writer = FolderWriter(folder, format.value, paths, sources) if folder else None
     _reader(options)  # what is wrong with the options is told here, and forked processes share it
     titles = len(sources) > 1 and format is not OutputFormat.json
@@ -274,14 +263,14 @@ def _on_cluster(
 
     if STDIN in sources:
         raise ConfigError("standard input (-) cannot be read on a cluster")
-    options = replace(options, threads=options.threads or 1).elsewhere()
-    recognizer = options.recognizer()  # what is wrong with the options is told here
-    settings = json.loads(json.dumps(vars(replace(options, threads=None)), default=_plain))
+    cores_each = options.decoding.threads or 1
+    options = options.with_threads(cores_each).portable()
+    recognizer = options.recognizer()  # errors of the options are raised here
     return transcribe_on(
-        Cluster(address, processes, cores_each=options.threads or 1),
+        Cluster(address, processes, cores_each=cores_each),
         [os.path.abspath(source) for source in sources],
         partial(_heard, options),
-        {"network": recognizer.engine.fingerprint} | settings,
+        {"network": recognizer.engine.fingerprint} | options.settings(),
         output,
         partial(typer.echo, err=True),
     )
@@ -338,11 +327,3 @@ def _reader(options: TranscriptionOptions) -> Read:
 
 def _plain(value: Path | Enum) -> str:
     return str(value.value if isinstance(value, Enum) else value)
-
-
-def _lines_of(words: Path | tuple[str, ...] | None) -> tuple[str, ...] | None:
-    from asr.lexicon.custom_words import read_custom_words
-
-    if not isinstance(words, Path):
-        return words
-    return tuple(line for _, line in read_custom_words(words))
