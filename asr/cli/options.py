@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Mode(StrEnum):
-    """How a recording is read."""
+    """How a recording is recognised."""
 
     offline = "offline"
     streaming = "streaming"
@@ -65,16 +65,17 @@ WordsFile = Annotated[
     Path | None, typer.Option(help="Custom words, one a line: kubernetes, or  rill  R IH L.")
 ]
 GrammarFile = Annotated[
-    Path | None, typer.Option(help="Phrases, one a line: hear these and nothing else.")
+    Path | None, typer.Option(help="Phrases, one a line: recognise these and nothing else.")
 ]
 LexiconFile = Annotated[Path | None, typer.Option(help="A lexicon to use: word  P HH OW N Z.")]
 RescoreFile = Annotated[
     Path | None,
-    typer.Option(help="A model of rill lm train: judges each utterance's readings once more."),
+    typer.Option(help="A model of rill lm train: rescores the n-best hypotheses."),
 ]
 CaseOption = Annotated[CaseChoice, typer.Option(help="lower, upper or sentence.")]
 AlternativesOption = Annotated[
-    int, typer.Option(min=0, max=100, help="With --format json: so many readings of each segment.")
+    int,
+    typer.Option(min=0, max=100, help="With --format json: so many n-best hypotheses a segment."),
 ]
 DecoderOption = Annotated[DecoderChoice, typer.Option(help="beam or greedy.")]
 EngineOption = Annotated[
@@ -85,8 +86,8 @@ MinSpeechOption = Annotated[
     float | None,
     typer.Option(
         callback=_probability_option,
-        help="Streaming: how sure the network must be of its phones around a word, 0.35 if not "
-        "given; 0 lets noise say words.",
+        help="Streaming: the least speech probability around a word, 0.35 if not given; with 0 "
+        "noise gives words too.",
     ),
 ]
 ChunkOption = Annotated[
@@ -94,8 +95,8 @@ ChunkOption = Annotated[
     typer.Option(
         min=40,
         max=2000,
-        help="Milliseconds that a stream hears at once, 120 if not given: longer costs less, and "
-        "words come later.",
+        help="Milliseconds that a stream processes at once, 120 if not given: longer chunks cost "
+        "less and give words later.",
     ),
 ]
 ThreadsOption = Annotated[
@@ -137,5 +138,5 @@ def in_chunks(recognizer: Recognizer, chunk_ms: int | None) -> Recognizer:
 
 
 def say(line: str) -> None:
-    """A line that is told at once, while the command goes on."""
+    """Print a line at once, while the command goes on."""
     print(line, flush=True)

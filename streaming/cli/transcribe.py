@@ -35,10 +35,10 @@ from asr.cli.options import (
 )
 from asr.errors import ConfigError
 
-# Recordings that a process takes at once in streaming mode: several times as many as are heard side
-# by side (streaming/recordings.py), for the last ones have fewer beside them.
+# Recordings that a process takes at once in streaming mode: several times the size
+# of a batch (streaming/recordings.py), as the last batches are smaller.
 TAKEN_AT_ONCE = 16
-TURNS = 4  # at least, of each process: so that at the end none is left alone with many
+BATCHES_EACH = 4  # at least, of each process: so that they end at about the same time
 
 if TYPE_CHECKING:
     from asr.batch.jobs import Outcome, Read, Summary
@@ -100,7 +100,7 @@ def transcribe(
         typer.Argument(help="Recordings, folders, lists of them (.txt, .jsonl), or - for stdin."),
     ],
     mode: Annotated[
-        Mode, typer.Option(help="offline: both directions; streaming: as a live stream hears it.")
+        Mode, typer.Option(help="offline: both directions; streaming: as a live stream does.")
     ] = Mode.offline,
     format: Annotated[
         OutputFormat | None,
@@ -202,7 +202,7 @@ def transcribe(
     if processes > 1 and threads is None:
         options = options.with_threads(1)
     writer = FolderWriter(folder, format.value, paths, sources) if folder else None
-    _reader(options)  # what is wrong with the options is told here, and forked processes share it
+    _reader(options)  # errors of the options are raised here, and forked processes share the model
     titles = len(sources) > 1 and format is not OutputFormat.json
 
     with _outcomes(options, processes) as outcomes, progress_bar(sources) as progress:
@@ -226,26 +226,26 @@ def _end(summary: Summary) -> None:
 def _outcomes(
     options: TranscriptionOptions, processes: int
 ) -> Iterator[Callable[[list[str], Progress], Iterator[Outcome]]]:
-    """Hears sources in this process or in several; outcomes come in the sources' order."""
+    """Transcribes sources in this process or in several; outcomes come in the sources' order."""
     if processes == 1:
-        yield lambda sources, progress: _hear(options, sources, progress.heard)
+        yield lambda sources, progress: _transcribe(options, sources, progress.heard)
         return
     from asr.batch.processes import sharing, why_not_shared
 
     if reason := why_not_shared():
         typer.echo(f"rill: {reason}: one process reads all recordings", err=True)
-        yield lambda sources, progress: _hear(options, sources, progress.heard)
+        yield lambda sources, progress: _transcribe(options, sources, progress.heard)
         return
     with sharing(processes, _lost) as share:
 
         def outcomes(sources: list[str], progress: Progress) -> Iterator[Outcome]:
             size = 1
             if options.mode is Mode.streaming:
-                size = min(TAKEN_AT_ONCE, -(-len(sources) // (TURNS * processes)))
+                size = min(TAKEN_AT_ONCE, -(-len(sources) // (BATCHES_EACH * processes)))
             items = (sources[start : start + size] for start in range(0, len(sources), size))
-            for outcome in chain.from_iterable(share(partial(_heard, options), items)):
-                heard = outcome.transcript.duration if outcome.transcript else 0.0
-                progress.heard(outcome.source, heard)
+            for outcome in chain.from_iterable(share(partial(_transcribed, options), items)):
+                seconds = outcome.transcript.duration if outcome.transcript else 0.0
+                progress.heard(outcome.source, seconds)
                 yield outcome
 
         yield outcomes
@@ -269,7 +269,7 @@ def _on_cluster(
     return transcribe_on(
         Cluster(address, processes, cores_each=cores_each),
         [os.path.abspath(source) for source in sources],
-        partial(_heard, options),
+        partial(_transcribed, options),
         {"network": recognizer.engine.fingerprint} | options.settings(),
         output,
         partial(typer.echo, err=True),
@@ -291,19 +291,19 @@ def _lost(sources: list[str]) -> list[Outcome]:
     ]
 
 
-def _heard(options: TranscriptionOptions, sources: list[str]) -> list[Outcome]:
-    return list(_hear(options, sources))
+def _transcribed(options: TranscriptionOptions, sources: list[str]) -> list[Outcome]:
+    return list(_transcribe(options, sources))
 
 
-def _hear(
+def _transcribe(
     options: TranscriptionOptions,
     sources: list[str],
-    heard: Callable[[str, float], None] = lambda source, seconds: None,
+    progress: Callable[[str, float], None] = lambda source, seconds: None,
 ) -> Iterator[Outcome]:
     from asr.batch.jobs import transcribe_all
     from asr.text.casing import transcript_in_case
 
-    for outcome in transcribe_all(sources, _reader(options), heard, options.track):
+    for outcome in transcribe_all(sources, _reader(options), progress, options.track):
         if outcome.transcript is not None:
             in_case = transcript_in_case(outcome.transcript, options.case.value)
             outcome = replace(outcome, transcript=in_case)
