@@ -44,11 +44,19 @@ class Segment:
 
     words: tuple[Word, ...]
     alternatives: tuple[Alternative, ...] = ()  # the best first; empty unless requested
+    # The words as people write them (asr/text/written.py): "25" for "twenty five". Empty unless
+    # requested.
+    written: tuple[Word, ...] = ()
 
     @property
     def text(self) -> str:
         """The words, divided by spaces."""
         return " ".join(word.word for word in self.words)
+
+    @property
+    def shown(self) -> tuple[Word, ...]:
+        """The written tokens where there are any, else the words."""
+        return self.written or self.words
 
 
 @dataclass(frozen=True)
@@ -65,6 +73,11 @@ class Transcript:
     def text(self) -> str:
         """All words, divided by spaces."""
         return " ".join(segment.text for segment in self.segments if segment.words)
+
+    @property
+    def formatted(self) -> str:
+        """The text as people write it, if the segments have written tokens."""
+        return " ".join(word.word for segment in self.segments for word in segment.shown)
 
     @property
     def words(self) -> tuple[Word, ...]:
@@ -107,15 +120,17 @@ def shift_words(
 
 def to_text(transcript: Transcript) -> str:
     """One line a segment."""
-    return "".join(segment.text + "\n" for segment in transcript.segments if segment.words)
+    return "".join(_line(segment.shown) + "\n" for segment in transcript.segments if segment.words)
 
 
 def to_json(transcript: Transcript, file: str) -> str:
-    """One object on one line: file, text, duration, words with word, start, end, confidence; and
-    segments with their alternatives, if those were requested; `damage`, where there is any."""
+    """One object on one line: file, text as spoken, formatted as written, duration, words with word,
+    start, end, confidence; segments with their alternatives, if those were requested; damage, where
+    there is any."""
     record: dict[str, Any] = {
         "file": file,
         "text": transcript.text,
+        "formatted": transcript.formatted,
         "duration": round(transcript.duration, 3),
         "words": [word_record(word) for word in transcript.words],
     }
@@ -170,7 +185,7 @@ def cues(transcript: Transcript) -> Iterator[list[Word]]:
     """Words grouped as subtitles: at most 6 s and 80 letters, none across a segment or a pause."""
     for segment in transcript.segments:
         cue: list[Word] = []
-        for word in segment.words:
+        for word in segment.shown:
             if cue and (
                 word.end - cue[0].start > LONGEST_CUE_SECONDS
                 or len(_line(cue)) + 1 + len(word.word) > LONGEST_CUE_LETTERS
@@ -183,7 +198,7 @@ def cues(transcript: Transcript) -> Iterator[list[Word]]:
             yield cue
 
 
-def _line(cue: list[Word]) -> str:
+def _line(cue: Sequence[Word]) -> str:
     return " ".join(word.word for word in cue)
 
 

@@ -103,9 +103,10 @@ class _Recording:
         """The utterances that ended before an exception, with it as their damage; the exception
         where none did."""
         fault = error if isinstance(error, RillError) else RecognitionError.of(error)
-        if not self._finals:
+        seconds = self.stream.seconds_heard
+        if not self._finals or not seconds:
             return fault
-        return transcript_of(_segments(self._finals), self.stream.seconds_heard, [fault])
+        return transcript_of(_segments(self._finals), seconds, [fault])
 
 
 def _hear(

@@ -37,6 +37,13 @@ class CaseChoice(Enum):
     sentence = "sentence"
 
 
+class TextChoice(StrEnum):
+    """How numbers, dates, money and addresses are shown."""
+
+    written = "written"
+    spoken = "spoken"
+
+
 class EngineChoice(StrEnum):
     """What computes the network."""
 
@@ -73,6 +80,9 @@ RescoreFile = Annotated[
     typer.Option(help="A model of rill lm train: rescores the n-best hypotheses."),
 ]
 CaseOption = Annotated[CaseChoice, typer.Option(help="lower, upper or sentence.")]
+TextOption = Annotated[
+    TextChoice, typer.Option("--format-text", help="written: $1,250; spoken: words alone.")
+]
 AlternativesOption = Annotated[
     int,
     typer.Option(min=0, max=100, help="With --format json: so many n-best hypotheses a segment."),

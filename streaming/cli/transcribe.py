@@ -29,6 +29,8 @@ from asr.cli.options import (
     Mode,
     Model,
     RescoreFile,
+    TextChoice,
+    TextOption,
     ThreadsOption,
     WordsFile,
     decoding_options,
@@ -67,6 +69,7 @@ class TranscriptionOptions:
     second_pass: bool
     min_speech: float | None
     case: CaseChoice
+    format_text: TextChoice
     track: int = 1
 
     def recognizer(self) -> Recognizer:
@@ -123,6 +126,7 @@ def transcribe(
     min_speech: MinSpeechOption = None,
     alternatives: AlternativesOption = 0,
     case: CaseOption = CaseChoice.lower,
+    format_text: TextOption = TextChoice.written,
     engine: EngineOption = None,
     threads: ThreadsOption = None,
     track: Annotated[
@@ -190,6 +194,7 @@ def transcribe(
         second_pass is not False,
         min_speech,
         case,
+        format_text,
         track,
     )
     if cluster is not None and folder is not None:
@@ -302,10 +307,14 @@ def _transcribe(
 ) -> Iterator[Outcome]:
     from asr.batch.jobs import transcribe_all
     from asr.text.casing import transcript_in_case
+    from asr.text.written import with_written_forms
 
     for outcome in transcribe_all(sources, _reader(options), progress, options.track):
         if outcome.transcript is not None:
-            in_case = transcript_in_case(outcome.transcript, options.case.value)
+            transcript = outcome.transcript
+            if options.format_text is TextChoice.written:
+                transcript = with_written_forms(transcript)
+            in_case = transcript_in_case(transcript, options.case.value)
             outcome = replace(outcome, transcript=in_case)
         yield outcome
 
