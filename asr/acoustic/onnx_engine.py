@@ -100,7 +100,7 @@ class OnnxEngine:
             return _no_steps()
         return self._advance(state.blocks, padded, last=True)[1]
 
-    def read(self, frames: np.ndarray) -> Emitted:
+    def run_offline(self, frames: np.ndarray) -> Emitted:
         """Offline mode: a whole recording, [frames, mels]."""
         if not len(frames):
             return _no_steps()

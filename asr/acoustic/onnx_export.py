@@ -91,7 +91,7 @@ def compare(reference: Engine, exported: Engine, precision: Precision) -> Agreem
     frames = log_mel(read_audio(BUNDLED_MODEL / "demo.flac"))
     differences, same = [], []
     read: list[Callable[[Engine], Emitted]] = [
-        lambda engine: engine.read(frames),
+        lambda engine: engine.run_offline(frames),
         lambda engine: _streamed(engine, frames),
     ]
     for heard in read:

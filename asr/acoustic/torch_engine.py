@@ -63,7 +63,7 @@ class TorchEngine:
         return _emitted(self.model.finish(_tensors(state)))
 
     @torch.inference_mode()
-    def read(self, frames: np.ndarray) -> Emitted:
+    def run_offline(self, frames: np.ndarray) -> Emitted:
         """Offline mode: a whole recording, [frames, mels]."""
         return _emitted(self.model(torch.from_numpy(frames)[None], None, "offline")[0])
 

@@ -122,7 +122,7 @@ class Engine(Protocol):
     def finish(self, state: State) -> Emitted:
         """The steps that still waited for their look-ahead when the recording ended."""
 
-    def read(self, frames: np.ndarray) -> Emitted:
+    def run_offline(self, frames: np.ndarray) -> Emitted:
         """Offline mode: the steps of a whole recording, float32 [frames, mels]."""
 
 

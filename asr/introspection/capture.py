@@ -125,11 +125,11 @@ class CapturingEngine(TorchEngine):
         self._emissions.append(emission)
         return emission
 
-    def read(self, frames: np.ndarray) -> Emitted:
+    def run_offline(self, frames: np.ndarray) -> Emitted:
         """As TorchEngine, kept; in offline mode everything is watched."""
         for lstm in self._forward:
             lstm.skipped_steps = 0
-        emission = super().read(frames)
+        emission = super().run_offline(frames)
         self._emissions.append(emission)
         return emission
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 
 from asr.errors import DataError
-from asr.text.alphabet import normalise, unspellable
+from asr.text.normalise import normalise, unspellable
 
 _SENTENCE_END = re.compile(r"(?<=[.!?])[\"'”’)]*\s+(?=[\"'“‘(]*[A-Z])")
 

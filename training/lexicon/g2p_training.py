@@ -19,7 +19,8 @@ from asr.acoustic.onnx_graph import Graph, Weights
 from asr.errors import DataError
 from asr.lexicon.g2p import GraphemeToPhoneme, same_length_batches
 from asr.lexicon.lexicon import Lexicon
-from asr.text.alphabet import LETTER_TOKENS, PHONE_TOKENS, letter_ids, normalise, phone_ids
+from asr.text.alphabet import LETTER_TOKENS, PHONE_TOKENS, letter_ids, phone_ids
+from asr.text.normalise import normalise
 
 HELD_OUT = 50  # every so many words (by hash) are kept for testing
 BATCH_WORDS = 256

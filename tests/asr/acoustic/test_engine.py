@@ -63,7 +63,7 @@ def streamed(engine: Engine, frames: np.ndarray, cuts: list[int]) -> Emitted:
 
 @given(frames=st.integers(0, 60))
 def test_a_whole_recording_is_heard_alike(engines: tuple[Engine, Engine], frames: int) -> None:
-    expected, found = (engine.read(noise(frames)) for engine in engines)
+    expected, found = (engine.run_offline(noise(frames)) for engine in engines)
     for a, b in zip(expected, found):
         np.testing.assert_allclose(b, a, atol=TOLERANCE)
 
@@ -118,8 +118,8 @@ def test_both_engines_write_the_same_words(recognizer: Recognizer, speech: Sampl
 
 def test_int8_hears_what_fp32_hears(recognizer: Recognizer, speech: Samples) -> None:
     frames = log_mel(speech)
-    expected = load_engine(BUNDLED_MODEL, "torch").read(frames).phones.argmax(-1)
-    assert (recognizer.engine.read(frames).phones.argmax(-1) == expected).mean() > 0.97
+    expected = load_engine(BUNDLED_MODEL, "torch").run_offline(frames).phones.argmax(-1)
+    assert (recognizer.engine.run_offline(frames).phones.argmax(-1) == expected).mean() > 0.97
 
 
 @pytest.fixture
