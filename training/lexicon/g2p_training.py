@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from asr.acoustic.onnx_graph import Graph, Weights
+from asr.acoustic.onnx_lstm import add_lstm
 from asr.errors import DataError
 from asr.lexicon.g2p import GraphemeToPhoneme, same_length_batches
 from asr.lexicon.lexicon import Lexicon
@@ -115,7 +116,7 @@ def write_g2p(network: PronouncingNetwork, path: str | os.PathLike[str]) -> None
     x = graph.batch_first(graph.node("Gather", [table, letters], "embedded"), "embedded_first")
     for layer in ("l0", "l1"):
         both = [
-            graph.lstm(f"{layer}{way}", x, network.lstm, reverse=bool(way), of=layer + way)[0]
+            add_lstm(graph, f"{layer}{way}", x, network.lstm, reverse=bool(way), of=layer + way)[0]
             for way in ("", "_reverse")
         ]
         x = graph.join(both, f"{layer}_both", axis=2)
