@@ -27,7 +27,8 @@ from pathlib import Path
 
 from asr.errors import ConfigError
 from asr.lexicon.lexicon import Lexicon, Pronunciation, pronounce
-from asr.text.alphabet import PHONES, invisible, normalise, unspellable
+from asr.text.alphabet import PHONES
+from asr.text.normalise import invisible, normalise, unspellable
 
 MAX_VARIANTS = 8  # pronunciations of a phrase whose words have several
 MAX_BOOST = 2.0  # powers of ten

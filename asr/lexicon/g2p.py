@@ -19,7 +19,8 @@ import numpy as np
 from asr.errors import ModelError
 from asr.lexicon.lexicon import Lexicon, Pronunciation, pronounce
 from asr.onnx_session import open_session
-from asr.text.alphabet import PHONE_TOKENS, letter_ids, normalise
+from asr.text.alphabet import PHONE_TOKENS, letter_ids
+from asr.text.normalise import normalise
 
 WORDS_AT_ONCE = 512
 _INITIALISM = re.compile("[bcdfghjklmnpqrstvwxz]{2,5}")  # no vowel: nobody reads it as a word

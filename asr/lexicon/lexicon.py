@@ -20,7 +20,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from asr.errors import ModelError
-from asr.text.alphabet import PHONES, invisible
+from asr.text.alphabet import PHONES
+from asr.text.normalise import invisible
 
 Pronunciation = tuple[str, ...]
 Lexicon = dict[str, list[Pronunciation]]
