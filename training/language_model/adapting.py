@@ -1,8 +1,8 @@
-"""A language model that also knows how someone's own texts speak: `rill lm adapt`.
+"""Adapt a language model to own texts: `rill lm adapt`.
 
-The texts' n-grams are mixed into a larger model's: after every history a word has a share of what
-the texts give it, and the rest of what the large model does (linear interpolation: F. Jelinek and
-R. Mercer 1980). The result is a back-off model like the others and costs nothing more to use.
+The n-grams of the texts are interpolated with those of a larger model
+(training/language_model/interpolation.py). The result is a back-off model of the same kind
+and costs no more to use.
 """
 
 from __future__ import annotations
@@ -35,25 +35,25 @@ def adapt_language_model(
     bits: int = 8,
     megabytes: float | None = None,
 ) -> Iterator[str]:
-    """Write a KenLM trie of `base` and the texts together. Yields lines that tell what was done.
+    """Write a KenLM trie of `base` and the texts together. Yields progress lines.
 
     Args:
         base: a KenLM trie, or an ARPA file (.arpa, .arpa.gz).
-        texts: plain or .xz; a sentence that comes more than once counts once.
+        texts: plain or .xz; a repeated sentence counts once.
         share: of the texts.
-        lexicon: leave out words that it lacks, which no beam can hear.
+        lexicon: leave out words that it lacks, which the beam cannot recognise.
         bits: of each number in the trie.
-        megabytes: most that the file has; n-grams that matter least are left out.
+        megabytes: size limit of the file; the n-grams that matter least are left out.
 
     Raises:
-        ConfigError: KenLM's programs are not there, or a share that is none.
+        ConfigError: KenLM's programs are missing, or the share is not between 0 and 1.
         DataError, ModelError: a file that cannot be read or used.
     """
     check_programs()
     if not 0 <= share < 1:
         raise ConfigError(f"--share {share}: expected 0 to 1, such as 0.1")
     if texts and not share:
-        raise ConfigError("--share 0 leaves the texts out; give it more, or no texts")
+        raise ConfigError("--share 0 leaves the texts out; give a larger share, or no texts")
     if not texts and not lexicon and megabytes is None:
         raise ConfigError(
             "nothing to do: give texts to mix in, --lexicon to leave words out, or --megabytes"

@@ -1,4 +1,4 @@
-"""A KenLM language model of texts, with KenLM's own estimator: `rill lm build`."""
+"""Estimate a KenLM language model from texts: `rill lm build`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from asr.errors import ConfigError, DataError
 from asr.text.sentences import read_sentences
 
 PROGRAMS = ("lmplz", "build_binary")
-HOW_TO_GET_THEM = (
+HOW_TO_INSTALL = (
     "compile them with: apt-get install -y --no-install-recommends libboost-program-options-dev "
     "libboost-system-dev libboost-thread-dev libboost-test-dev cmake zlib1g-dev libbz2-dev "
     "liblzma-dev g++ make; pip download --no-deps --no-binary kenlm kenlm; tar xf kenlm-*.tar.gz; "
@@ -33,20 +33,20 @@ def build_language_model(
     memory: str = "50%",
 ) -> Iterator[str]:
     """Write a quantised KenLM trie, and beside it its words with their counts (.words.tsv.xz), as
-    `rill prepare lexicon --words` takes them. Yields lines that tell what was done.
+    `rill prepare lexicon --words` takes them. Yields progress lines.
 
     Args:
-        prune: counts up to which n-grams are left out, one for each length, by spaces.
-        words: most frequent words that are kept.
-        memory: for lmplz: 4G, 50%.
+        prune: counts up to which n-grams are left out, one for each length, separated by spaces.
+        words: number of most frequent words to keep.
+        memory: for lmplz, such as 4G or 50%.
 
     Raises:
-        ConfigError: KenLM's programs are not there, or refuse the settings.
+        ConfigError: KenLM's programs are missing, or refuse the settings.
         DataError: a text that cannot be read, no sentence in any, or nothing can be written.
     """
     check_programs()
-    least = prune.split()
-    if len(least) > order or not all(count.isdigit() for count in least):
+    min_counts = prune.split()
+    if len(min_counts) > order or not all(count.isdigit() for count in min_counts):
         raise ConfigError(f"--prune '{prune}': expected at most {order} counts, such as 0 1 2 3")
     if not output.parent.is_dir():
         raise DataError(f"{output}: its folder does not exist")
@@ -59,8 +59,8 @@ def build_language_model(
         (Path(folder) / "vocabulary").write_text("\n".join(word for word, _ in kept))
         run_program(
             folder,
-            f"lmplz -o {order} --prune {' '.join(least)} --limit_vocab_file vocabulary -S {memory} "
-            "-T . --discount_fallback --text text --arpa arpa",
+            f"lmplz -o {order} --prune {' '.join(min_counts)} --limit_vocab_file vocabulary "
+            f"-S {memory} -T . --discount_fallback --text text --arpa arpa",
         )
         run_program(folder, "build_binary -a 255 -q 8 -b 8 trie arpa binary")
         lines = "".join(f"{word}\t{count}\n" for word, count in kept)
@@ -86,15 +86,15 @@ def _write_sentences(texts: Sequence[Path], target: Path) -> tuple[Counter[str],
 
 
 def check_programs() -> None:
-    """Raises ConfigError when KenLM's programs are not there."""
+    """Raises ConfigError when KenLM's programs are not on PATH."""
     missing = [name for name in PROGRAMS if not shutil.which(name)]
     if missing:
-        raise ConfigError(f"{' and '.join(missing)} not found on PATH; {HOW_TO_GET_THEM}")
+        raise ConfigError(f"{' and '.join(missing)} not found on PATH; {HOW_TO_INSTALL}")
 
 
 def run_program(folder: str, command: str) -> None:
-    """One of KenLM's programs in a folder; raises ConfigError with its last words if it fails."""
+    """Run one of KenLM's programs in a folder; raises ConfigError with its last line on failure."""
     done = subprocess.run(command.split(), cwd=folder, capture_output=True, text=True)
     if done.returncode:
-        told = [line.strip() for line in done.stderr.splitlines() if line.strip()]
-        raise ConfigError(f"{command.split()[0]} failed: {told[-1] if told else done.returncode}")
+        lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+        raise ConfigError(f"{command.split()[0]} failed: {lines[-1] if lines else done.returncode}")

@@ -1,9 +1,8 @@
-"""One language model of several: `rill lm mix`.
+"""Mix several language models into one: `rill lm mix`.
 
-Each part is a model or a text, of which KenLM's lmplz makes one. The parts are interpolated: after
-every history a word has a weighted mean of what they give it (F. Jelinek and R. Mercer 1980). The
-weights are those with which the mixture foretells texts best that none of the parts was made of
-(expectation maximisation).
+Each part is a model, or a text from which KenLM's lmplz estimates one. The parts are interpolated
+(training/language_model/interpolation.py). Their shares are given, or minimise the perplexity of
+other texts (expectation maximisation).
 """
 
 from __future__ import annotations
@@ -25,8 +24,8 @@ from training.language_model.ngrams import NGrams, Rows, read_arpa, write_arpa
 from training.language_model.pruning import prune_to_size
 
 STEPS = 100  # of expectation maximisation
-MIN_SHARE = 0.005  # a part with less is left out: it costs more than it wins
-LONG_WORDS = 1_000_000  # of a text whose rare n-grams are left out before it is mixed
+MIN_SHARE = 0.005  # a part with less is left out: it costs more than it gains
+LONG_WORDS = 1_000_000  # a longer text is pruned before it is mixed
 
 
 def mix_language_models(
@@ -41,21 +40,21 @@ def mix_language_models(
     bits: int = 6,
     memory: str = "2G",
 ) -> Iterator[str]:
-    """Write a KenLM trie of several parts. Yields lines that tell what was done.
+    """Write a KenLM trie of several parts. Yields progress lines.
 
     Args:
         parts: KenLM tries (.bin), ARPA files (.arpa, .arpa.gz) and texts (plain or .xz).
-        lexicon: its words, and no others, are in the model.
-        judges: texts that choose the shares; each counts the same, however long it is.
+        lexicon: the model has exactly its words.
+        judges: texts that choose the shares; each counts the same, whatever its length.
         shares: of the parts, instead of judges; they are scaled to add up to 1.
-        megabytes: most that the file has; n-grams that matter least are left out.
-        order: words of the n-grams of texts.
+        megabytes: size limit of the file; the n-grams that matter least are left out.
+        order: words of the longest n-grams of texts.
         prune: counts up to which n-grams of long texts are left out, as in `rill lm build`.
         bits: of each number in the trie.
         memory: for lmplz.
 
     Raises:
-        ConfigError: KenLM's programs are not there, or settings that do not fit together.
+        ConfigError: KenLM's programs are missing, or settings contradict each other.
         DataError, ModelError: a file that cannot be read or used.
     """
     check_programs()
@@ -77,9 +76,9 @@ def mix_language_models(
             model.words = list(numbers)
         weights = np.array(shares, float)
         if judges:
-            judged = [_judged(models, judge, numbers) for judge in judges]
-            weights = best_shares(judged)
-            for judge, probabilities in zip(judges, judged):
+            by_judge = [_probabilities(models, judge, numbers) for judge in judges]
+            weights = best_shares(by_judge)
+            for judge, probabilities in zip(judges, by_judge):
                 yield f"{judge}: perplexity {perplexity(probabilities @ weights):.1f}"
             weights[weights < MIN_SHARE] = 0
         weights /= weights.sum()
@@ -110,18 +109,18 @@ def mixture_of(models: Sequence[NGrams], shares: Sequence[float]) -> NGrams:
     return mixed
 
 
-def best_shares(judged: Sequence[np.ndarray]) -> np.ndarray:
-    """The shares with which a mixture has the lowest perplexity, the mean of all texts' logarithms.
+def best_shares(texts: Sequence[np.ndarray]) -> np.ndarray:
+    """The shares of the mixture with the lowest perplexity (mean log over texts).
 
     Args:
-        judged: for each text the probability of each of its words in each model: [words, models].
+        texts: for each text the probability of each of its words in each model: [words, models].
     """
-    shares = np.full(judged[0].shape[1], 1 / judged[0].shape[1])
+    shares = np.full(texts[0].shape[1], 1 / texts[0].shape[1])
     for _ in range(STEPS):
-        told = [
-            (text * shares / (text @ shares)[:, None].clip(min=1e-30)).mean(0) for text in judged
+        posteriors = [
+            (text * shares / (text @ shares)[:, None].clip(min=1e-30)).mean(0) for text in texts
         ]
-        shares = np.mean(told, 0)
+        shares = np.mean(posteriors, 0)
         shares /= shares.sum()
     return shares
 
@@ -160,8 +159,9 @@ def _part(
     return read_arpa(Path(folder) / "arpa", numbers)
 
 
-def _judged(models: Sequence[NGrams], text: Path, numbers: dict[str, int]) -> np.ndarray:
-    """The probability of each word of a text that any model knows, in each: [words, models]."""
+def _probabilities(models: Sequence[NGrams], text: Path, numbers: dict[str, int]) -> np.ndarray:
+    """The probability of each word of a text, in each model: [words, models]. Words that no model
+    has are left out."""
     order = max(model.order for model in models)
     rows: dict[int, list[list[int]]] = {}
     for sentence in read_sentences(text):
@@ -174,6 +174,6 @@ def _judged(models: Sequence[NGrams], text: Path, numbers: dict[str, int]) -> np
     if not rows:
         raise DataError(f"{text}: no sentence in it that can be used")
     arrays: list[Rows] = [np.array(part, np.int32) for part in rows.values()]
-    judged = np.stack([np.concatenate([m.probability(a) for a in arrays]) for m in models], 1)
-    known: np.ndarray = judged[judged.max(1) > 0]
+    found = np.stack([np.concatenate([m.probability(a) for a in arrays]) for m in models], 1)
+    known: np.ndarray = found[found.max(1) > 0]
     return known

@@ -85,12 +85,12 @@ def test_the_halves_are_all(corpus: Path) -> None:
     assert parts["choose"] | parts["report"] == parts["all"] and len(parts["all"]) == 4
 
 
-def test_what_cannot_be_scored_is_told(corpus: Path, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="nobody: no utterance"):
-        utterances_of("nobody", ScoredSet(folder=str(corpus), speakers=["nobody"]), "all")
+def test_what_cannot_be_scored_is_reported(corpus: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="unknown: no utterance"):
+        utterances_of("unknown", ScoredSet(folder=str(corpus), speakers=["unknown"]), "all")
     config = tmp_path / "scores.yaml"
     config.write_text(
         f"sets: {{a: {{folder: {corpus}}}}}\nconditions: {{loud: [babble_share=1]}}\n"
     )
-    told = CliRunner().invoke(app, ["score", str(config)])
-    assert isinstance(told.exception, ConfigError) and "babble_folder" in str(told.exception)
+    run = CliRunner().invoke(app, ["score", str(config)])
+    assert isinstance(run.exception, ConfigError) and "babble_folder" in str(run.exception)

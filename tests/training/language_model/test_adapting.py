@@ -1,4 +1,4 @@
-"""`rill lm adapt`: one's own texts mixed into a language model."""
+"""`rill lm adapt`: own texts mixed into a language model."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def bundled() -> NGrams:
     return read_kenlm_trie(BUNDLED, {})
 
 
-def test_the_n_grams_of_a_trie_have_the_values_that_kenlm_tells(bundled: NGrams) -> None:
+def test_the_n_grams_of_a_trie_have_the_values_of_kenlm(bundled: NGrams) -> None:
     scorer, random = kenlm.Model(str(BUNDLED)), np.random.default_rng(1)
     compared = 0
     for length, (rows, values) in enumerate(zip(bundled.rows, bundled.probabilities), start=1):
@@ -48,7 +48,7 @@ def test_the_n_grams_of_a_trie_have_the_values_that_kenlm_tells(bundled: NGrams)
     assert compared > 250
 
 
-def test_a_sentence_has_the_probability_that_kenlm_tells(bundled: NGrams) -> None:
+def test_a_sentence_has_the_probability_of_kenlm(bundled: NGrams) -> None:
     scorer = kenlm.Model(str(BUNDLED))
     numbers = {word: number for number, word in enumerate(bundled.words)}
     said = ["<s>", *["purple", "bedrooms", "entered", "castle", "and", "the", "old", "man"]]
@@ -57,8 +57,8 @@ def test_a_sentence_has_the_probability_that_kenlm_tells(bundled: NGrams) -> Non
         math.log10(bundled.probability(row[:, max(0, end - bundled.order) : end])[0])
         for end in range(2, len(said) + 1)
     ]
-    told = [score for score, _, _ in scorer.full_scores(" ".join(said[1:]), eos=False)]
-    assert np.allclose(log10, told, atol=1e-5)
+    expected = [score for score, _, _ in scorer.full_scores(" ".join(said[1:]), eos=False)]
+    assert np.allclose(log10, expected, atol=1e-5)
 
 
 def small_model(seed: int, words: list[str], known: list[int]) -> NGrams:
@@ -157,7 +157,7 @@ def _lexicon(folder: Path) -> Path:
 
 
 @needs_programs
-def test_what_cannot_be_honoured_is_told(tmp_path: Path) -> None:
+def test_what_cannot_be_honoured_is_reported(tmp_path: Path) -> None:
     output = tmp_path / "out.bin"
     (tmp_path / "text").write_text(SHOP)
     for arguments, error, said in (
@@ -176,9 +176,9 @@ def test_what_cannot_be_honoured_is_told(tmp_path: Path) -> None:
     assert not output.exists()
 
 
-def test_a_damaged_trie_is_told(tmp_path: Path) -> None:
+def test_a_damaged_trie_is_reported(tmp_path: Path) -> None:
     whole = BUNDLED.read_bytes()
     for cut in (len(whole) // 2, 200):
         (tmp_path / "cut.bin").write_bytes(whole[:cut])
-        with pytest.raises(DataError, match="no trie of KenLM's that can be read"):
+        with pytest.raises(DataError, match="no readable KenLM trie"):
             read_kenlm_trie(tmp_path / "cut.bin", {})

@@ -29,7 +29,7 @@ def programs() -> None:
         pytest.skip("needs KenLM's lmplz and build_binary on PATH (rill lm build says how)")
 
 
-def test_without_kenlm_the_commands_that_make_it_are_told(
+def test_without_kenlm_the_commands_that_make_it_are_reported(
     text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
@@ -48,7 +48,7 @@ def test_a_language_model_of_a_text(text: Path, tmp_path: Path, programs: None) 
     assert {path.name for path in tmp_path.iterdir()} == {"text.txt", "lm.bin", "lm.words.tsv.xz"}
 
 
-def test_bad_settings_and_texts_are_told(text: Path, tmp_path: Path, programs: None) -> None:
+def test_bad_settings_and_texts_are_reported(text: Path, tmp_path: Path, programs: None) -> None:
     with pytest.raises(ConfigError, match="--prune '3 2 x'"):
         list(build_language_model([text], tmp_path / "lm.bin", 3, "3 2 x"))
     with pytest.raises(ConfigError, match="lmplz failed"):

@@ -1,4 +1,4 @@
-"""`rill lm mix`: several texts and models as one, so that another text is foretold best."""
+"""`rill lm mix`: several texts and models as one, with the lowest perplexity on another text."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_the_size_of_the_bundled_model_is_reckoned_right() -> None:
 
 
 @needs_programs
-def test_what_cannot_be_honoured_is_told(parts: dict[str, Path], tmp_path: Path) -> None:
+def test_what_cannot_be_honoured_is_reported(parts: dict[str, Path], tmp_path: Path) -> None:
     out, lexicon, texts = tmp_path / "out.bin", parts["lexicon"], [parts["book"]]
     for arguments, error, said in (
         ((texts, out, lexicon), ConfigError, "--judge"),

@@ -55,8 +55,8 @@ def test_twenty_utterances_are_learnt_to_the_last_letter(
 ) -> None:
     assert len(find_corpus(corpus).utterances) == UTTERANCES
     options = ["--model", str(model), "--decoder", "greedy", "--mode", mode]
-    told = run(["evaluate", str(corpus), *options]).splitlines()[0]
-    assert re.search(r"read: WER 0\.0 % .*CER 0\.0 % \(20 utterances", told), told
+    line = run(["evaluate", str(corpus), *options]).splitlines()[0]
+    assert re.search(r"read: WER 0\.0 % .*CER 0\.0 % \(20 utterances", line), line
 
 
 def run(arguments: list[str]) -> str:
