@@ -31,10 +31,10 @@ from training.language_model.word_network import (
 from training.language_model.word_network_export import write_word_network
 from training.run.checkpoint import read_checkpoint, write_checkpoint
 from training.run.config import WordModelConfig
-from training.run.trainer import learning_rate
+from training.run.non_finite import NonFiniteLosses
+from training.run.schedule import learning_rate
 
 MODEL, CHECKPOINT = "lm.onnx", "last.pt"  # in the run's folder
-MAX_BAD_LOSSES = 20  # in a row
 
 
 def train_language_model(
@@ -57,7 +57,7 @@ def train_language_model(
     """
     torch.set_num_threads(config.threads)
     vocabulary, train_words, valid_words = _read_texts(texts, valid, config)
-    run = _Run(vocabulary, train_words, config)
+    run = _Run(vocabulary, train_words, config, report)
     try:
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -81,7 +81,7 @@ def train_language_model(
     started_at = saved_at = time.monotonic()
     first_update = run.update
     while run.update < run.total_updates:
-        run.learn_window(report)
+        run.learn_window()
         if run.update % run.updates_per_epoch == 0:
             value = perplexity(run.network, vocabulary, valid_words)
             processed = (run.update - first_update) / run.updates_per_epoch * len(train_words)
@@ -110,7 +110,11 @@ class _Run:
     """The state of a training run, which changes from window to window."""
 
     def __init__(
-        self, vocabulary: Vocabulary, numbers: np.ndarray, config: WordModelConfig
+        self,
+        vocabulary: Vocabulary,
+        numbers: np.ndarray,
+        config: WordModelConfig,
+        report: Callable[[str], None],
     ) -> None:
         self._config, self._numbers = config, numbers
         self.text = zlib.crc32("\n".join(vocabulary.words).encode() + numbers.tobytes())
@@ -131,9 +135,9 @@ class _Run:
         self.total_updates = self.updates_per_epoch * config.epochs
         self.update, self.best, self.mean_loss = 0, math.inf, 0.0
         self._state: State | None = None
-        self._bad_losses = 0
+        self._bad_losses = NonFiniteLosses(report)
 
-    def learn_window(self, report: Callable[[str], None]) -> None:
+    def learn_window(self) -> None:
         """One update on the next words of all streams.
 
         Raises:
@@ -163,19 +167,12 @@ class _Run:
         loss.backward()
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), config.clip_norm)
         self.update += 1
-        if torch.isfinite(norm):
+        if self._bad_losses.is_finite(norm, self.update):
             self._optimiser.step()
             self._state = state[0].detach().float(), state[1].detach().float()
             self.mean_loss += (float(loss.detach()) - self.mean_loss) / (window + 1)
-            self._bad_losses = 0
-            return
-        self._bad_losses += 1
-        report(f"update {self.update}: loss not finite, skipped")
-        if self._bad_losses >= MAX_BAD_LOSSES:
-            raise DataError(
-                f"{MAX_BAD_LOSSES} losses in a row were not finite; a lower learning_rate or "
-                "precision=32-true helps"
-            )
+        elif self._bad_losses.too_many:
+            raise self._bad_losses.error()
 
     def saved(self) -> dict[str, Any]:
         """The state to resume from, for `load`."""

@@ -19,13 +19,13 @@ from typing import Any
 import torch
 from lightning_fabric import Fabric
 from lightning_fabric.strategies import DDPStrategy
-from torch import Tensor, nn
+from torch import nn
 from torch.profiler import record_function
 
 from asr.acoustic.checkpoint import save_model
 from asr.acoustic.torch_model import AcousticModel
 from asr.acoustic.types import Mode
-from asr.errors import ConfigError, DataError
+from asr.errors import ConfigError
 from asr.lexicon.lexicon import read_lexicon
 from training.data.batches import Batches
 from training.data.feature_cache import FeatureCache
@@ -34,12 +34,13 @@ from training.data.loading import loaded, wanted_from
 from training.data.mixture import Mixture, open_mixture
 from training.evaluation.token_errors import spelled_samples, token_errors
 from training.model.loss_module import LossModule, backward, first_model, to_device
+from training.run.averaging import make_average
 from training.run.checkpoint import read_checkpoint, write_checkpoint
-from training.run.config import TrainConfig, WordModelConfig
+from training.run.config import TrainConfig
+from training.run.non_finite import NonFiniteLosses
 from training.run.optimisers import make_optimisers
 from training.run.run_log import RunLog
-
-MAX_BAD_LOSSES = 20  # non-finite losses in a row before the run gives up
+from training.run.schedule import learning_rate
 
 
 def train(
@@ -89,13 +90,15 @@ def train(
         update, best = saved["update"], saved["best"]
         epochs_without_best = saved["epochs_without_best"]
         report_first(f"resumed at update {update} of {total_updates}")
+    average = make_average(model, config.ema_decay, update)
+    if saved:
+        average.module.load_state_dict(saved["average"])
+    average.to(fabric.device)
     plain_module = loss_module
     loss_module, *optimisers = fabric.setup(loss_module, *make_optimisers(loss_module, config))
     if saved:  # after setup, so that the moments move to the device of the weights
         for optimiser, state in zip(optimisers, saved["optimisers"]):
             optimiser.load_state_dict(state)
-    averaged: dict[str, Tensor] = saved["average"] if saved else model.state_dict()
-    average = {name: value.to(fabric.device, copy=True) for name, value in averaged.items()}
     if config.patience_epochs and epochs_without_best >= config.patience_epochs:
         report(f"already ended: no better for {epochs_without_best} epochs")
         return output / "model"
@@ -116,7 +119,7 @@ def train(
             state = {
                 "student": plain_module.state_dict(),
                 "optimisers": [optimiser.state_dict() for optimiser in optimisers],
-                "average": average,
+                "average": average.module.state_dict(),
                 "update": update,
                 "begun_with": started_with,
                 "best": best,
@@ -127,7 +130,8 @@ def train(
     _try_longest_batch(fabric, loss_module, batches)
     log = RunLog(output, update, total_updates, report) if fabric.is_global_zero else None
     stopping = _Stopping()
-    bad_losses = updates_made = 0
+    bad_losses = NonFiniteLosses(report)
+    updates_made = 0
     saved_at = time.monotonic()
     wanted = wanted_from(batches, updates_by_epoch, update, fabric.global_rank, fabric.world_size)
     with loaded(batches, wanted, config.loader_workers) as made:
@@ -151,23 +155,15 @@ def train(
             with record_function("clip"):
                 norm = nn.utils.clip_grad_norm_(plain_module.parameters(), config.clip_norm)
             update += 1
-            if torch.isfinite(norm):
+            if bad_losses.is_finite(norm, update):
                 with record_function("optimiser"):
                     for optimiser in optimisers:
                         optimiser.step()
-                bad_losses = 0
-            else:
-                bad_losses += 1
-                report(f"update {update}: loss not finite, skipped ({bad_losses} in a row)")
-                if bad_losses >= MAX_BAD_LOSSES:
-                    torch.save(vars(batch), output / "bad_batch.pt")
-                    raise DataError(
-                        f"{MAX_BAD_LOSSES} losses in a row were not finite; the last batch is "
-                        f"in {output / 'bad_batch.pt'}. A lower learning_rate or "
-                        "precision=32-true helps"
-                    )
+            elif bad_losses.too_many:
+                torch.save(vars(batch), output / "bad_batch.pt")
+                raise bad_losses.error(f"The last batch is in {output / 'bad_batch.pt'}. ")
             with record_function("average"):
-                _follow(average, model, min(config.ema_decay, (1 + update) / (10 + update)))
+                average.update_parameters(model)
 
             if log:
                 seconds = batch.seconds * fabric.world_size
@@ -188,7 +184,7 @@ def train(
                 saved_at = time.monotonic()
             if evaluates and log:
                 evaluated = AcousticModel(model.config)
-                evaluated.load_state_dict(average)
+                evaluated.load_state_dict(average.module.state_dict())
                 errors = token_errors(evaluated.eval(), valid_batches, config.valid_utterances)
                 log.epoch(update, epoch, errors, spelled_samples(evaluated, valid_batches))
                 # The mean of both modes: one alone varies by more than an epoch improves it.
@@ -245,14 +241,6 @@ def _try_longest_batch(fabric: Fabric, loss_module: Any, batches: Mixture) -> No
     loss_module.zero_grad()
 
 
-def learning_rate(config: TrainConfig | WordModelConfig, update: int, total_updates: int) -> float:
-    """Linear warm-up, then a cosine down to a hundredth."""
-    if update < config.warm_up_updates:
-        return config.learning_rate * (update + 1) / config.warm_up_updates
-    past = (update - config.warm_up_updates) / max(1, total_updates - config.warm_up_updates)
-    return config.learning_rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, past))))
-
-
 class _Stopping:
     """SIGTERM and SIGINT request that the loop saves and ends."""
 
@@ -272,8 +260,3 @@ class _Stopping:
 
 def _no_report(line: str) -> None:
     """Of several processes only the first reports."""
-
-
-def _follow(average: dict[str, Tensor], model: AcousticModel, decay: float) -> None:
-    for name, value in model.state_dict().items():
-        average[name].lerp_(value, 1 - decay)  # both on the device

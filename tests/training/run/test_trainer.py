@@ -26,7 +26,8 @@ from training.run.config import (
     read_settings,
 )
 from training.run.profiling import profile_lines
-from training.run.trainer import learning_rate, train
+from training.run.schedule import learning_rate
+from training.run.trainer import train
 
 CONFIG = Path(__file__).parents[3] / "configs" / "tiny.yaml"
 
