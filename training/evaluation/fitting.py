@@ -16,12 +16,12 @@ from pathlib import Path
 from asr.acoustic.checkpoint import load_model
 from asr.acoustic.onnx_export import export
 from asr.acoustic.types import ONNX_FOLDER, Mode
-from asr.errors import DataError
 from asr.model_folder import save_settings
 from asr.recognizer import Recognizer
 from training.evaluation.confidence import fit_calibration, reliability, word_confidences
 from training.evaluation.decoder_tuning import settings_line, tune
 from training.evaluation.score_table import Cell, recognise_all, score, table_lines, utterances_of
+from training.files import writing
 from training.run.config import ScoreConfig
 
 CARD = "README.md"
@@ -87,12 +87,10 @@ def write_table(card: Path, cells: dict[Mode, list[Cell]]) -> None:
         lines += [f"Words wrong in per cent, {MODE_NAMES[mode]}, with 95 % intervals:", ""]
         lines += [*table_lines(of_mode), ""]
     table = "\n".join([*lines, END])
-    try:
+    with writing(card):
         text = card.read_text() if card.exists() else f"# {card.parent.name}\n"
         if START in text and END in text:
             text = text[: text.index(START)] + table + text[text.index(END) + len(END) :]
         else:
             text = f"{text.rstrip()}\n\n{table}\n"
         card.write_text(text)
-    except OSError as error:
-        raise DataError(f"{card}: cannot be written ({error.strerror})") from None

@@ -21,6 +21,7 @@ from asr.recognizer import Recognizer
 from training.data.corpora import Utterance, find_corpus
 from training.evaluation.error_rates import ErrorRates, UtteranceResult, error_rates
 from training.evaluation.evaluate import recognise_utterance, word_recogniser
+from training.files import writing
 from training.run.config import CopyConfig, ScoreConfig, ScoredSet, changes
 
 Half = Literal["choose", "report", "all"]
@@ -129,10 +130,8 @@ def write_cells(cells: Sequence[Cell], path: Path) -> None:
     Raises:
         DataError: the file cannot be written.
     """
-    try:
+    with writing(path):
         path.write_text(json.dumps([asdict(cell) for cell in cells], indent=1) + "\n")
-    except OSError as error:
-        raise DataError(f"{path}: cannot be written ({error.strerror})") from None
 
 
 _shared: tuple[Recognizer, Mode, CopyConfig | None]

@@ -1,16 +1,33 @@
-"""All n-grams of a KenLM trie, read from its binary (asr/language_model/kenlm_file.py has the
-layout)."""
+"""Read the n-grams of model files: KenLM tries (layout: asr/language_model/kenlm_file.py) and ARPA
+files."""
 
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import numpy as np
 
 from asr.errors import DataError
 from asr.language_model.kenlm_file import KenlmTrie, Level, map_kenlm_trie
 from asr.language_model.ngram import LanguageModel
-from training.language_model.ngrams import NGrams, Rows
+from training.language_model.ngrams import NGrams, Rows, read_arpa
+
+
+def is_ngram_file(path: Path) -> bool:
+    """Whether the name is that of a KenLM trie (.bin) or an ARPA file (.arpa, .arpa.gz)."""
+    return path.suffix == ".bin" or ".arpa" in path.suffixes
+
+
+def read_ngrams(path: Path, numbers: dict[str, int]) -> NGrams:
+    """The n-grams of an ARPA file (.arpa, .arpa.gz) or a KenLM trie; new words are added to
+    `numbers`.
+
+    Raises:
+        ModelError, DataError: missing, damaged or of another format.
+    """
+    is_arpa = ".arpa" in path.suffixes and path.suffix != ".bin"
+    return (read_arpa if is_arpa else read_kenlm_trie)(path, numbers)
 
 
 def read_kenlm_trie(path: str | os.PathLike[str], numbers: dict[str, int]) -> NGrams:

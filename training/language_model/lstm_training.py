@@ -21,6 +21,7 @@ from torch import nn
 
 from asr.errors import ConfigError, DataError
 from asr.text.sentences import read_sentences
+from training.language_model.texts import no_usable_sentence
 from training.language_model.word_network import (
     State,
     Vocabulary,
@@ -202,7 +203,7 @@ def _read_texts(
     """The vocabulary, and the numbers of the training words and of the validation words."""
     sentences = [sentence for text in texts for sentence in read_sentences(text)]
     if not sentences:
-        raise DataError(f"{texts[0]}: no sentence in it that can be used")
+        raise no_usable_sentence(texts[0])
     if valid:
         train, held_out = sentences, list(read_sentences(valid))
     else:  # by hash, so that equal sentences are on the same side

@@ -15,6 +15,7 @@ from asr.errors import DataError
 
 Rows = np.ndarray  # int32 [n-grams, words]: the numbers of their words
 MIN_LOG10 = -30.0
+MIN_LEFT = 1e-4  # probability that a history leaves to words without an n-gram
 
 
 @dataclass
@@ -31,6 +32,10 @@ class NGrams:
     def order(self) -> int:
         """Words of the longest n-grams."""
         return len(self.rows)
+
+    def summary(self) -> str:
+        """The number of n-grams of each length, for people."""
+        return " + ".join(str(len(rows)) for rows in self.rows) + " n-grams"
 
     def find(self, rows: Rows) -> np.ndarray:
         """The index of each n-gram among those of its length, -1 if it is missing."""

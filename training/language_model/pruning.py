@@ -11,9 +11,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from training.language_model.ngrams import NGrams
+from training.language_model.ngrams import MIN_LEFT, NGrams
 
-MIN_LEFT = 1e-4  # probability that a history leaves to words it was not seen with
 TINY = 1e-30
 STEPS = 20  # of the power iteration for stationary probabilities
 

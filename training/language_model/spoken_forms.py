@@ -18,6 +18,7 @@ from num2words import num2words
 from asr.errors import DataError
 from asr.text.alphabet import normalise, unspellable
 from asr.text.sentences import read_lines
+from training.language_model.texts import no_usable_sentence
 
 _SENTENCE_END = re.compile(r"(?<=[.!?])[\"'”’)]*\s+(?=[\"'“‘(]*[A-Z0-9])")
 _MARKUP = re.compile(
@@ -119,7 +120,7 @@ def write_spoken_text(
                         file.write(spoken + "\n")
                     written, left_out = written + bool(spoken), left_out + (not spoken)
         if not written:
-            raise DataError(f"{text}: no sentence in it that can be used")
+            raise no_usable_sentence(text)
         part.replace(output)
     except OSError as error:
         raise DataError(f"{output}: cannot be written ({error.strerror})") from None

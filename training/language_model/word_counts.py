@@ -10,9 +10,11 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from asr.errors import ConfigError, DataError
+from asr.errors import ConfigError
 from asr.lexicon.lexicon import Lexicon, pronounce, read_word_counts
 from asr.text.sentences import read_sentences
+from training.files import writing
+from training.language_model.texts import no_usable_sentence
 
 WORDS_COUNTED = 100_000_000  # the total that written counts are scaled to
 
@@ -58,10 +60,8 @@ def write_frequent_words(
     wanted.sort(key=lambda word: (-mixed[word], word))
     kept = wanted[:max_words]
     lines = "".join(f"{word}\t{max(1, round(mixed[word]))}\n" for word in kept).encode()
-    try:
+    with writing(output):
         output.write_bytes(lzma.compress(lines) if output.suffix == ".xz" else lines)
-    except OSError as error:
-        raise DataError(f"{output}: cannot be written ({error.strerror})") from None
     yield f"{output}: {len(kept)} of {len(mixed)} words"
 
 
@@ -77,5 +77,5 @@ def count_words(path: str | os.PathLike[str]) -> Counter[str]:
     for sentence in read_sentences(path):
         counts.update(sentence.split())
     if not counts:
-        raise DataError(f"{path}: no sentence in it that can be used")
+        raise no_usable_sentence(path)
     return counts

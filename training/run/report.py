@@ -10,10 +10,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from asr.errors import DataError
 from training.evaluation.confidence import reliability_picture
 from training.evaluation.error_rates import ErrorRates, UtteranceResult, error_rates
 from training.evaluation.evaluate import Evaluation
+from training.files import writing
 
 TEMPLATE = Path(__file__).with_name("report.html")
 SHOWN_UTTERANCES = 10  # of the worst, the median and the best
@@ -116,7 +116,5 @@ def _bars(rates: Sequence[ErrorRates], label: str) -> str:
 
 
 def _write(path: str | Path, text: str) -> None:
-    try:
+    with writing(path):
         Path(path).write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise DataError(f"{path}: cannot be written ({error.strerror})") from None

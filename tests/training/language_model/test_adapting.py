@@ -14,9 +14,11 @@ import pytest
 from asr.errors import ConfigError, DataError, ModelError
 from asr.language_model.perplexity import measure_perplexity
 from asr.model_folder import BUNDLED_MODEL
-from training.language_model.adapting import adapt_language_model, mixture
-from training.language_model.building import PROGRAMS, build_language_model
+from training.language_model.adapting import adapt_language_model
+from training.language_model.building import build_language_model
+from training.language_model.interpolation import interpolate
 from training.language_model.kenlm_ngrams import read_kenlm_trie
+from training.language_model.kenlm_programs import PROGRAMS
 from training.language_model.ngrams import NGrams, read_arpa, write_arpa
 
 BUNDLED = BUNDLED_MODEL / "language_model.bin"
@@ -81,7 +83,7 @@ def small_model(seed: int, words: list[str], known: list[int]) -> NGrams:
 def test_a_mixture_is_a_model_whose_probabilities_add_up_to_one() -> None:
     words = ["cat", "dog", "mat", "grinder", "sat"]
     one, other = small_model(1, words, [0, 1, 2, 4]), small_model(2, words, [0, 3, 4])
-    mixed = mixture(one, other, 0.3)
+    mixed = interpolate(one, other, 0.3)
     for history in range(len(words)):
         after = np.array([(history, word) for word in range(len(words))], np.int32)
         probabilities = mixed.probability(after)
@@ -94,7 +96,7 @@ def test_a_mixture_is_a_model_whose_probabilities_add_up_to_one() -> None:
 def test_nothing_changes_where_the_other_has_no_share() -> None:
     words = ["cat", "dog", "mat", "grinder", "sat"]
     one, other = small_model(1, words, [0, 1, 2, 4]), small_model(2, words, [0, 3, 4])
-    mixed = mixture(one, other, 0.0)
+    mixed = interpolate(one, other, 0.0)
     rows = np.array([(a, b) for a in (0, 1, 2, 4) for b in (0, 1, 2, 4)], np.int32)
     assert np.allclose(mixed.probability(rows), one.probability(rows))
 

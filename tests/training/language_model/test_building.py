@@ -11,7 +11,8 @@ from asr.errors import ConfigError, DataError
 from asr.language_model.ngram import LanguageModel
 from asr.language_model.perplexity import measure_perplexity
 from asr.lexicon.lexicon import read_word_counts
-from training.language_model.building import PROGRAMS, build_language_model
+from training.language_model.building import build_language_model
+from training.language_model.kenlm_programs import PROGRAMS
 
 TEXT = "The cat sat on the mat. A dog sat on the cat!\nThe mat was the cat's, not the dog's.\n" * 20
 

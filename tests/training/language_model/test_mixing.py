@@ -12,9 +12,11 @@ from asr.errors import ConfigError, DataError
 from asr.language_model.ngram import LanguageModel
 from asr.language_model.perplexity import measure_perplexity
 from asr.model_folder import BUNDLED_MODEL
-from training.language_model.building import PROGRAMS, build_language_model
+from training.language_model.building import build_language_model
+from training.language_model.interpolation import best_shares
 from training.language_model.kenlm_ngrams import read_kenlm_trie
-from training.language_model.mixing import best_shares, mix_language_models
+from training.language_model.kenlm_programs import PROGRAMS
+from training.language_model.mixing import mix_language_models
 from training.language_model.pruning import trie_bytes
 
 needs_programs = pytest.mark.skipif(
