@@ -17,7 +17,7 @@ test -x "$folder/tools/bin/python" || "$PYTHON" -m venv "$folder/tools"
 
 # A copy of the sources, so that the ordinary build is not changed.
 mkdir -p "$folder/source"
-for part in asr streaming training tests configs; do
+for part in asr streaming training tests; do
     rm -rf "$folder/source/$part"
     cp -r "$part" "$folder/source/"
 done

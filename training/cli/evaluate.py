@@ -22,6 +22,9 @@ from asr.cli.options import (
     load_recognizer,
     say,
 )
+from training.cli.options import ConfigName
+
+SETS = "A YAML file of sets and conditions."
 
 
 class HalfChoice(StrEnum):
@@ -65,20 +68,20 @@ def evaluate(
         list[str] | None,
         typer.Option(
             help="Change the sound first: telephone_share=1, or another setting of "
-            "configs/copies.yaml; shares that are not given are 0."
+            "rill prepare copies; shares that are not given are 0."
         ),
     ] = None,
 ) -> None:
     """Word and character error rates on a corpus with transcripts."""
     from asr.model_folder import BUNDLED_MODEL, save_settings
+    from training.data.copy_config import sound_changes
     from training.evaluation.evaluate import calibrate_confidences, evaluate_corpus
-    from training.run.config import changes
     from training.run.report import report_lines, write_html, write_json
 
     recognizer = load_recognizer(model, decoder, lm, lexicon, words, engine, rescore=rescore)
     if calibrate:
         recognizer = recognizer.uncalibrated()
-    changed = changes(change) if change else None
+    changed = sound_changes(change) if change else None
     evaluation = evaluate_corpus(
         recognizer, corpus, mode.value, separate or [], times, every, changed
     )
@@ -111,7 +114,8 @@ def evaluate(
 
 
 def score(
-    config: Annotated[Path, typer.Argument(help="A YAML file such as configs/scores.yaml.")],
+    config: Annotated[Path | None, typer.Argument(help=SETS)] = None,
+    config_name: ConfigName = None,
     model: Model = None,
     lm: LanguageModelFile = None,
     lexicon: LexiconFile = None,
@@ -132,11 +136,14 @@ def score(
     ] = None,
 ) -> None:
     """Word error rates of several sets of speech in several conditions: one table."""
+    from training.configs.reading import read_settings, required_config
+    from training.evaluation.config import ScoreConfig
     from training.evaluation.score_table import score as fill_table
     from training.evaluation.score_table import table_lines, write_cells
-    from training.run.config import ScoreConfig, read_settings
 
-    settings = read_settings(ScoreConfig, config, ["conditions={}"] if clean else [])
+    settings = read_settings(
+        ScoreConfig, required_config(config, config_name), ["conditions={}"] if clean else []
+    )
     recognizer = load_recognizer(model, DecoderChoice.beam, lm, lexicon, engine=engine)
     cells = fill_table(recognizer, settings, mode.value, half.value, processes, say)
     for line in table_lines(cells):
@@ -149,12 +156,15 @@ def fit(
     model: Annotated[
         Path, typer.Argument(help="A model's folder, with lexicon and language model.")
     ],
-    config: Annotated[Path, typer.Argument(help="A YAML file such as configs/scores.yaml.")],
+    config: Annotated[Path | None, typer.Argument(help=SETS)] = None,
+    config_name: ConfigName = None,
     processes: Annotated[int, typer.Option(min=1, help="Processes that recognise.")] = 2,
 ) -> None:
     """Make all that depends on a model's weights: export, decoder settings, confidences, and the
     tables of its card."""
+    from training.configs.reading import read_settings, required_config
+    from training.evaluation.config import ScoreConfig
     from training.evaluation.fitting import fit_model
-    from training.run.config import ScoreConfig, read_settings
 
-    fit_model(model, read_settings(ScoreConfig, config), processes, say)
+    settings = read_settings(ScoreConfig, required_config(config, config_name))
+    fit_model(model, settings, processes, say)

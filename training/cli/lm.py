@@ -20,6 +20,7 @@ from asr.cli.options import (
     say,
 )
 from asr.errors import ConfigError
+from training.cli.options import ConfigName
 
 lm_app = typer.Typer(
     help="Language models: make them, measure them, choose their weight.",
@@ -165,17 +166,19 @@ def train(
         Path | None,
         typer.Option(help="A text to validate on; a part of the texts if not given."),
     ] = None,
-    config: Annotated[Path | None, typer.Option(help="A YAML file: configs/lstm-lm.yaml.")] = None,
+    config: Annotated[Path | None, typer.Option(help="A YAML file with settings.")] = None,
+    config_name: ConfigName = None,
     setting: Annotated[
         list[str] | None, typer.Option(help="key=value on top, such as epochs=6.")
     ] = None,
 ) -> None:
     """Train an LSTM language model for --rescore, or resume an interrupted run."""
     from asr.cli.options import say
+    from training.configs.reading import config_path, read_settings
+    from training.language_model.config import WordModelConfig
     from training.language_model.lstm_training import train_language_model
-    from training.run.config import WordModelConfig, read_settings
 
-    settings = read_settings(WordModelConfig, config, setting)
+    settings = read_settings(WordModelConfig, config_path(config, config_name), setting)
     model = train_language_model(texts, output, valid, settings, say)
     say(f"model: {model}, {model.stat().st_size / 1e6:.1f} MB")
 
@@ -223,13 +226,14 @@ def _number(where: str, given: str) -> float:
 @lm_app.command("tune")
 def tune_decoder(
     corpus: Annotated[
-        Path,
+        Path | None,
         typer.Argument(
-            help="A .yaml file of sets such as configs/scores.yaml, of which one half is taken, or "
+            help="A .yaml file of sets, of which one half is taken, or "
             + CORPUS
             + " Never the test set."
         ),
-    ],
+    ] = None,
+    config_name: ConfigName = None,
     model: Model = None,
     lm: LanguageModelFile = None,
     lexicon: LexiconFile = None,
@@ -244,12 +248,14 @@ def tune_decoder(
 ) -> None:
     """Find the language model weight, blank penalty and word score with the fewest word errors."""
     from asr.model_folder import BUNDLED_MODEL, save_settings
+    from training.configs.reading import read_settings, required_config
     from training.data.corpora import find_corpus
+    from training.evaluation.config import ScoreConfig
     from training.evaluation.decoder_tuning import settings_line, tune
     from training.evaluation.score_table import utterances_of
-    from training.run.config import ScoreConfig, read_settings
 
     recognizer = load_recognizer(model, DecoderChoice.beam, lm, lexicon, words, rescore=rescore)
+    corpus = required_config(corpus, config_name)
     if corpus.suffix == ".yaml":
         scores = read_settings(ScoreConfig, corpus)
         sets = [utterances_of(name, part, "choose") for name, part in scores.sets.items()]

@@ -10,6 +10,7 @@ import typer
 
 from asr.cli.options import CORPUS, say
 from asr.errors import ConfigError
+from training.cli.options import ConfigName
 
 if TYPE_CHECKING:
     from training.data.corpora import Corpus
@@ -66,19 +67,21 @@ def prepare_librispeech(
 def prepare_copies(
     cache: Annotated[Path, typer.Argument(help="Cache made by rill prepare corpus.")],
     overrides: Annotated[
-        list[str] | None, typer.Argument(help="key=value settings: see configs/copies.yaml.")
+        list[str] | None, typer.Argument(help="key=value settings, as in the bundled file copies.")
     ] = None,
     config: Annotated[Path | None, typer.Option(help="A YAML file with settings.")] = None,
+    config_name: ConfigName = None,
     workers: Annotated[
         int, typer.Option(min=1, max=1024, help="Processes that read recordings.")
     ] = 2,
 ) -> None:
     """Add augmented copies of each recording: other rooms, microphones and codecs."""
+    from training.configs.reading import config_path, read_settings
     from training.data.augmented_copies import write_copies
+    from training.data.copy_config import CopyConfig
     from training.data.feature_cache import FeatureCache
-    from training.run.config import CopyConfig, read_settings
 
-    settings = read_settings(CopyConfig, config, overrides)
+    settings = read_settings(CopyConfig, config_path(config, config_name), overrides)
     opened = FeatureCache(cache)
     total = len(opened) * settings.copies
     unread = write_copies(

@@ -8,10 +8,8 @@ from typing import Annotated
 
 import typer
 
-from asr.cli.options import (
-    Model,
-    say,
-)
+from asr.cli.options import Model, say
+from training.cli.options import ConfigName
 
 
 class PrecisionChoice(StrEnum):
@@ -22,18 +20,27 @@ class PrecisionChoice(StrEnum):
 
 
 def train(
-    config: Annotated[Path, typer.Argument(help="A YAML file of configs/.")],
-    overrides: Annotated[list[str] | None, typer.Argument(help="key=value settings.")] = None,
+    arguments: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[CONFIG] KEY=VALUE",
+            help="A YAML file (none with --config-name), and settings that replace those in it.",
+        ),
+    ] = None,
+    config_name: ConfigName = None,
     profile: Annotated[
         int | None,
         typer.Option(min=1, help="Only profile so many updates: the share of time of each part."),
     ] = None,
 ) -> None:
     """Train an acoustic model, or resume an interrupted run."""
+    from training.configs.reading import required_config
     from training.run.config import read_config
     from training.run.trainer import train as run
 
-    settings = read_config(config, overrides)
+    overrides = list(arguments or [])
+    config = None if config_name or not overrides else Path(overrides.pop(0))
+    settings = read_config(required_config(config, config_name), overrides)
     if profile:
         from training.run.profiling import profile_lines
 

@@ -23,8 +23,8 @@ from asr.audio import SAMPLE_RATE, Samples, read_audio
 from asr.batch.jobs import find_recordings
 from asr.errors import AudioError, DataError
 from asr.features.log_mel import log_mel
+from training.data.copy_config import CopyConfig
 from training.data.feature_cache import COPIES_FILE, FeatureCache
-from training.run.config import CopyConfig
 
 TELEPHONE_RATE = 8000
 ROOMS = 64  # simulated ones in each process, without a folder of impulse responses

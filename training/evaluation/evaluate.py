@@ -18,6 +18,7 @@ from asr.errors import AudioError, DataError
 from asr.recognizer import Recognizer
 from asr.transcript import Word
 from training.data.augmented_copies import change_sound
+from training.data.copy_config import CopyConfig
 from training.data.corpora import Utterance, find_corpus
 from training.evaluation.confidence import (
     Reliability,
@@ -28,7 +29,6 @@ from training.evaluation.confidence import (
 )
 from training.evaluation.error_rates import ErrorRates, UtteranceResult, error_rates
 from training.evaluation.word_times import TimesJudge, WordTimes
-from training.run.config import CopyConfig
 
 TOGETHER = "all"
 

@@ -1,4 +1,4 @@
-"""Make all that depends on a model's weights: `rill fit MODEL configs/scores.yaml`.
+"""Make all that depends on a model's weights: `rill fit MODEL --config-name scores`.
 
 These are the export for ONNX Runtime, the decoder's settings and the calibration of confidences,
 both chosen on one half of the utterances, and the tables of error rates on the other half, which
@@ -19,10 +19,10 @@ from asr.acoustic.types import ONNX_FOLDER, Mode
 from asr.model_folder import save_settings
 from asr.recognizer import Recognizer
 from training.evaluation.confidence import fit_calibration, reliability, word_confidences
+from training.evaluation.config import ScoreConfig
 from training.evaluation.decoder_tuning import settings_line, tune
 from training.evaluation.score_table import Cell, recognise_all, score, table_lines, utterances_of
 from training.files import writing
-from training.run.config import ScoreConfig
 
 CARD = "README.md"
 START, END = "<!-- table of rill fit -->", "<!-- end of the table -->"

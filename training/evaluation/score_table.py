@@ -1,4 +1,4 @@
-"""Word error rates by corpus and condition in one table: `rill score configs/scores.yaml`.
+"""Word error rates by corpus and condition in one table: `rill score --config-name scores`.
 
 Utterances are divided into two halves, all of a speaker in the same half. `rill lm tune` chooses
 settings on one half; results are reported on the other.
@@ -18,11 +18,12 @@ from typing import Literal
 from asr.acoustic.types import Mode
 from asr.errors import AudioError, DataError
 from asr.recognizer import Recognizer
+from training.data.copy_config import CopyConfig, sound_changes
 from training.data.corpora import Utterance, find_corpus
+from training.evaluation.config import ScoreConfig, ScoredSet
 from training.evaluation.error_rates import ErrorRates, UtteranceResult, error_rates
 from training.evaluation.evaluate import recognise_utterance, word_recogniser
 from training.files import writing
-from training.run.config import CopyConfig, ScoreConfig, ScoredSet, changes
 
 Half = Literal["choose", "report", "all"]
 CLEAN = "clean"
@@ -56,7 +57,7 @@ def score(
         ConfigError: an unknown setting in a condition.
     """
     conditions: dict[str, CopyConfig | None] = {CLEAN: None}
-    conditions |= {name: changes(settings) for name, settings in config.conditions.items()}
+    conditions |= {name: sound_changes(settings) for name, settings in config.conditions.items()}
     sets = {name: utterances_of(name, scored, half) for name, scored in config.sets.items()}
     cells = []
     for condition, change in conditions.items():

@@ -1,4 +1,4 @@
-"""The training loop: `rill train configs/en-small.yaml`.
+"""The training loop: `rill train --config-name en-small`.
 
 Each update takes one batch in one mode: every `offline_every`-th in offline mode, the others in
 streaming mode. The same command resumes from the last checkpoint. All randomness is seeded by

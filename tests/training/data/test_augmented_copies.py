@@ -17,9 +17,10 @@ from asr.errors import ConfigError, DataError
 from tests.conftest import DEMO
 from training.data.augmented_copies import _simulated_rooms, change_sound, write_copies
 from training.data.batches import Batches
+from training.data.copy_config import CopyConfig, sound_changes
 from training.data.corpora import find_corpus
 from training.data.feature_cache import FeatureCache, write_feature_cache
-from training.run.config import AugmentationConfig, BatchConfig, CopyConfig, changes
+from training.run.config import AugmentationConfig, BatchConfig
 
 NOTHING = {
     f"{name}_share": 0.0 for name in ("room", "noise", "clip", "resample", "telephone", "codec")
@@ -159,5 +160,5 @@ def test_a_recogniser_is_measured_on_changed_sound(cache: FeatureCache) -> None:
     clean, changed = ([u["hypothesis"] for u in one["utterances"]] for one in records)
     assert clean != changed and all(changed)
     with pytest.raises(ConfigError, match="give a noise_folder"):
-        changes(["noise_share=1"])
-    assert changes(["codec_share=1"]).room_share == 0
+        sound_changes(["noise_share=1"])
+    assert sound_changes(["codec_share=1"]).room_share == 0

@@ -15,10 +15,11 @@ from asr.errors import ConfigError, DataError, ModelError
 from asr.language_model.lstm import END, RARE, LstmLanguageModel
 from asr.model_folder import BUNDLED_MODEL
 from tests.conftest import SMALL_LSTM
+from training.configs.reading import read_settings
+from training.language_model.config import WordModelConfig
 from training.language_model.lstm_training import CHECKPOINT, train_language_model
 from training.language_model.word_network import Vocabulary, WordNetwork, choose_words, perplexity
 from training.language_model.word_network_export import write_word_network
-from training.run.config import WordModelConfig, read_settings
 
 SETTINGS = SMALL_LSTM.model_copy(update={"cutoffs": [6, 12], "dropout": 0.1, "epochs": 4})
 BOOK = (
@@ -145,7 +146,7 @@ def test_a_run_in_two_parts_equals_an_uninterrupted_one(tmp_path: Path, text: Pa
 def test_kill_9_and_the_same_command_resumes(tmp_path: Path, text: Path) -> None:
     lm = [sys.executable, "-m", "asr.cli.main", "lm", "train"]
     command = [*lm, str(text), str(text), "--valid", str(text)]
-    command += ["--output", str(tmp_path / "run"), "--config", "configs/lstm-lm.yaml"]
+    command += ["--output", str(tmp_path / "run"), "--config-name", "lstm-lm"]
     for setting in ("epochs=300", "hidden=32", "embedding=16", "streams=4", "cutoffs=[6]"):
         command += ["--setting", setting]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)

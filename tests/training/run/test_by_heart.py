@@ -13,9 +13,10 @@ import pytest
 
 from asr.acoustic.types import Mode
 from asr.audio import duration_seconds
+from training.configs import FOLDER
 from training.data.corpora import find_corpus
 
-CONFIG = Path(__file__).parents[3] / "configs" / "tiny.yaml"
+CONFIG = FOLDER / "tiny.yaml"
 SPEAKER = "kathleen"
 SHORT_SECONDS = (2, 3.5)
 UTTERANCES = 20
