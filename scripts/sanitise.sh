@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Builds the compiled parts with bounds checks and with the address and undefined-behaviour
-# sanitisers, into build/sanitised, and runs the decoder's tests and its fuzzers on them:
+# Builds the compiled parts with bounds checks and the address and undefined-behaviour sanitisers
+# into build/sanitised, and runs the decoder's tests and fuzzers on them:
 #
-#     scripts/sanitise.sh [a number of examples for each fuzzer, 100 if not given]
+#     scripts/sanitise.sh [examples for each fuzzer, default 100]
 #
-# It needs gcc with libasan, and changes nothing outside build/sanitised. PYTHON is the interpreter
-# with Rill's dev extra; Cython comes into an environment of the build's own.
+# Needs gcc with libasan. Changes nothing outside build/sanitised. PYTHON is an interpreter with Rill's
+# dev extra; Cython is installed into a separate environment.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 PYTHON=$(realpath -s "${PYTHON:-.venv/bin/python}")
@@ -15,9 +15,9 @@ mkdir -p "$folder"
 test -x "$folder/tools/bin/python" || "$PYTHON" -m venv "$folder/tools"
 "$folder/tools/bin/python" -m pip install --disable-pip-version-check -q 'cython>=3' 'setuptools>=77'
 
-# A copy of the sources, so that the ordinary build stays what it is.
+# A copy of the sources, so that the ordinary build is not changed.
 mkdir -p "$folder/source"
-for part in asr streaming training tests configs; do
+for part in asr streaming training tests; do
     rm -rf "$folder/source/$part"
     cp -r "$part" "$folder/source/"
 done
@@ -27,8 +27,8 @@ rm -f asr/*/*.so asr/*/*.c
 sed -i 's/boundscheck=False/boundscheck=True, nonecheck=True/; s/initializedcheck=False/initializedcheck=True/' asr/*/*.pyx
 RILL_SANITISE=1 "$folder/tools/bin/python" setup.py -q build_ext --inplace
 
-# The interpreter itself is built without the sanitisers, so their libraries must be there first.
-# Python and numpy keep memory until the end; a process that is in one thread's hands leaks nothing.
+# The interpreter is built without the sanitisers, so their libraries must be loaded first. Leaks are
+# not detected: Python and numpy keep memory until the process ends.
 export LD_PRELOAD="$(gcc -print-file-name=libasan.so) $(gcc -print-file-name=libubsan.so) $(gcc -print-file-name=libstdc++.so)"
 export ASAN_OPTIONS=detect_leaks=0:halt_on_error=1:abort_on_error=1
 export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1

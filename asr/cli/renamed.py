@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 OPTIONS = {
     "--sureness": "--min-speech",
     "--least-count": "--min-count",
+    "--most": "--max-words",
     "--most-words": "--max-words",
     "--pronouncer": "--g2p",
 }

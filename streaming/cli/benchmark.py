@@ -125,7 +125,7 @@ def delays(
     from streaming.benchmark.word_delay import measure_delays
     from streaming.endpointing import endpoint_rules
     from training.data.corpora import find_corpus
-    from training.evaluation.error_rates import Reading, error_rates
+    from training.evaluation.error_rates import UtteranceResult, error_rates
     from training.evaluation.word_times import spoken_words
 
     recognizer = in_chunks(load_recognizer(model, threads=threads), chunk_ms)
@@ -142,11 +142,11 @@ def delays(
         say("with the second pass:" if second_pass else "without the second pass:")
         for line in measured.lines():
             say(f"  {line}")
-        readings = [
-            Reading(u.id, u.speaker, u.seconds, u.text, text)
+        results = [
+            UtteranceResult(u.id, u.speaker, u.seconds, u.text, text)
             for u, text in zip(chosen, measured.texts)
         ]
-        say(f"  {error_rates('finals', readings).line()}")
+        say(f"  {error_rates('finals', results).line()}")
 
 
 def _write(figures: dict[str, Any], json_file: Path | None) -> None:

@@ -22,10 +22,13 @@ from asr.cli.options import (
     load_recognizer,
     say,
 )
+from training.cli.options import ConfigName
+
+SETS = "A YAML file of sets and conditions."
 
 
 class HalfChoice(StrEnum):
-    """Which utterances `rill score` takes."""
+    """Which half of the utterances `rill score` takes."""
 
     choose = "choose"
     report = "report"
@@ -60,19 +63,19 @@ def evaluate(
             "and report on the others.",
         ),
     ] = False,
-    every: Annotated[int, typer.Option(min=1, help="Take every so many-th utterance.")] = 1,
+    every: Annotated[int, typer.Option(min=1, help="Take every N-th utterance.")] = 1,
     change: Annotated[
         list[str] | None,
         typer.Option(
             help="Change the sound first: telephone_share=1, or another setting of "
-            "configs/copies.yaml; shares that are not given are 0."
+            "rill prepare copies; shares that are not given are 0."
         ),
     ] = None,
 ) -> None:
     """Word and character error rates on a corpus with transcripts."""
     from asr.model_folder import BUNDLED_MODEL, save_settings
+    from training.data.copy_config import sound_changes
     from training.evaluation.evaluate import calibrate_confidences, evaluate_corpus
-    from training.run.config import changes
     from training.run.report import report_lines, write_html, write_json
 
     recognizer = load_recognizer(
@@ -80,7 +83,7 @@ def evaluate(
     )
     if calibrate:
         recognizer = recognizer.uncalibrated()
-    changed = changes(change) if change else None
+    changed = sound_changes(change) if change else None
     evaluation = evaluate_corpus(
         recognizer, corpus, mode.value, separate or [], times, every, changed
     )
@@ -91,7 +94,7 @@ def evaluate(
         typer.echo(f"before: {before.line()}")
         typer.echo(
             f"slope {calibration.slope:g}, offset {calibration.offset:g}, from every second "
-            f"utterance; saved in {folder}. All that follows is of the other utterances:"
+            f"utterance; saved in {folder}. The figures below are of the other utterances:"
         )
     for line in report_lines(evaluation):
         typer.echo(line)
@@ -102,9 +105,9 @@ def evaluate(
         "decoder": decoder.value,
         "engine": recognizer.engine.name,
         "language model": lm.name if lm else "the model's own",
-        "rescored by": rescore.name if rescore else "nothing",
+        "rescored by": rescore.name if rescore else "none",
         "custom words": words.name if words else "none",
-        "sound": " ".join(change) if change else "as it is",
+        "sound": " ".join(change) if change else "unchanged",
     }
     if json_file:
         write_json(evaluation, settings, json_file)
@@ -113,7 +116,8 @@ def evaluate(
 
 
 def score(
-    config: Annotated[Path, typer.Argument(help="A YAML file such as configs/scores.yaml.")],
+    config: Annotated[Path | None, typer.Argument(help=SETS)] = None,
+    config_name: ConfigName = None,
     model: Model = None,
     lm: LanguageModelFile = None,
     lexicon: LexiconFile = None,
@@ -121,24 +125,29 @@ def score(
     engine: EngineOption = None,
     half: Annotated[
         HalfChoice,
-        typer.Option(help="Settings are chosen on one half (rill lm tune), reported on the other."),
+        typer.Option(
+            help="rill lm tune chooses settings on one half; results are reported on the other."
+        ),
     ] = HalfChoice.report,
     clean: Annotated[
-        bool, typer.Option("--clean", help="No conditions, clean sound alone.")
+        bool, typer.Option("--clean", help="Clean sound only, without the conditions.")
     ] = False,
-    processes: Annotated[int, typer.Option(min=1, help="Recognise in so many processes.")] = 2,
+    processes: Annotated[int, typer.Option(min=1, help="Processes that recognise.")] = 2,
     json_file: Annotated[
         Path | None, typer.Option("--json", help="Also write all figures here.")
     ] = None,
 ) -> None:
     """Word error rates of several sets of speech in several conditions: one table."""
-    from training.evaluation.score_table import score as fill
+    from training.configs.reading import read_settings, required_config
+    from training.evaluation.config import ScoreConfig
+    from training.evaluation.score_table import score as fill_table
     from training.evaluation.score_table import table_lines, write_cells
-    from training.run.config import ScoreConfig, read_settings
 
-    settings = read_settings(ScoreConfig, config, ["conditions={}"] if clean else [])
+    settings = read_settings(
+        ScoreConfig, required_config(config, config_name), ["conditions={}"] if clean else []
+    )
     recognizer = load_recognizer(model, lm, lexicon=lexicon, engine=engine)
-    cells = fill(recognizer, settings, mode.value, half.value, processes, say)
+    cells = fill_table(recognizer, settings, mode.value, half.value, processes, say)
     for line in table_lines(cells):
         typer.echo(line)
     if json_file:
@@ -149,12 +158,15 @@ def fit(
     model: Annotated[
         Path, typer.Argument(help="A model's folder, with lexicon and language model.")
     ],
-    config: Annotated[Path, typer.Argument(help="A YAML file such as configs/scores.yaml.")],
-    processes: Annotated[int, typer.Option(min=1, help="Recognise in so many processes.")] = 2,
+    config: Annotated[Path | None, typer.Argument(help=SETS)] = None,
+    config_name: ConfigName = None,
+    processes: Annotated[int, typer.Option(min=1, help="Processes that recognise.")] = 2,
 ) -> None:
     """Make all that depends on a model's weights: export, decoder settings, confidences, and the
-    table of its card."""
+    tables of its card."""
+    from training.configs.reading import read_settings, required_config
+    from training.evaluation.config import ScoreConfig
     from training.evaluation.fitting import fit_model
-    from training.run.config import ScoreConfig, read_settings
 
-    fit_model(model, read_settings(ScoreConfig, config), processes, say)
+    settings = read_settings(ScoreConfig, required_config(config, config_name))
+    fit_model(model, settings, processes, say)

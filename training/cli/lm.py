@@ -1,4 +1,4 @@
-"""The commands of `rill lm` that make a language model and look at one."""
+"""The commands of `rill lm`: make, adapt, measure and tune language models."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ from asr.cli.options import (
     say,
 )
 from asr.errors import ConfigError
+from training.cli.options import ConfigName
 
 lm_app = typer.Typer(
-    help="Language models and the weight they are given.",
+    help="Language models: make them, measure them, choose their weight.",
     no_args_is_help=True,
     add_completion=False,
 )
@@ -31,7 +32,7 @@ lm_app = typer.Typer(
 def build(
     texts: Annotated[list[Path], typer.Argument(help="Text files, plain or .xz.")],
     output: Annotated[Path, typer.Option(help="KenLM binary to write; the words go beside it.")],
-    order: Annotated[int, typer.Option(min=2, max=6, help="Words that an n-gram has.")] = 4,
+    order: Annotated[int, typer.Option(min=2, max=6, help="Words of the longest n-grams.")] = 4,
     prune: Annotated[
         str, typer.Option(help="Counts up to which n-grams are left out, for 1, 2, ... words.")
     ] = "0 1 2 3",
@@ -60,7 +61,8 @@ def adapt(
     ] = None,
     bits: Annotated[int, typer.Option(min=2, max=16, help="Of each number in the trie.")] = 8,
     megabytes: Annotated[
-        float | None, typer.Option(min=1, help="Most that it has: n-grams that matter least go.")
+        float | None,
+        typer.Option(min=1, help="Size limit: the n-grams that matter least are left out."),
     ] = None,
 ) -> None:
     """Mix a language model with your own texts, or make it smaller for a lexicon."""
@@ -73,7 +75,7 @@ def adapt(
 @lm_app.command()
 def spoken(
     text: Annotated[
-        Path, typer.Argument(help="Text file with its digits and points; plain or .xz.")
+        Path, typer.Argument(help="Text file with digits and punctuation; plain or .xz.")
     ],
     output: Annotated[Path, typer.Argument(help="Text file to write; plain or .xz.")],
     lines: Annotated[
@@ -86,7 +88,9 @@ def spoken(
 
     ranges = [_line_range(given) for given in lines or []]
     written, left_out = write_spoken_text(text, output, ranges)
-    typer.echo(f"{output}: {written} sentences; {left_out} left out, whose reading is unclear")
+    typer.echo(
+        f"{output}: {written} sentences; {left_out} left out because their spoken form is unclear"
+    )
 
 
 @lm_app.command()
@@ -96,12 +100,12 @@ def words(
         typer.Argument(help="Texts, or lists of words with counts (.tsv), with shares: a.txt=0.3."),
     ],
     output: Annotated[Path, typer.Option(help="List to write (.tsv or .tsv.xz).")],
-    most: Annotated[int, typer.Option(min=1, help="Words to write.")] = 130_000,
+    max_words: Annotated[int, typer.Option("--max-words", min=1, help="Words to write.")] = 130_000,
     dictionary: Annotated[
-        Path | None, typer.Option(help="CMUdict: its words are taken however seldom they come.")
+        Path | None, typer.Option(help="CMUdict: its words are taken however rare they are.")
     ] = None,
     min_count: Annotated[
-        int, typer.Option(min=1, help="Times that other words come in all sources.")
+        int, typer.Option(min=1, help="Occurrences that other words need in all sources together.")
     ] = 3,
 ) -> None:
     """Write the most frequent words of several texts, for rill prepare lexicon --words."""
@@ -110,7 +114,7 @@ def words(
 
     shares = dict(_share(source) for source in sources)
     known = read_lexicon(dictionary) if dictionary else None
-    for line in write_frequent_words(shares, output, most, known, min_count):
+    for line in write_frequent_words(shares, output, max_words, known, min_count):
         typer.echo(line)
 
 
@@ -124,13 +128,14 @@ def mix(
     lexicon: Annotated[Path, typer.Option(help="The model has its words and no others.")],
     judge: Annotated[
         list[Path] | None,
-        typer.Option(help="A text that chooses the shares; given again, each counts the same."),
+        typer.Option(help="A text that chooses the shares; may be repeated, each counts the same."),
     ] = None,
     shares: Annotated[
         str | None, typer.Option(help="Of the parts, instead of --judge: 0.6,0.3,0.1.")
     ] = None,
     megabytes: Annotated[
-        float | None, typer.Option(min=1, help="Most that it has: n-grams that matter least go.")
+        float | None,
+        typer.Option(min=1, help="Size limit: the n-grams that matter least are left out."),
     ] = None,
     order: Annotated[int, typer.Option(min=2, max=6, help="Words of the texts' n-grams.")] = 4,
     prune: Annotated[
@@ -139,7 +144,7 @@ def mix(
     bits: Annotated[int, typer.Option(min=2, max=16, help="Of each number in the trie.")] = 6,
     memory: Annotated[str, typer.Option(help="For lmplz, as in 4G or 50%.")] = "2G",
 ) -> None:
-    """Mix models and texts into one language model, as other texts are foretold best."""
+    """Mix models and texts into one language model with the lowest perplexity on other texts."""
     from training.language_model.mixing import mix_language_models
 
     given = [_number("--shares", share) for share in shares.split(",")] if shares else []
@@ -152,24 +157,27 @@ def mix(
 @lm_app.command()
 def train(
     texts: Annotated[
-        list[Path], typer.Argument(help="Text files, plain or .xz; one given twice counts twice.")
+        list[Path],
+        typer.Argument(help="Text files, plain or .xz; a file given twice counts twice."),
     ],
     output: Annotated[Path, typer.Option(help="Folder for the model, lm.onnx, and the run.")],
     valid: Annotated[
         Path | None,
-        typer.Option(help="A text to judge the model by; a part of the texts if not given."),
+        typer.Option(help="A text to validate on; a part of the texts if not given."),
     ] = None,
-    config: Annotated[Path | None, typer.Option(help="A YAML file: configs/lstm-lm.yaml.")] = None,
+    config: Annotated[Path | None, typer.Option(help="A YAML file with settings.")] = None,
+    config_name: ConfigName = None,
     setting: Annotated[
         list[str] | None, typer.Option(help="key=value on top, such as epochs=6.")
     ] = None,
 ) -> None:
-    """Train an LSTM language model for --rescore, or go on with a run that was cut off."""
+    """Train an LSTM language model for --rescore, or resume an interrupted run."""
     from asr.cli.options import say
+    from training.configs.reading import config_path, read_settings
+    from training.language_model.config import WordModelConfig
     from training.language_model.lstm_training import train_language_model
-    from training.run.config import WordModelConfig, read_settings
 
-    settings = read_settings(WordModelConfig, config, setting)
+    settings = read_settings(WordModelConfig, config_path(config, config_name), setting)
     model = train_language_model(texts, output, valid, settings, say)
     say(f"model: {model}, {model.stat().st_size / 1e6:.1f} MB")
 
@@ -177,13 +185,15 @@ def train(
 @lm_app.command()
 def perplexity(
     lm: Annotated[Path, typer.Argument(help="A KenLM binary.")],
-    text: Annotated[Path, typer.Argument(help="A text that it was not made of; plain or .xz.")],
+    text: Annotated[
+        Path, typer.Argument(help="A text that the model was not trained on; plain or .xz.")
+    ],
     rescore: Annotated[
         Path | None, typer.Option(help="Also of this model of rill lm train, and of both together.")
     ] = None,
     share: Annotated[float, typer.Option(min=0, max=1, help="Of --rescore in both.")] = 0.4,
 ) -> None:
-    """How well a language model foretells a text: lower is better."""
+    """Perplexity of a language model on a text: lower is better."""
     from asr.language_model.perplexity import measure_mixture, measure_perplexity
 
     typer.echo(measure_perplexity(lm, text).line())
@@ -215,36 +225,36 @@ def _number(where: str, given: str) -> float:
 @lm_app.command("tune")
 def tune_decoder(
     corpus: Annotated[
-        Path,
+        Path | None,
         typer.Argument(
-            help="A .yaml file of sets such as configs/scores.yaml, of which one half is taken, or "
+            help="A .yaml file of sets, of which one half is taken, or "
             + CORPUS
-            + " Never what you report on in the end."
+            + " Never the test set."
         ),
-    ],
+    ] = None,
+    config_name: ConfigName = None,
     model: Model = None,
     lm: LanguageModelFile = None,
     lexicon: LexiconFile = None,
     words: WordsFile = None,
     rescore: RescoreFile = None,
     mode: Annotated[Mode, typer.Option()] = Mode.streaming,
-    every: Annotated[int, typer.Option(min=1, help="Take every so many-th utterance.")] = 1,
-    processes: Annotated[
-        int, typer.Option(min=1, max=1024, help="Decode in so many processes.")
-    ] = 2,
+    every: Annotated[int, typer.Option(min=1, help="Take every N-th utterance.")] = 1,
+    processes: Annotated[int, typer.Option(min=1, max=1024, help="Processes that decode.")] = 2,
     save: Annotated[
         bool, typer.Option(help="Write the best settings into the model's config.json.")
     ] = True,
 ) -> None:
-    """Find the language model's weight, the blank's penalty and the score of a word that leave the
-    fewest words wrong."""
+    """Find the language model weight, blank penalty and word score with the fewest word errors."""
     from asr.model_folder import BUNDLED_MODEL, save_settings
+    from training.configs.reading import read_settings, required_config
     from training.data.corpora import find_corpus
-    from training.evaluation.decoder_tuning import told, tune
+    from training.evaluation.config import ScoreConfig
+    from training.evaluation.decoder_tuning import settings_line, tune
     from training.evaluation.score_table import utterances_of
-    from training.run.config import ScoreConfig, read_settings
 
     recognizer = load_recognizer(model, lm, lexicon=lexicon, words=words, rescore=rescore)
+    corpus = required_config(corpus, config_name)
     if corpus.suffix == ".yaml":
         scores = read_settings(ScoreConfig, corpus)
         sets = [utterances_of(name, part, "choose") for name, part in scores.sets.items()]
@@ -256,6 +266,6 @@ def tune_decoder(
     if save:
         save_settings(folder, "decoding", vars(best))
     typer.echo(
-        f"best: WER {rate:.2f} %  {told(best, rescore is not None)}"
+        f"best: WER {rate:.2f} %  {settings_line(best, rescore is not None)}"
         + (f"; saved in {folder}" if save else "")
     )

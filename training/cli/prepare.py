@@ -1,4 +1,4 @@
-"""`rill prepare`: the commands that make the files which training reads."""
+"""The commands of `rill prepare`, which make the files that training reads."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import typer
 
 from asr.cli.options import CORPUS, say
 from asr.errors import ConfigError
+from training.cli.options import ConfigName
 
 if TYPE_CHECKING:
     from training.data.corpora import Corpus
@@ -23,7 +24,9 @@ prepare_app = typer.Typer(
 def prepare_corpus(
     corpus: Annotated[Path, typer.Argument(help=CORPUS)],
     cache: Annotated[Path, typer.Argument(help="Folder to write the features to.")],
-    workers: Annotated[int, typer.Option(min=1, max=1024, help="Processes that read sound.")] = 2,
+    workers: Annotated[
+        int, typer.Option(min=1, max=1024, help="Processes that read recordings.")
+    ] = 2,
 ) -> None:
     """Check a corpus and write its features into a cache."""
     from training.data.corpora import find_corpus
@@ -35,24 +38,26 @@ def prepare_corpus(
 
 @prepare_app.command("librispeech")
 def prepare_librispeech(
-    folder: Annotated[Path, typer.Argument(help="Where LibriSpeech lies, or shall lie.")],
+    folder: Annotated[
+        Path, typer.Argument(help="Folder of LibriSpeech; --download fetches into it.")
+    ],
     output: Annotated[Path, typer.Argument(help="Folder for cache-train and cache-valid.")],
-    train: Annotated[list[str], typer.Option(help="Part to train on; may be given again.")] = [  # noqa: B006
+    train: Annotated[list[str], typer.Option(help="Part to train on; may be repeated.")] = [  # noqa: B006
         "train-clean-100"
     ],
-    valid: Annotated[list[str], typer.Option(help="Part to choose by; may be given again.")] = [  # noqa: B006
+    valid: Annotated[list[str], typer.Option(help="Part to validate on; may be repeated.")] = [  # noqa: B006
         "dev-clean"
     ],
-    download: Annotated[
-        bool, typer.Option(help="Fetch the parts that are not there (6 to 30 GB each).")
-    ] = False,
-    workers: Annotated[int, typer.Option(min=1, max=1024, help="Processes that read sound.")] = 2,
+    download: Annotated[bool, typer.Option(help="Fetch missing parts (6 to 30 GB each).")] = False,
+    workers: Annotated[
+        int, typer.Option(min=1, max=1024, help="Processes that read recordings.")
+    ] = 2,
 ) -> None:
-    """Check parts of LibriSpeech, fetched if need be, and write their features into two caches."""
+    """Check parts of LibriSpeech and write their features into two caches."""
     from training.data.librispeech import check_parts, find_parts
 
     check_parts(train, valid)
-    # Both are looked for before either is prepared: an hour later is too late to hear of it.
+    # Both are found before either is prepared: a missing part shows at once, not an hour later.
     found = [find_parts(folder, parts, download, say) for parts in (train, valid)]
     for corpus, name in zip(found, ("cache-train", "cache-valid")):
         _write_cache(corpus, output / name, workers)
@@ -62,23 +67,34 @@ def prepare_librispeech(
 def prepare_copies(
     cache: Annotated[Path, typer.Argument(help="Cache made by rill prepare corpus.")],
     overrides: Annotated[
-        list[str] | None, typer.Argument(help="key=value settings: see configs/copies.yaml.")
+        list[str] | None, typer.Argument(help="key=value settings, as in the bundled file copies.")
     ] = None,
     config: Annotated[Path | None, typer.Option(help="A YAML file with settings.")] = None,
-    workers: Annotated[int, typer.Option(min=1, max=1024, help="Processes that read sound.")] = 2,
+    config_name: ConfigName = None,
+    workers: Annotated[
+        int, typer.Option(min=1, max=1024, help="Processes that read recordings.")
+    ] = 2,
 ) -> None:
-    """Also keep each recording as other rooms, microphones and codecs would have given it."""
+    """Add augmented copies of each recording: other rooms, microphones and codecs."""
+    from training.configs.reading import config_path, read_settings
     from training.data.augmented_copies import write_copies
+    from training.data.copy_config import CopyConfig
     from training.data.feature_cache import FeatureCache
-    from training.run.config import CopyConfig, read_settings
 
-    settings = read_settings(CopyConfig, config, overrides)
+    settings = read_settings(CopyConfig, config_path(config, config_name), overrides)
     opened = FeatureCache(cache)
     total = len(opened) * settings.copies
-    unread = write_copies(opened, settings, workers, _every(1000, f"of {total} variants made"))
-    typer.echo(f"{cache}: {settings.copies} variants of each of {len(opened)} recordings written")
+    unread = write_copies(
+        opened, settings, workers, _every(1000, f"of {total} augmented copies made")
+    )
+    typer.echo(
+        f"{cache}: {settings.copies} augmented copies of each of {len(opened)} recordings written"
+    )
     if unread:
-        typer.echo(f"{unread} recordings could not be read again and stay as they are", err=True)
+        typer.echo(
+            f"{unread} recordings could not be read again; their copies are the clean frames",
+            err=True,
+        )
 
 
 @prepare_app.command("noise")
@@ -88,7 +104,7 @@ def prepare_noise(
     ],
     output: Annotated[Path, typer.Argument(help="Folder to write their features to.")],
 ) -> None:
-    """Keep the features of noise, which training adds to speech (augmentation.conditions)."""
+    """Write the features of noise, which training adds to speech (augmentation.conditions)."""
     from training.data.noise_bank import NoiseBank, write_noise_bank
 
     left_out = write_noise_bank(recordings, output)
@@ -103,26 +119,28 @@ def prepare_synthetic(
     texts: Annotated[list[Path], typer.Argument(help="Sentences, one a line, plain or .xz.")],
     output: Annotated[Path, typer.Option(help="Folder to write recordings and transcripts to.")],
     kokoro: Annotated[Path, typer.Option(help="The synthesiser: kokoro-v1.0.int8.onnx.")],
-    voices: Annotated[Path, typer.Option(help="Its voices: an .npz of arrays [510, 1, 256].")],
+    voices: Annotated[
+        Path, typer.Option(help="The synthesiser's voices: an .npz of arrays [510, 1, 256].")
+    ],
     hours: Annotated[float, typer.Option(min=0.0, help="Hours of speech to make.")] = 5.0,
     seed: Annotated[
-        int, typer.Option(min=0, help="Another seed: other sentences, other voices.")
+        int, typer.Option(min=0, help="Another seed draws other sentences and speakers.")
     ] = 1,
     workers: Annotated[int, typer.Option(min=1, max=1024, help="Processes, one core each.")] = 1,
 ) -> None:
-    """Speak sentences with invented voices: a corpus to train on beside real speech.
+    """Synthesise speech with mixed voices: a corpus to train on beside real speech.
 
-    The same command goes on where it was cut off.
+    The same command resumes an interrupted run.
     """
     from training.synthesis.speech import write_synthetic_corpus
 
-    told = 0.0
+    reported = 0.0
 
     def progress(done: float) -> None:
-        nonlocal told
-        if done >= told + 0.1:
-            told = done
-            say(f"{done:.1f} of {hours:g} hours spoken")
+        nonlocal reported
+        if done >= reported + 0.1:
+            reported = done
+            say(f"{done:.1f} of {hours:g} hours synthesised")
 
     made = write_synthetic_corpus(texts, output, kokoro, voices, hours, seed, workers, progress)
     typer.echo(f"{output}: {made:.2f} hours of speech")
@@ -134,17 +152,17 @@ def prepare_g2p(
     output: Annotated[Path, typer.Argument(help="Model to write (.onnx).")],
     epochs: Annotated[int, typer.Option(min=1)] = 8,
 ) -> None:
-    """Train the model that pronounces words which no dictionary has."""
+    """Train the grapheme-to-phoneme model, which pronounces words outside the dictionary."""
     from asr.lexicon.g2p import GraphemeToPhoneme
     from asr.lexicon.lexicon import read_lexicon
-    from training.lexicon.g2p_training import pronouncing_errors, train_g2p, write_g2p
+    from training.lexicon.g2p_training import g2p_errors, train_g2p, write_g2p
 
-    if not output.parent.is_dir():  # told before the training, not after it
+    if not output.parent.is_dir():  # checked before the training, not after it
         raise ConfigError(f"{output}: its folder does not exist")
     lexicon = read_lexicon(dictionary)
-    network, kept_out = train_g2p(lexicon, epochs, report=say)
+    network, held_out = train_g2p(lexicon, epochs, report=say)
     write_g2p(network, output)
-    errors = pronouncing_errors(GraphemeToPhoneme(output), lexicon, kept_out)
+    errors = g2p_errors(GraphemeToPhoneme(output), lexicon, held_out)
     typer.echo(f"{output}: {errors.line()}")
 
 
@@ -153,20 +171,22 @@ def prepare_lexicon(
     dictionary: Annotated[Path, typer.Argument(help="CMUdict, plain or .xz.")],
     output: Annotated[Path, typer.Argument(help="Lexicon to write (.txt or .txt.xz).")],
     words: Annotated[
-        Path | None, typer.Option(help="word<TAB>count lines: keep these words, in this order.")
+        Path | None,
+        typer.Option(help="word<TAB>count lines: keep only these words, in this order."),
     ] = None,
     g2p: Annotated[
-        Path | None, typer.Option(help="Pronounces words that the dictionary lacks.")
+        Path | None,
+        typer.Option(help="Model of rill prepare g2p for words that the dictionary lacks."),
     ] = None,
     min_count: Annotated[
-        int, typer.Option(help="It pronounces those of --words that were counted so often.")
+        int, typer.Option(help="Smallest count of words in --words that --g2p pronounces.")
     ] = 20,
     cache: Annotated[
         list[Path] | None,
-        typer.Option(help="Also the words of this cache, for training; may be given again."),
+        typer.Option(help="Also the words of this cache, for training; may be repeated."),
     ] = None,
 ) -> None:
-    """Write the lexicon of all words, or of those in a list, that can be pronounced."""
+    """Write a lexicon of all words that can be pronounced, or of those in a list."""
     from asr.lexicon.g2p import GraphemeToPhoneme, pronounce_missing
     from asr.lexicon.lexicon import read_lexicon, read_word_counts, select_lexicon, write_lexicon
     from training.data.feature_cache import FeatureCache
@@ -176,8 +196,8 @@ def prepare_lexicon(
     spoken = [word for folder in cache or [] for word in FeatureCache(folder).words()]
     wanted = list(dict.fromkeys([*counts, *spoken]))
     if g2p:
-        asked = [word for word in wanted if counts.get(word, min_count) >= min_count]
-        made = pronounce_missing(asked, lexicon, GraphemeToPhoneme(g2p))
+        to_pronounce = [word for word in wanted if counts.get(word, min_count) >= min_count]
+        made = pronounce_missing(to_pronounce, lexicon, GraphemeToPhoneme(g2p))
         typer.echo(f"{len(made)} words pronounced by {g2p.name}")
         lexicon |= {word: [phones] for word, phones in made.items()}
     lexicon = select_lexicon(wanted, lexicon)
@@ -197,15 +217,15 @@ def prepare_teacher(
 
     from asr.lexicon.lexicon import read_lexicon
     from training.data.feature_cache import FeatureCache
-    from training.teacher.posteriors import encode_corpus, train_teacher, write_teaching
+    from training.teacher.posteriors import encode_corpus, train_teacher, write_teacher_targets
 
     cache = FeatureCache(train_cache)
     pronunciations = read_lexicon(lexicon)
     if not (cache.folder / "encodings.f16").exists():
         threads = torch.get_num_threads()
         encode_corpus(cache, whisper, _every(500, f"of {len(cache)} utterances encoded"))
-        torch.set_num_threads(threads)  # the encoder, which shares OpenMP with torch, took one
-    write_teaching(cache, train_teacher(cache, pronunciations, epochs, report=typer.echo))
+        torch.set_num_threads(threads)  # the encoder shares OpenMP with torch and sets one
+    write_teacher_targets(cache, train_teacher(cache, pronunciations, epochs, report=typer.echo))
     typer.echo(f"{train_cache}: posteriors and components written")
 
 
@@ -220,13 +240,13 @@ def _write_cache(corpus: Corpus, cache: Path, workers: int) -> None:
 
 
 def _every(count: int, what: str) -> Callable[[int], None]:
-    """Tells, each time that so many more are done, how many are."""
-    told = 0
+    """A progress callback that says how many are done, each time that `count` more are."""
+    reported = 0
 
     def progress(done: int) -> None:
-        nonlocal told
-        if done >= told + count:
-            told = done
+        nonlocal reported
+        if done >= reported + count:
+            reported = done
             say(f"{done} {what}")
 
     return progress

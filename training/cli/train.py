@@ -8,31 +8,39 @@ from typing import Annotated
 
 import typer
 
-from asr.cli.options import (
-    Model,
-    say,
-)
+from asr.cli.options import Model, say
+from training.cli.options import ConfigName
 
 
 class PrecisionChoice(StrEnum):
-    """How exported weights are kept."""
+    """Precision of exported weights."""
 
     int8 = "int8"
     fp32 = "fp32"
 
 
 def train(
-    config: Annotated[Path, typer.Argument(help="A YAML file of configs/.")],
-    overrides: Annotated[list[str] | None, typer.Argument(help="key=value settings.")] = None,
+    arguments: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[CONFIG] KEY=VALUE",
+            help="A YAML file (none with --config-name), and settings that replace those in it.",
+        ),
+    ] = None,
+    config_name: ConfigName = None,
     profile: Annotated[
-        int | None, typer.Option(min=1, help="Only time so many updates: where does it go?")
+        int | None,
+        typer.Option(min=1, help="Only profile so many updates: the share of time of each part."),
     ] = None,
 ) -> None:
-    """Train an acoustic model, or go on with a run that was cut off."""
+    """Train an acoustic model, or resume an interrupted run."""
+    from training.configs.reading import required_config
     from training.run.config import read_config
     from training.run.trainer import train as run
 
-    settings = read_config(config, overrides)
+    overrides = list(arguments or [])
+    config = None if config_name or not overrides else Path(overrides.pop(0))
+    settings = read_config(required_config(config, config_name), overrides)
     if profile:
         from training.run.profiling import profile_lines
 
@@ -42,7 +50,7 @@ def train(
     model = run(settings, say)
     say(f"model: {model}")
     say(
-        f"to hear with it: rill transcribe RECORDING --model {model} --lm LM.bin --lexicon "
+        f"to use it: rill transcribe RECORDING --model {model} --lm LM.bin --lexicon "
         "LEXICON.txt (or those two in its folder as language_model.bin and lexicon.txt.xz), or "
         "--decoder greedy, which needs neither"
     )
@@ -57,7 +65,7 @@ def export(
         PrecisionChoice, typer.Option(help="int8 (small and fast) or fp32.")
     ] = PrecisionChoice.int8,
 ) -> None:
-    """Write a model for ONNX Runtime: three to four times faster, and it runs without torch."""
+    """Write a model for ONNX Runtime: three to four times faster, and without torch."""
     from asr.acoustic.checkpoint import load_model
     from asr.acoustic.onnx_export import export as write
     from asr.acoustic.types import ONNX_FOLDER

@@ -1,4 +1,4 @@
-"""The commands of `rill words`: what custom words and grammars win and cost."""
+"""The commands of `rill words`: recall and cost of custom words and grammars."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from asr.cli.options import (
 )
 
 words_app = typer.Typer(
-    help="Custom words and grammars: what they win and cost.",
+    help="Custom words and grammars: recall and cost.",
     no_args_is_help=True,
     add_completion=False,
 )
@@ -30,22 +30,23 @@ def measure(
     names: Annotated[
         Path | None,
         typer.Option(
-            help="Words to find, as of --words; those that the lexicon lacks if not given."
+            help="Words to find, as in --words; those that the lexicon lacks if not given."
         ),
     ] = None,
     unrelated: Annotated[
-        Path | None, typer.Option(help="word<TAB>count lines: also try words that nobody says.")
+        Path | None,
+        typer.Option(help="word<TAB>count lines: also add words that are not in the corpus."),
     ] = None,
     boost: Annotated[
-        float, typer.Option(min=-2, max=2, help="Of all custom words, powers of ten.")
+        float, typer.Option(min=-2, max=2, help="Boost of all custom words, in powers of ten.")
     ] = 0.0,
     model: Model = None,
     lm: LanguageModelFile = None,
     lexicon: LexiconFile = None,
     mode: Annotated[Mode, typer.Option()] = Mode.streaming,
-    every: Annotated[int, typer.Option(min=1, help="Take every so many-th utterance.")] = 1,
+    every: Annotated[int, typer.Option(min=1, help="Take every N-th utterance.")] = 1,
 ) -> None:
-    """How many words that the lexicon lacks are heard with and without --words, and the harm."""
+    """Recall of words that the lexicon lacks, with and without --words, and the cost in WER."""
     from asr.lexicon.custom_words import read_custom_words
     from asr.lexicon.lexicon import read_word_counts
     from training.evaluation.custom_word_recall import measure as run
@@ -59,18 +60,22 @@ def measure(
 @words_app.command()
 def measure_grammar(
     corpus: Annotated[Path, typer.Argument(help=CORPUS)],
-    phrases: Annotated[int, typer.Option(min=2, help="In each grammar.")] = 50,
-    max_words: Annotated[int, typer.Option(min=1, help="Of a phrase; longer are left out.")] = 10,
+    phrases: Annotated[int, typer.Option(min=2, help="Phrases in each grammar.")] = 50,
+    max_words: Annotated[
+        int, typer.Option(min=1, help="Longest phrase; longer utterances are left out.")
+    ] = 10,
     cost: Annotated[
-        float, typer.Option(min=0, help="Of what is in no phrase; less misses more phrases.")
+        float,
+        typer.Option(
+            min=0, help="Cost of sound outside the phrases; a lower cost misses more phrases."
+        ),
     ] = 2.0,
     model: Model = None,
     lexicon: LexiconFile = None,
     mode: Annotated[Mode, typer.Option()] = Mode.streaming,
-    every: Annotated[int, typer.Option(min=1, help="Take every so many-th utterance.")] = 1,
+    every: Annotated[int, typer.Option(min=1, help="Take every N-th utterance.")] = 1,
 ) -> None:
-    """How often --grammar hears the phrases that are said, and phrases that are not: grammars of
-    the transcripts of a corpus."""
+    """Recall and false alarms of --grammar, with grammars made of a corpus' own transcripts."""
     from training.evaluation.grammar_recall import measure_grammar as run
 
     recognizer = load_recognizer(model, lexicon=lexicon)

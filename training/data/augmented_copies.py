@@ -1,10 +1,10 @@
-"""The recordings of a cache once more, as other rooms, microphones, telephones and codecs would
-have given them: `rill prepare copies`.
+"""Augmented copies of the recordings of a cache, through other rooms, microphones, telephones and
+codecs: `rill prepare copies`.
 
-A variant has exactly as many frames as its recording, and says the same thing in each: whatever the
-teacher heard in the clean one (training/teacher/posteriors.py) is true of it too. They lie in the
-cache as `variants.f16`, float16 [copies * frames, 80]; `augmentation.copy_share` says how often
-training takes one instead of the clean frames.
+A copy has as many frames as its recording and is not delayed, so the teacher targets of the clean
+recording (training/teacher/posteriors.py) hold for it too. Copies lie in the cache as
+`variants.f16`, float16 [copies * frames, 80]; `augmentation.copy_share` is the fraction that
+training takes instead of the clean frames.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from asr.audio import SAMPLE_RATE, Samples, read_audio
 from asr.batch.jobs import find_recordings
 from asr.errors import AudioError, DataError
 from asr.features.log_mel import log_mel
+from training.data.copy_config import CopyConfig
 from training.data.feature_cache import COPIES_FILE, FeatureCache
-from training.run.config import CopyConfig
 
 TELEPHONE_RATE = 8000
-ROOMS = 64  # different ones that a process thinks up when no folder of impulse responses is given
+ROOMS = 64  # simulated ones in each process, without a folder of impulse responses
 OTHER_RATES = (11025, 22050, 32000, 44100, 48000)
 
 
@@ -37,13 +37,14 @@ def write_copies(
     workers: int = 2,
     progress: Callable[[int], None] | None = None,
 ) -> int:
-    """Write `config.copies` variants of every recording of a cache beside its frames.
+    """Write `config.copies` augmented copies of every recording of a cache beside its frames.
 
     Returns:
-        How many recordings could no longer be read, and lie there unchanged.
+        The number of recordings that cannot be read again; their copies are the clean frames.
 
     Raises:
-        DataError: a folder of noise or of rooms without recordings; another length than before.
+        DataError: a folder of noise or of impulse responses without recordings; a recording whose
+            length has changed.
     """
     for folder in (config.noise_folder, config.room_folder, config.babble_folder):
         if folder:
@@ -74,9 +75,9 @@ def write_copies(
     return unread
 
 
-def vary(samples: Samples, config: CopyConfig, random: np.random.Generator) -> Samples:
-    """The sound [samples] at 16 kHz after a room, noise, an overdriven or foreign-rate microphone
-    and a codec or telephone, each with its share of chance. As long as before, not delayed."""
+def change_sound(samples: Samples, config: CopyConfig, random: np.random.Generator) -> Samples:
+    """Apply a room, noise, clipping, resampling, and a codec or telephone to [samples] at 16 kHz,
+    each with the probability that `config` gives it. The length stays, and nothing is delayed."""
     length = len(samples)
     if random.random() < config.room_share:
         samples = _in_a_room(samples, config, random)
@@ -104,7 +105,7 @@ def _frames_of_copy(job: tuple[str, Any], config: CopyConfig) -> np.ndarray | No
         samples = read_audio(path)
     except AudioError:
         return None
-    return log_mel(vary(samples, config, np.random.default_rng(seed))).astype(np.float16)
+    return log_mel(change_sound(samples, config, np.random.default_rng(seed))).astype(np.float16)
 
 
 def _in_a_room(samples: Samples, config: CopyConfig, random: np.random.Generator) -> Samples:
@@ -112,20 +113,20 @@ def _in_a_room(samples: Samples, config: CopyConfig, random: np.random.Generator
     from torch import from_numpy
 
     if config.room_folder:
-        places = _recordings(config.room_folder)
-        response = _sound(places[random.integers(len(places))])
+        recordings = _recordings(config.room_folder)
+        response = _sound(recordings[random.integers(len(recordings))])
     else:
         rooms = _simulated_rooms(config.reverberation_s)
         response = rooms[random.integers(len(rooms))]
     loudness = np.abs(samples).max()
-    arrival = int(np.abs(response).argmax())  # the direct sound: nothing may come later than it was
+    arrival = int(np.abs(response).argmax())  # the direct sound, so that nothing is delayed
     wet = convolve1d(from_numpy(samples), from_numpy(response)).numpy()[arrival:]
     return wet * np.float32(loudness / max(np.abs(wet).max(), 1e-9))
 
 
 @lru_cache
 def _simulated_rooms(reverberation_s: float) -> list[Samples]:
-    """Impulse responses of rooms that are nowhere (Luo and Gu 2022, arXiv 2208.04101)."""
+    """Simulated room impulse responses (Luo and Gu 2022, arXiv 2208.04101)."""
     import torch
     from lhotse.augmentation.utils import FastRandomRIRGenerator
 
@@ -133,47 +134,47 @@ def _simulated_rooms(reverberation_s: float) -> list[Samples]:
         sr=SAMPLE_RATE, max_T60=reverberation_s, room_seed=1, source_seed=2
     )
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(3)  # the generator asks torch too, whatever seeds it is given
+        torch.manual_seed(3)  # the generator draws from torch too, whatever its seeds
         return [generator(nsource=1)[0].astype(np.float32) for _ in range(ROOMS)]
 
 
 def _with_noise(samples: Samples, config: CopyConfig, random: np.random.Generator) -> Samples:
     assert config.noise_folder
-    places = _recordings(config.noise_folder)
-    noise = _sound(places[random.integers(len(places))])
+    recordings = _recordings(config.noise_folder)
+    noise = _sound(recordings[random.integers(len(recordings))])
     start = int(random.integers(len(noise)))
     noise = np.resize(np.roll(noise, -start), len(samples))
     return _mixed(samples, noise, random.uniform(*config.noise_snr_db))
 
 
 def _with_babble(samples: Samples, config: CopyConfig, random: np.random.Generator) -> Samples:
-    """With other voices of one level that talk at the same time."""
+    """Add speech of other speakers, all at one level."""
     assert config.babble_folder
-    places = _recordings(config.babble_folder)
+    recordings = _recordings(config.babble_folder)
     babble = np.zeros(len(samples), np.float32)
-    for place in random.choice(len(places), config.babble_voices):
-        voice = _sound(places[place])
-        voice = np.resize(np.roll(voice, -int(random.integers(len(voice)))), len(samples))
-        babble += voice / np.float32(max(np.sqrt(np.quantile(voice**2, 0.9)), 1e-6))
+    for index in random.choice(len(recordings), config.babble_voices):
+        speech = _sound(recordings[index])
+        speech = np.resize(np.roll(speech, -int(random.integers(len(speech)))), len(samples))
+        babble += speech / np.float32(max(np.sqrt(np.quantile(speech**2, 0.9)), 1e-6))
     return _mixed(samples, babble, random.uniform(*config.noise_snr_db))
 
 
 def _mixed(samples: Samples, noise: Samples, snr_db: float) -> Samples:
-    # Against the louder parts of the speech, so that its pauses do not count.
+    # Relative to the louder parts of the speech, so that its pauses do not count.
     speech_power = np.quantile(samples**2, 0.9)
     gain = np.sqrt(speech_power / max(float((noise**2).mean()), 1e-12))
     return samples + noise * np.float32(gain * 10 ** (-snr_db / 20))
 
 
 def _resampled_twice(samples: Samples, rate: int, random: np.random.Generator) -> Samples:
-    """To another rate and back, at a low quality: what a sound server does on the way."""
+    """Resample to another rate and back at low quality, as sound servers do."""
     quality = str(random.choice(["QQ", "LQ", "MQ"]))
     there = soxr.resample(samples, SAMPLE_RATE, rate, quality)
     return soxr.resample(there, rate, SAMPLE_RATE, quality)
 
 
 def _telephone(samples: Samples, random: np.random.Generator) -> Samples:
-    """300 to 3,400 Hz at 8 kHz, through GSM full rate or mu-law."""
+    """Telephone band, 300 to 3,400 Hz at 8 kHz, through GSM full rate or mu-law."""
     from lhotse.augmentation.torchaudio import MuLawCodec
     from torch import from_numpy
 
@@ -206,7 +207,7 @@ def _sound(path: Path) -> Samples:
 
 @lru_cache
 def _recordings(folder: str) -> list[Path]:
-    found = [Path(place) for place in find_recordings([folder])]
+    found = [Path(path) for path in find_recordings([folder])]
     if found == [Path(folder)]:
         raise DataError(f"{folder}: no recordings in it")
     return found

@@ -1,7 +1,7 @@
-"""Batches of utterances: buckets of like length, and augmentation of their log-mel frames.
+"""Batches of utterances of similar length, with augmentation of their log-mel frames.
 
 Everything random is drawn from a generator seeded by (seed, epoch, batch), so that a resumed run
-sees the very batches that an unbroken one would have seen.
+gets the same batches as an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -25,23 +25,23 @@ from training.data.noise_bank import NoiseBank
 from training.model.phone_crf import PhoneTrigram
 from training.model.targets import target_ids
 from training.run.config import AugmentationConfig, BatchConfig
-from training.teacher.reader import Teaching
+from training.teacher.reader import TeacherTargets
 
 SILENCE = math.log(ENERGY_FLOOR)
 
 
 @dataclass
 class Batch:
-    """Utterances side by side, padded at the end."""
+    """Utterances, padded at the end to one length."""
 
     indices: list[int]
     frames: Tensor  # [batch, frames, mels], augmented, not normalised
     frame_lengths: Tensor  # [batch]
     phones: list[list[int]]  # empty where a word has no pronunciation
     letters: list[list[int]]
-    posteriors: Tensor | None  # [batch, steps, phones + letters], the teacher's
-    components: Tensor | None  # [batch, steps, components], the teacher's
-    step_lengths: Tensor  # [batch] steps that the teacher has heard
+    posteriors: Tensor | None  # [batch, steps, phones + letters], teacher targets
+    components: Tensor | None  # [batch, steps, components], teacher targets
+    step_lengths: Tensor  # [batch] steps that have teacher targets
 
     @property
     def seconds(self) -> float:
@@ -56,7 +56,7 @@ class Batches:
         self,
         cache: FeatureCache,
         lexicon: Lexicon,
-        teaching: Teaching | None,
+        teacher_targets: TeacherTargets | None,
         sizes: BatchConfig,
         augmentation: AugmentationConfig | None,
         seed: int,
@@ -65,26 +65,26 @@ class Batches:
         views: int = 1,
         share: float = 1.0,
     ) -> None:
-        """`share`: an epoch takes this part of the corpus; `speaker_shares`: of one speaker in it.
-        `views`: so many augmentations of each utterance in a batch, all of them in the first,
-        then all in the second; `sizes` counts each.
+        """`share`: the part of the corpus that an epoch draws; `speaker_shares`: of one speaker.
+        `views`: augmentations of each utterance in a batch: first all utterances in the first
+        view, then all in the second; `sizes` counts each.
 
         Raises ConfigError when `speaker_shares` names a speaker who is not in the cache, when
-        `augmentation` asks for variants that are not, and when it changes the pause before
-        utterances that a teacher has heard with another."""
+        `augmentation` requests augmented copies that are not there, and when it changes the pause
+        before utterances that have teacher targets."""
         if augmentation and augmentation.copy_share and not cache.copies:
             raise ConfigError(
-                f"augmentation.copy_share: {cache.folder} has no variants; "
+                f"augmentation.copy_share: {cache.folder} has no augmented copies; "
                 "rill prepare copies makes them"
             )
-        if augmentation and augmentation.pause_share and teaching:
-            raise ConfigError("augmentation.pause_share: expected 0 beside a teacher's posteriors")
+        if augmentation and augmentation.pause_share and teacher_targets:
+            raise ConfigError("augmentation.pause_share: expected 0 with teacher targets")
         self.processes, self.views = processes, views
         shares = speaker_shares or {}
         if missing := sorted(set(shares) - {utterance.speaker for utterance in cache.utterances}):
             raise ConfigError(f"speaker_shares: not in {cache.folder}: {', '.join(missing)}")
         self._shares = np.array([share * shares.get(u.speaker, 1.0) for u in cache.utterances])
-        self.cache, self.teaching = cache, teaching
+        self.cache, self.teacher_targets = cache, teacher_targets
         self.sizes, self.augmentation, self.seed = sizes, augmentation, seed
         conditions = augmentation.conditions if augmentation else None
         self._noise = NoiseBank(conditions.noise) if conditions and conditions.noise else None
@@ -92,15 +92,15 @@ class Batches:
         self.without_phones = sum(not phones for phones, _ in self._targets)
 
     def phone_trigram(self) -> PhoneTrigram:
-        """The model of phone sequences that the corpus' own texts make."""
+        """A trigram of phones, estimated on the texts of the corpus."""
         sequences = [phones for phones, _ in self._targets if phones]
         return PhoneTrigram(sequences, len(PHONE_TOKENS))
 
     def epoch(self, number: int) -> list[list[int]]:
-        """Lists of utterance numbers, one a batch, in the order of this epoch."""
+        """Lists of utterance numbers, one for each batch, in the order of this epoch."""
         random = np.random.default_rng((self.seed, number))
         counts = self.cache.frame_counts()
-        # Lengths are blurred so that an utterance meets other neighbours in each epoch.
+        # Lengths are jittered so that an utterance gets other neighbours in each epoch.
         order = np.argsort(counts * random.uniform(0.85, 1.15, len(counts)))
         order = order[random.random(len(counts))[order] < self._shares[order]]
         max_frames = self.sizes.seconds * 1000 / HOP_MS / self.views
@@ -114,8 +114,8 @@ class Batches:
                 batches.append([])
                 longest = int(counts[index])
             batches[-1].append(index)
-        # Processes that train together take neighbours, so that none waits long for another, and
-        # none is left without: of those with the most utterances some are halved.
+        # Processes that train together take neighbouring batches, so that none waits long for
+        # another. The largest batches are halved until each process has as many.
         while len(batches) % self.processes:
             largest = max(range(len(batches)), key=lambda k: (len(batches[k]), k))
             half = len(batches[largest]) // 2
@@ -132,18 +132,18 @@ class Batches:
         frames, posteriors, components = [], [], []
         for index in indices:
             one = torch.from_numpy(self._frames(index, random))
-            taught = self.teaching.utterance(index) if self.teaching else None
+            targets = self.teacher_targets.utterance(index) if self.teacher_targets else None
             if self.augmentation:
                 speed = random.uniform(*self.augmentation.speed)
                 one = warp_bands(one, random.uniform(*self.augmentation.band_warp))
                 one = stretch(one, len(one) / speed)
-                if taught:
+                if targets:
                     steps = -(-len(one) // 4)
-                    taught = (stretch(taught[0], steps), stretch(taught[1], steps))
+                    targets = (stretch(targets[0], steps), stretch(targets[1], steps))
             frames.append(one)
-            if taught:
-                posteriors.append(taught[0])
-                components.append(taught[1])
+            if targets:
+                posteriors.append(targets[0])
+                components.append(targets[1])
         lengths = torch.tensor([len(one) for one in frames])
         padded = torch.nn.utils.rnn.pad_sequence(frames, batch_first=True, padding_value=SILENCE)
         changes, views = self.augmentation, [padded] * self.views
@@ -164,7 +164,7 @@ class Batches:
         )
 
     def _frames(self, index: int, random: np.random.Generator) -> np.ndarray:
-        """Clean, or now and then a variant, in a condition of its own."""
+        """Clean frames or an augmented copy, in a random condition."""
         if not self.augmentation:
             return self.cache.frames(index)
         if random.random() < self.augmentation.copy_share:
@@ -176,10 +176,10 @@ class Batches:
             frames = with_pause_before(frames, pause_ms, random)
         conditions = self.augmentation.conditions
         if conditions and random.random() >= self.augmentation.clean_share:
-            frames = in_condition(frames, conditions, self._noise, self._any_voice, random)
+            frames = in_condition(frames, conditions, self._noise, self._other_speech, random)
         return frames
 
-    def _any_voice(self, random: np.random.Generator) -> np.ndarray:
+    def _other_speech(self, random: np.random.Generator) -> np.ndarray:
         return self.cache.frames(int(random.integers(len(self.cache))))
 
 
@@ -207,8 +207,8 @@ def augment(
 ) -> Tensor:
     """Volume, microphone curve, noise and SpecAugment on frames [batch, frames, mels].
 
-    Noise is added as energy (the log of the sum), which for sounds that know nothing of each other
-    is what mixing samples comes to. Masks lie within the true length.
+    Noise is added as energy (the log of the sum), which for independent sounds equals mixing
+    samples. Masks lie within the true length.
     """
     batch = len(frames)
     loudness = random.uniform(-config.volume, config.volume, (batch, 1, 1))
@@ -231,32 +231,32 @@ def augment(
 def _masks(
     lengths: Tensor, frames: int, config: AugmentationConfig, random: np.random.Generator
 ) -> Tensor:
-    """[batch, frames, mels] what SpecAugment (Park et al. 2019) hides: some bands in all frames,
-    and all bands in some frames, of which a longer recording loses more."""
-    heard = lengths.numpy()[:, None]
+    """[batch, frames, mels] what SpecAugment (Park et al. 2019) masks: some bands in all frames,
+    and all bands in some frames, more of them in a longer recording."""
+    own_frames = lengths.numpy()[:, None]
     bands = _spans(
-        np.full((len(heard), config.band_masks), config.band_mask_width), MEL_BANDS, random
+        np.full((len(own_frames), config.band_masks), config.band_mask_width), MEL_BANDS, random
     )
-    most = np.minimum(config.time_mask_frames, heard)
-    counts = np.ceil(heard * HOP_MS / 1000 * config.time_masks_per_second)
+    max_frames = np.minimum(config.time_mask_frames, own_frames)
+    counts = np.ceil(own_frames * HOP_MS / 1000 * config.time_masks_per_second)
     used = np.arange(int(counts.max())) < counts  # [batch, masks]
-    times = _spans(np.where(used, most, 0), heard, random)
+    times = _spans(np.where(used, max_frames, 0), own_frames, random)
     in_bands = _within(*bands, MEL_BANDS)
     in_times = _within(*times, frames)
     return in_bands[:, None, :] | in_times[:, :, None]
 
 
 def _spans(
-    most: np.ndarray, length: int | np.ndarray, random: np.random.Generator
+    max_widths: np.ndarray, length: int | np.ndarray, random: np.random.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Where spans begin and end, [batch, spans] each: 0 to `most` long, anywhere in `length`."""
-    widths = random.integers(0, most + 1)
+    """Where spans start and end, [batch, spans] each: 0 to `max_widths` wide, within `length`."""
+    widths = random.integers(0, max_widths + 1)
     first = random.integers(0, length - widths + 1)
     return torch.from_numpy(first), torch.from_numpy(first + widths)
 
 
 def _within(first: Tensor, end: Tensor, size: int) -> Tensor:
-    """[batch, size] true in any of a row's spans."""
+    """[batch, size] true within any of a row's spans."""
     places = torch.arange(size)[:, None]
     return ((places >= first[:, None]) & (places < end[:, None])).any(-1)
 
@@ -264,7 +264,7 @@ def _within(first: Tensor, end: Tensor, size: int) -> Tensor:
 def _with_noise(
     frames: Tensor, lengths: Tensor, config: AugmentationConfig, random: np.random.Generator
 ) -> Tensor:
-    """Frames with noise of a random colour, or with another recording's speech turned round."""
+    """Frames with noise of a random colour, or with another recording's speech in reverse."""
     batch, length, _ = frames.shape
     knots = torch.tensor(random.normal(0, 2.0, (batch, 1, 6)), dtype=frames.dtype)
     colour = F.interpolate(knots, size=MEL_BANDS, mode="linear", align_corners=True)

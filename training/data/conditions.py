@@ -1,9 +1,8 @@
-"""Rooms, noise, other voices, telephones and levels on log-mel frames, while training loads them.
+"""Rooms, noise, babble, telephones and levels on log-mel frames, while training loads them.
 
-Each utterance meets another condition each time it is loaded. The computation works on the power
-spectrum: powers of independent sounds add, and a room adds a decaying tail to each band. That is an
-approximation of the sound itself, which `training/data/augmented_copies.py` changes sample by
-sample, and costs a hundredth of it.
+An utterance gets another condition each time it is loaded. The computation works on the power
+spectrum: powers of independent sounds add, and a room adds a decaying tail to each band. This
+approximates what `training/data/augmented_copies.py` does to samples, at a hundredth of its cost.
 """
 
 from __future__ import annotations
@@ -24,33 +23,35 @@ NEPERS_PER_DB = math.log(10) / 10  # of power
 # 16-bit rounding noise gives a band about this power: 2^-30 / 12 per sample, times the window's
 # energy, times the area of a mel filter.
 ROUNDING_NOISE = 3e-10
-LOUD_QUANTILE = 0.8  # the level of speech is that of its louder frames, so that pauses do not count
+LOUD_QUANTILE = 0.8  # the speech level is that of louder frames: pauses do not count
 
-Voice = Callable[[np.random.Generator], np.ndarray]  # frames [frames, 80] of another utterance
+OtherSpeech = Callable[
+    [np.random.Generator], np.ndarray
+]  # frames [frames, 80] of another utterance
 
 
 def in_condition(
     frames: np.ndarray,
     config: ConditionConfig,
     noise: NoiseBank | None,
-    other_voice: Voice,
+    other_speech: OtherSpeech,
     random: np.random.Generator,
 ) -> np.ndarray:
-    """Log-mel frames as another place, microphone and level would give them.
+    """Log-mel frames as if recorded in another room, through another microphone, at another level.
 
     Args:
         frames: float32 [frames, 80], natural logarithms of power.
-        noise: recordings of places; without it noise has a random colour.
-        other_voice: gives the frames of another utterance, for babble.
+        noise: recorded noise; without it noise has a random colour.
+        other_speech: returns the frames of another utterance, for babble.
 
     Returns:
-        float32 [frames, 80], as many as before and not delayed.
+        float32 [frames, 80], as many as given and not delayed.
     """
     if random.random() < config.room_share:
         frames = in_room(frames, random.uniform(*config.reverberation_s), random)
     if random.random() < config.noise_share:
         if random.random() < config.babble_share:
-            other = _babble(len(frames), int(random.integers(1, 8)), other_voice, random)
+            other = _babble(len(frames), int(random.integers(1, 8)), other_speech, random)
         elif noise and random.random() < config.recorded_share:
             other = noise.piece(len(frames), random)
         else:
@@ -66,8 +67,8 @@ def in_condition(
 def with_pause_before(
     frames: np.ndarray, pause_ms: float, random: np.random.Generator
 ) -> np.ndarray:
-    """The frames behind `pause_ms` of digital silence, of rounding noise or of what the quietest
-    frames sound like; a recording that begins without a pause is one with `pause_ms` 0.
+    """The frames after `pause_ms` of digital silence, of rounding noise or of noise like the
+    quietest frames.
 
     Returns:
         [frames + pause, 80].
@@ -87,7 +88,7 @@ def with_pause_before(
 def in_room(frames: np.ndarray, reverberation_s: float, random: np.random.Generator) -> np.ndarray:
     """The frames with a reverberant tail: power that falls by 60 dB in `reverberation_s`, faster in
     high bands, and is 5 dB above to 12 dB below the direct sound."""
-    high_bands = random.uniform(0.4, 1.0)  # how long the highest band reverberates, relatively
+    high_bands = random.uniform(0.4, 1.0)  # reverberation time of the highest band, relative
     seconds = reverberation_s * np.linspace(1, high_bands, MEL_BANDS)
     length = max(2, round(reverberation_s * 1000 / HOP_MS))
     delay = np.arange(length)[:, None] * (HOP_MS / 1000)
@@ -108,17 +109,17 @@ def add_noise(frames: np.ndarray, noise: np.ndarray, snr_db: float) -> np.ndarra
 
 
 def narrow_band(frames: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """Through a telephone, a low sample rate or a codec that leaves high bands out."""
+    """Frames through a telephone, a low sample rate or a codec that removes high bands."""
     low, high = 0.0, float(random.choice([3400, 3700, 4000, 5500, 7000]))
     if high <= 3700 and random.random() < 0.7:
         low = random.uniform(150, 350)
     octaves_below = np.log2(np.maximum(low, 1) / np.maximum(_centres(), 1)).clip(min=0)
     octaves_above = np.log2(_centres() / high).clip(min=0)
-    slope = random.uniform(20, 200) * NEPERS_PER_DB  # of the filter, an octave
+    slope = random.uniform(20, 200) * NEPERS_PER_DB  # of the filter, for each octave
     frames = frames - slope * (octaves_below + octaves_above)
-    if random.random() < 0.5:  # coarse steps, as of mu-law: noise that follows the speech
-        steps = frames.max(1, keepdims=True) - random.uniform(30, 45) * NEPERS_PER_DB
-        frames = np.where(_centres() < high, np.logaddexp(frames, steps), frames)
+    if random.random() < 0.5:  # coarse quantisation, as of mu-law: noise that follows the speech
+        rounding = frames.max(1, keepdims=True) - random.uniform(30, 45) * NEPERS_PER_DB
+        frames = np.where(_centres() < high, np.logaddexp(frames, rounding), frames)
     return np.maximum(frames, LOG_FLOOR)
 
 
@@ -135,28 +136,28 @@ def _level(frames: np.ndarray) -> float:
 
 
 def _babble(
-    length: int, voices: int, other_voice: Voice, random: np.random.Generator
+    length: int, speakers: int, other_speech: OtherSpeech, random: np.random.Generator
 ) -> np.ndarray:
-    """So many other voices of about one level, each from a random moment on."""
+    """Speech of other speakers at similar levels, each from a random moment on."""
     total = np.full((length, MEL_BANDS), LOG_FLOOR)
-    for _ in range(voices):
-        voice = other_voice(random)
-        voice = np.resize(np.roll(voice, int(random.integers(len(voice))), axis=0), total.shape)
-        total = np.logaddexp(total, voice - _level(voice) + random.normal(0, 1))
+    for _ in range(speakers):
+        speech = other_speech(random)
+        speech = np.resize(np.roll(speech, int(random.integers(len(speech))), axis=0), total.shape)
+        total = np.logaddexp(total, speech - _level(speech) + random.normal(0, 1))
     return total
 
 
 def _coloured_noise(length: int, random: np.random.Generator) -> np.ndarray:
-    """Steady noise whose spectrum is a random smooth curve (deviation 9 dB)."""
+    """Stationary noise whose spectrum is a random smooth curve (deviation 9 dB)."""
     knots = np.linspace(0, MEL_BANDS - 1, 6)
     colour = np.interp(np.arange(MEL_BANDS), knots, random.normal(0, 2.0, 6))
-    # The power of a band of noise has about this deviation from frame to frame.
+    # About the deviation of a noise band's log power from frame to frame.
     return colour + 0.6 * random.standard_normal((length, MEL_BANDS))
 
 
 @lru_cache(maxsize=1)
 def _centres() -> np.ndarray:
-    """[80] the middle frequency of each mel band, in hertz."""
+    """[80] the centre frequency of each mel band, in hertz."""
     filters = mel_filters()
     hertz = np.linspace(0, 8000, len(filters))
     return np.asarray(hertz @ filters / filters.sum(0))

@@ -1,4 +1,4 @@
-"""Corpora to lists of utterances, each checked; what cannot be used is named with a reason."""
+"""Corpora as lists of checked utterances; unusable ones are named with a reason."""
 
 from __future__ import annotations
 
@@ -34,15 +34,14 @@ class Utterance:
 
 @dataclass(frozen=True)
 class Corpus:
-    """What was found, and what was left out and why: (utterance, reason)."""
+    """Usable utterances, and those left out: (utterance, reason)."""
 
     utterances: list[Utterance]
     left_out: list[tuple[str, str]]
     tags_removed: Counter[str] = field(default_factory=Counter)  # of the utterances' texts
 
     def summary(self) -> str:
-        """One line: hours, speakers, how many were left out for which reason, and the tags that
-        were removed."""
+        """One line: hours, speakers, how many are left out for which reason, and removed tags."""
         seconds = sum(utterance.seconds for utterance in self.utterances)
         speakers = len({utterance.speaker for utterance in self.utterances})
         line = f"{len(self.utterances)} utterances, {_duration(seconds)}, {speakers} speakers"
@@ -67,7 +66,7 @@ def find_corpus(path: str | Path) -> Corpus:
     utterances: list[Utterance] = []
     left_out: list[tuple[str, str]] = []
     tags_removed: Counter[str] = Counter()
-    # A cache is used from other places than it was made in.
+    # Absolute: a cache is used from other working directories than it was made in.
     for found in walk_corpus(Path(path).absolute()):
         text, tags = without_tags(found.text)
         checked = _check(found, text)
@@ -104,7 +103,7 @@ def read_utterances(path: Path) -> list[Utterance]:
 
 
 def _duration(seconds: float) -> str:
-    """In the largest unit that shows something."""
+    """In hours, minutes or seconds, whichever is not 0."""
     if seconds >= 360:
         return f"{seconds / 3600:.1f} hours"
     return f"{seconds / 60:.1f} minutes" if seconds >= 60 else f"{seconds:.1f} seconds"

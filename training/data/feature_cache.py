@@ -1,9 +1,9 @@
-"""Log-mel frames of a whole corpus in one file, so that training reads no sound.
+"""Log-mel frames of a whole corpus in one file, so that training decodes no audio.
 
 A cache is a folder: `utterances.jsonl`, `frames.f16` (all frames one after another, float16
-[frames, 80]) and `offsets.npy` (where each utterance begins, and the end). Whatever else is known
-by frame or step lies beside it: the teacher's posteriors (training/teacher/posteriors.py), the same
-recordings through other rooms and codecs (training/data/augmented_copies.py).
+[frames, 80]) and `offsets.npy` (where each utterance starts, and the end). Other data by frame or
+step lie beside it: teacher targets (training/teacher/posteriors.py) and augmented copies
+(training/data/augmented_copies.py).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ FILES_OF_FRAMES = (
 
 
 class FeatureCache:
-    """A cache opened for reading; frames stay on disk until they are asked for."""
+    """A cache opened for reading; frames stay on disk until they are requested."""
 
     def __init__(self, folder: str | Path) -> None:
         """Raises DataError when the folder is not a complete cache."""
@@ -60,7 +60,7 @@ class FeatureCache:
 
     @cached_property
     def copies(self) -> int:
-        """How many variants of each utterance `rill prepare copies` has written."""
+        """How many augmented copies of each utterance the cache has (`rill prepare copies`)."""
         path = self.folder / COPIES_FILE
         if not path.exists():
             return 0
@@ -70,7 +70,7 @@ class FeatureCache:
         return size // self._frames.nbytes
 
     def copy_(self, index: int, copy: int) -> np.ndarray:
-        """float32 [frames, 80] of one utterance, through another room or codec."""
+        """float32 [frames, 80] of one augmented copy of an utterance."""
         rows = self.offsets[index : index + 2] + copy * len(self._frames)
         return self._copies[rows[0] : rows[1]].astype(np.float32)
 
@@ -102,16 +102,15 @@ def write_feature_cache(
 ) -> list[tuple[str, str]]:
     """Compute the features of a corpus into a folder.
 
-    Recordings that turn out to be damaged are left out.
+    Damaged recordings are left out.
 
     Returns:
-        All that was left out, the corpus's own included: (utterance, reason).
+        What is left out, including what the corpus already leaves out: (utterance, reason).
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    for (
-        name
-    ) in FILES_OF_FRAMES:  # of the corpus that was here before: every step would be another's
+    # Files of a corpus that was here before would not fit the new frames.
+    for name in FILES_OF_FRAMES:
         (folder / name).unlink(missing_ok=True)
     kept: list[Utterance] = []
     left_out = list(corpus.left_out)
@@ -129,18 +128,17 @@ def write_feature_cache(
             if progress:
                 progress(done)
     if not kept:
-        raise DataError(f"{folder}: not one recording of the corpus could be read")
+        raise DataError(f"{folder}: no recording of the corpus could be read")
     os.replace(temporary, folder / "frames.f16")
     np.save(folder / "offsets.npy", np.array(offsets))
     write_utterances(kept, folder / "utterances.jsonl")
     lines = "".join(f"{name}\t{reason}\n" for name, reason in left_out)
-    # Names of files need not be text.
+    # File names need not be valid text.
     (folder / "left_out.tsv").write_text(lines, encoding="utf-8", errors="backslashreplace")
     return left_out
 
 
 def _frames_or_reason(utterance: Utterance) -> np.ndarray | str:
-
     try:
         samples = read_audio(utterance.audio)
     except AudioError as error:

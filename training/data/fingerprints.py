@@ -1,7 +1,7 @@
-"""What a training run was begun with, beside its settings: the contents of its files.
+"""Fingerprints of the files that a training run reads, beside its settings.
 
-Paths may change between sessions, for a run may move to another machine. What lies there may not:
-with another lexicon or corpus a run would go on as if nothing had happened.
+Paths may change between sessions, for a run may move to another machine. Contents may not: without
+this check a run would silently continue with another lexicon or corpus.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Fingerprints = dict[str, str]
 def fingerprints(
     lexicon: Lexicon, mixture: Mixture, valid: FeatureCache, updates_by_epoch: list[int]
 ) -> Fingerprints:
-    """A short text for each thing that must stay the same, by what messages call it."""
+    """A digest of everything that must stay the same, by the name that messages use."""
     train, *others = (_of_cache(batches.cache) for batches in mixture.corpora)
     return {
         "lexicon": _digest(json.dumps(lexicon, sort_keys=True)),
@@ -40,24 +40,24 @@ def check_fingerprints(
     checkpoint: Path,
     report: Callable[[str], None],
 ) -> None:
-    """Raises ConfigError when a run would go on with something else than it was begun with. A
-    checkpoint of an earlier Rill has no fingerprints: that is told, and it goes on."""
+    """Raises ConfigError when a run would continue with other files than it started with. A
+    checkpoint without fingerprints is accepted and reported."""
     if saved is None:
         report(
-            f"{checkpoint}: does not say with which lexicon and corpora it was begun (it is of an "
-            "earlier Rill); they are taken to be the same"
+            f"{checkpoint}: has no fingerprints of its lexicon and corpora (an earlier "
+            "version wrote it); they are assumed to be the same"
         )
         return
     if differing := [name for name, value in now.items() if saved.get(name) != value]:
         raise ConfigError(
             f"{checkpoint}: a checkpoint of another {', another '.join(differing)}; give the run "
-            "another output folder, or what it was begun with (start_from= begins a new run with "
+            "another output folder, or what it started with (start_from= starts a new run with "
             "its weights)"
         )
 
 
 def _of_cache(cache: FeatureCache) -> str:
-    """Of the utterances and of where each begins; not of where the recordings lie."""
+    """Of the utterances and their lengths; not of the paths of recordings."""
     utterances = [[u.id, u.text, u.speaker, u.seconds] for u in cache.utterances]
     return _digest(json.dumps(utterances) + json.dumps(cache.offsets.tolist()))
 

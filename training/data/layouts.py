@@ -1,12 +1,12 @@
-"""The layouts that speech corpora come in: each is walked to recordings with their transcripts.
+"""The layouts of speech corpora, read to recordings with their transcripts.
 
     LibriSpeech       speaker/chapter/speaker-chapter-utterance.EXT, speaker-chapter.trans.txt
     LJ Speech         metadata.csv (id|text|normalised text) and wavs/id.EXT
     Common Voice      a .tsv file with the columns client_id, path, sentence, and clips/ beside it
     a plain folder    talk.EXT with talk.txt or talk.EXT.txt beside it; the speaker is the folder
 
-EXT is any that Rill reads. A recording without a transcript is found too, with the reason why it
-cannot be used; but not in the clips of Common Voice, of which each .tsv file names a part.
+EXT is any that Rill reads. A recording without a transcript is listed with the reason why it
+cannot be used, except in the clips of Common Voice, of which each .tsv file names a part.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ HINT = (
     "LibriSpeech's layout (*.trans.txt), LJ Speech's (metadata.csv), a .tsv file of Common Voice, "
     "or recordings with a .txt beside each"
 )
-# Texts that lie beside recordings and are of none.
+# Texts beside recordings that are no transcripts.
 _ABOUT = {
     "about", "authors", "books", "changelog", "changes", "chapters", "contents", "copying", "info",
     "licence", "license", "metadata", "notes", "notice", "readme", "sources", "speakers",
@@ -35,13 +35,13 @@ _ABOUT = {
 
 @dataclass(frozen=True)
 class Found:
-    """What a corpus says of one utterance; nothing is checked yet but the layout."""
+    """One utterance as the corpus lists it; only the layout is checked."""
 
     id: str
     recording: Path | None  # None when it is not where it should be
     text: str
     speaker: str
-    problem: str | None = None  # why it cannot be used, where the layout already tells
+    problem: str | None = None  # why it cannot be used, if the layout shows it
 
 
 def walk_corpus(path: str | Path) -> list[Found]:
@@ -75,8 +75,8 @@ def walk_corpus(path: str | Path) -> list[Found]:
 
 
 def transcripts_of(place: Path) -> dict[str, str]:
-    """What is said in a recording, or in those of a folder, by their paths: as far as a corpus's
-    layout or a .txt beside a recording tells it."""
+    """Transcripts of a recording, or of those in a folder, by path; only recordings whose corpus
+    layout or .txt file has one."""
     if place.is_file():
         beside = place.with_suffix(".txt")
         return {str(place): without_tags(read_text(beside))[0]} if beside.is_file() else {}
@@ -130,7 +130,7 @@ def _lj_speech(folder: Path, folders: dict[Path, list[Path]]) -> list[Found]:
 
 
 def _written_twice(texts: list[str]) -> bool:
-    """A text, and the same with numbers written out? Else a | in it has made two of one."""
+    """Whether the second text is the first with numbers written out; otherwise the text has a |."""
     if len(texts) != 2:
         return False
     one, other = (set(normalise(text).split()) for text in texts)
@@ -150,7 +150,7 @@ def _common_voice(table: Path) -> list[Found]:
         row = line.split("\t")
         if row == [""]:
             continue
-        # Votes and ages behind the sentence may be left out; a column too many is a tab in it.
+        # Votes and ages after the sentence may be missing; an extra column is a tab in it.
         problem = None
         if len(row) > len(columns) or len(row) <= max(speaker, path, sentence):
             problem = (
@@ -168,7 +168,7 @@ def _common_voice(table: Path) -> list[Found]:
 
 def _plain_folder(folder: Path, folders: dict[Path, list[Path]], taken: set[Path]) -> list[Found]:
     """Recordings with a text of the same name; texts without a recording; recordings without a
-    text, except those that are `taken`."""
+    text, except those in `taken`."""
     found = []
     for place, files in folders.items():
         recordings = {
@@ -212,8 +212,8 @@ def _without_text(folder: Path, folders: dict[Path, list[Path]], taken: set[Path
 
 
 def _each_once(found: list[Found]) -> list[Found]:
-    """A recording that is named several times is taken once where all say the same, else not at
-    all: which text is right is not known."""
+    """A recording that is listed several times is used once if all its texts are equal. Otherwise
+    it is left out, because the right text is unknown."""
     texts: defaultdict[Path, list[str]] = defaultdict(list)
     for one in found:
         if one.recording and not one.problem:
@@ -232,10 +232,10 @@ def _each_once(found: list[Found]) -> list[Found]:
 
 
 def _files_by_folder(folder: Path) -> dict[Path, list[Path]]:
-    """All files below a folder in the order of their names, without those of macOS that only look
-    like recordings (._talk.mp3)."""
+    """All files below a folder in the order of their names, without the resource forks of macOS
+    (._talk.mp3)."""
     folders: dict[Path, list[Path]] = {}
-    walked: set[str] = set()  # a link may lead back to where it lies
+    walked: set[str] = set()  # a link may lead back to its own folder
     for place, below, names in os.walk(folder, followlinks=True):
         real = os.path.realpath(place)
         if real in walked:
@@ -249,7 +249,7 @@ def _files_by_folder(folder: Path) -> dict[Path, list[Path]]:
 
 
 def _recordings(files: Iterable[Path]) -> dict[str, Path]:
-    """The sound files among some by their names without extension."""
+    """The recordings among files, by file name without extension."""
     return {file.stem: file for file in files if file.suffix.lower() in SOUND_SUFFIXES}
 
 

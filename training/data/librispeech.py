@@ -1,4 +1,4 @@
-"""LibriSpeech's parts, found where they lie or fetched: `rill prepare librispeech`."""
+"""LibriSpeech's parts, found on disk or downloaded: `rill prepare librispeech`."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ TEST_PARTS = ("test-clean", "test-other")
 
 
 def check_parts(train: Sequence[str], valid: Sequence[str]) -> None:
-    """Raises ConfigError for a part that does not exist, or that must not serve for this."""
+    """Raises ConfigError for a part that does not exist or must not be used so."""
     parts = (*TRAINING_PARTS, *VALIDATION_PARTS, *TEST_PARTS)
     if unknown := sorted({*train, *valid} - set(parts)):
         raise ConfigError(
             f"LibriSpeech has no part {', '.join(unknown)}; it has {', '.join(parts)}"
         )
     if tested := sorted(set(train) - set(TRAINING_PARTS)):
-        raise ConfigError(f"--train {tested[0]}: that part is there to measure by, not to train on")
-    if heard := sorted(set(valid) & {*train, *TEST_PARTS}):
+        raise ConfigError(f"--train {tested[0]}: that part is for evaluation, not for training")
+    if seen := sorted(set(valid) & {*train, *TEST_PARTS}):
         raise ConfigError(
-            f"--valid {heard[0]}: choose a model by speech that it has not heard and that no test "
-            f"will use: {' or '.join(VALIDATION_PARTS)}"
+            f"--valid {seen[0]}: validate on speech that is neither in training nor in a test "
+            f"set: {' or '.join(VALIDATION_PARTS)}"
         )
 
 
@@ -42,10 +42,10 @@ def find_parts(
 
     Args:
         folder: it, or a folder `LibriSpeech` in it, has (or will have) a folder for each part.
-        download: fetch parts that are not there; torchaudio checks their checksums.
+        download: fetch missing parts; torchaudio checks their checksums.
 
     Raises:
-        DataError: a part is not there, or could not be fetched.
+        DataError: a part is missing, or could not be fetched.
     """
     places = [_place(Path(folder), part, download, report) for part in parts]
     corpora = [find_corpus(place) for place in places]
@@ -72,8 +72,8 @@ def _place(folder: Path, part: str, download: bool, report: Callable[[str], None
 
 
 def _download(folder: Path, part: str) -> Path:
-    """Fetched and unpacked beside its place and then moved there, so that a part which is there is
-    whole, and an archive that was fetched before a cut is not fetched again."""
+    """Download and unpack beside the final place, then move: a part in its place is complete, and
+    an archive that an interrupted run has downloaded is used again."""
     try:
         from torchaudio.datasets import LIBRISPEECH
     except (ImportError, OSError) as error:
@@ -92,7 +92,7 @@ def _download(folder: Path, part: str) -> Path:
     # OSError: no network, no room; RuntimeError: another checksum; EOFError: a cut archive
     except (OSError, RuntimeError, EOFError) as error:
         raise DataError(
-            f"{part} could not be fetched ({error}). Without a network, bring {part}.tar.gz from a "
-            f"machine that has one and unpack it into {folder}"
+            f"{part} could not be fetched ({error}). Without a network, copy {part}.tar.gz from "
+            f"another machine and unpack it into {folder}"
         ) from None
     return place

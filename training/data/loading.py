@@ -1,7 +1,7 @@
-"""The batches of a run in their order, made by worker processes while the network learns.
+"""The batches of a run in order, prepared by worker processes while the network trains.
 
-Each batch has a seed of its own (training/data/batches.py), and is made with one thread, so that it
-is the same to the last bit whoever makes it: a run may go on with another number of workers.
+Each batch has its own seed (training/data/batches.py) and is prepared with one thread, so that it
+is bit-identical whichever process prepares it: a run may resume with another number of workers.
 """
 
 from __future__ import annotations
@@ -26,18 +26,17 @@ from training.data.mixture import Mixture, Part
 
 
 class Wanted(NamedTuple):
-    """A batch that is to be made."""
+    """A batch to prepare."""
 
     part: Part
     epoch: int
-    number: int  # in the epoch, of all processes
+    number: int  # in the epoch, over all processes
 
 
 def wanted_from(
     mixture: Mixture, updates_by_epoch: Sequence[int], update: int, rank: int, processes: int
 ) -> Iterator[Wanted]:
-    """The batches of one of the processes that train together, from an update of the run to its
-    end."""
+    """The batches of one of several training processes, from an update of the run to its end."""
     for epoch, updates in enumerate(updates_by_epoch):
         if update >= updates:
             update -= updates
@@ -51,10 +50,10 @@ def wanted_from(
 
 @contextmanager
 def loaded(mixture: Mixture, wanted: Iterable[Wanted], workers: int) -> Iterator[Iterator[Batch]]:
-    """The batches that are wanted, one after another; with the context the workers end.
+    """The wanted batches, one after another; the workers end with the context.
 
     Args:
-        workers: processes that make them; 0 makes each when it is asked for.
+        workers: processes that prepare them; 0 prepares each when it is requested.
 
     Raises:
         DataError: a worker died.
@@ -67,27 +66,27 @@ def loaded(mixture: Mixture, wanted: Iterable[Wanted], workers: int) -> Iterator
         batch_size=None,
         sampler=wanted,
         num_workers=workers,
-        collate_fn=_as_it_is,
-        worker_init_fn=_follow_the_trainer,
-        generator=torch.Generator(),  # else it draws from the one of the weights
+        collate_fn=_unchanged,
+        worker_init_fn=_live_with_trainer,
+        generator=torch.Generator(),  # otherwise it draws from the generator of the weights
     )
     packed: Any = iter(loader)
     try:
         yield map(_unpack, packed)
-    except RuntimeError as error:  # from where the training just was
+    except RuntimeError as error:  # raised wherever the training loop is
         if "DataLoader worker" not in str(error):
             raise
         reason = str(error).splitlines()[0]
         raise DataError(
-            f"a process that makes batches died ({reason}); with less memory taken, or with "
-            "loader_workers=0, the same command goes on from the last checkpoint"
+            f"a process that prepares batches died ({reason}); with less memory in use, or with "
+            "loader_workers=0, the same command resumes from the last checkpoint"
         ) from None
     finally:
         packed._shutdown_workers()
 
 
 def make_batch(mixture: Mixture, wanted: Wanted) -> Batch:
-    """One batch, made with one thread: sums over several round in another order."""
+    """Prepare a batch with one thread: several threads would sum in another order."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -97,8 +96,8 @@ def make_batch(mixture: Mixture, wanted: Wanted) -> Batch:
 
 
 class _Packed(Dataset[bytes]):
-    """Batches as bytes, which go through a pipe: torch's own way needs more of /dev/shm than the
-    64 MB that a container has."""
+    """Batches as bytes, sent through a pipe: torch's own transfer needs more than the 64 MB of
+    /dev/shm that a container has."""
 
     def __init__(self, mixture: Mixture) -> None:
         self._mixture = mixture
@@ -106,7 +105,7 @@ class _Packed(Dataset[bytes]):
     def __getitem__(self, wanted: Wanted) -> bytes:
         try:
             made: Any = vars(make_batch(self._mixture, wanted))
-        except RillError as error:  # raised again, in one line, where it is unpacked
+        except RillError as error:  # raised again where it is unpacked
             return pickle.dumps(error)
         arrays = {k: v.numpy() if isinstance(v, Tensor) else v for k, v in made.items()}
         return pickle.dumps(arrays, pickle.HIGHEST_PROTOCOL)
@@ -122,21 +121,21 @@ def _unpack(packed: bytes) -> Batch:
     return Batch(**fields)
 
 
-def _as_it_is(packed: Any) -> bytes:
-    """One batch; torch would have a list of samples made into one."""
+def _unchanged(packed: Any) -> bytes:
+    """One batch, already collated."""
     return bytes(packed)
 
 
-def _follow_the_trainer(worker: int) -> None:
-    """Ctrl-C and SIGTERM often go to all processes of a group: the trainer makes its last update
-    and then ends the workers. When it was killed they end by themselves."""
+def _live_with_trainer(worker: int) -> None:
+    """Ignore Ctrl-C and SIGTERM, which often reach the whole process group: the trainer completes
+    its last update and then ends the workers. If the trainer is killed they end by themselves."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     threading.Thread(target=_end_after, args=[os.getppid()], daemon=True).start()
 
 
 def _end_after(trainer: int) -> None:
-    # torch looks too, but then waits for a batch to be fetched from a pipe that nobody reads.
+    # torch checks too, but then blocks on a pipe without a reader.
     while os.getppid() == trainer:
         time.sleep(1)
     os._exit(1)

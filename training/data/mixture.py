@@ -1,4 +1,4 @@
-"""Batches of several corpora in turns: real speech beside synthetic speech, say."""
+"""Batches drawn from several corpora, such as recorded and synthetic speech."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from training.data.batches import Batch, Batches
 from training.data.feature_cache import FeatureCache
 from training.model.phone_crf import PhoneTrigram
 from training.run.config import TrainConfig
-from training.teacher.reader import Teaching, is_taught
+from training.teacher.reader import TeacherTargets, has_teacher_targets
 
 
 def open_mixture(config: TrainConfig, lexicon: Lexicon, processes: int) -> Mixture:
     """The corpora of a training run: `train`, and beside it those of `also_train`.
 
-    Raises DataError or ConfigError when one of them lacks what the settings ask for.
+    Raises DataError or ConfigError when one of them lacks what the settings require.
     """
     weights = config.objective
     wanted = weights.teacher_phones or weights.teacher_letters or weights.teacher_components
     corpora = []
     for folder, share in {config.train: 1.0, **config.also_train}.items():
         cache = FeatureCache(folder)
-        taught = wanted and (folder == config.train or is_taught(cache))
+        with_teacher = wanted and (folder == config.train or has_teacher_targets(cache))
         corpora.append(
             Batches(
                 cache,
                 lexicon,
-                Teaching(cache) if taught else None,
+                TeacherTargets(cache) if with_teacher else None,
                 config.batch,
                 config.augmentation,
                 config.seed,
@@ -50,13 +50,13 @@ class Part(NamedTuple):
 
 
 class Mixture:
-    """The batches of several corpora, each batch from one of them, in an order of chance.
+    """The batches of several corpora in random order, each batch from one corpus.
 
-    Corpora stay apart within a batch because one of them may have a teacher and another none.
+    Corpora do not share a batch because one may have teacher targets and another none.
     """
 
     def __init__(self, corpora: list[Batches]) -> None:
-        """The first is the corpus that the run is about: its seed and processes hold for all."""
+        """The seed and the number of processes of the first corpus hold for all."""
         self.corpora = corpora
 
     def __len__(self) -> int:
@@ -64,11 +64,11 @@ class Mixture:
 
     @property
     def without_phones(self) -> int:
-        """How many utterances say a word that has no pronunciation."""
+        """The number of utterances with a word that has no pronunciation."""
         return sum(batches.without_phones for batches in self.corpora)
 
     def phone_trigram(self) -> PhoneTrigram:
-        """Of the first corpus: what invented voices say often is no likelier for that."""
+        """Of the first corpus only: synthetic speech must not change the phone statistics."""
         return self.corpora[0].phone_trigram()
 
     def epoch(self, number: int) -> list[Part]:
@@ -79,9 +79,9 @@ class Mixture:
             for corpus, batches in enumerate(self.corpora)
             for indices in batches.epoch(number)
         ]
-        if len(self.corpora) == 1:  # whose batches are in an order of chance already
+        if len(self.corpora) == 1:  # its batches are in random order already
             return parts
-        # Processes that train together take neighbours, which are of like length.
+        # Processes that train together take neighbours, which have similar lengths.
         groups = np.arange(len(parts)).reshape(-1, first.processes)
         order = np.random.default_rng((first.seed, number)).permutation(groups)
         return [parts[k] for k in order.flatten()]

@@ -13,14 +13,14 @@ from asr.features.log_mel import HOP_MS, MEL_BANDS, log_mel
 
 FRAMES_FILE, OFFSETS_FILE = "noise.f16", "noise_offsets.npy"
 MIN_FRAMES = 20  # shorter recordings are left out
-SILENT = -18.0  # natural logarithm of a band's mean power: a piece below it has no noise in it
+SILENT = -18.0  # mean natural logarithm of band powers: a piece below it is silent
 
 
 class NoiseBank:
-    """Noise recordings, of which training takes pieces at random; frames stay on disk."""
+    """Noise recordings that training draws pieces of; frames stay on disk."""
 
     def __init__(self, folder: str | Path) -> None:
-        """Raises DataError when the folder is not what `write_noise_bank` writes."""
+        """Raises DataError when `write_noise_bank` has not written the folder."""
         folder = Path(folder)
         try:
             self._offsets = np.load(folder / OFFSETS_FILE)
@@ -60,10 +60,10 @@ def write_noise_bank(recordings: list[str], folder: str | Path) -> list[tuple[st
     """Compute the frames of noise recordings, or of folders of them, into a folder.
 
     Returns:
-        What was left out: (recording, reason).
+        What is left out: (recording, reason).
 
     Raises:
-        DataError: not one recording could be used.
+        DataError: no recording can be used.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,8 +1,8 @@
-"""The text of a transcript: its encoding, the tags in it, and what keeps it from being learnt.
+"""Transcripts: their encoding, the tags in them, and why some cannot be trained on.
 
-A transcript that says something else than the recording teaches wrong words. So bytes are decoded
-only where their encoding is known, tags for sounds and punctuation are removed and counted, and a
-text with characters that a reader speaks aloud is left out with the reason.
+A transcript that differs from the recording trains wrong words. So bytes are decoded only if their
+encoding is known, tags for sounds are removed and counted, and a text with symbols that are read
+aloud is left out with the reason.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from asr.text.normalise import normalise, unspellable
 
 # Bytes that are not UTF-8 are kept as lone surrogates (PEP 383), so that one bad line of a list
 # costs that line alone.
-_BYTE_ORDER_MARKS = (  # UTF-32 first: its mark begins with that of UTF-16
+_BYTE_ORDER_MARKS = (  # UTF-32 first: its mark starts with that of UTF-16
     (codecs.BOM_UTF32_LE, "utf-32"),
     (codecs.BOM_UTF32_BE, "utf-32"),
     (codecs.BOM_UTF16_LE, "utf-16"),
@@ -28,20 +28,20 @@ _BYTE_ORDER_MARKS = (  # UTF-32 first: its mark begins with that of UTF-16
 _KEPT_BYTE = re.compile(r"[\udc80-\udcff]")
 # <i>word</i>: the tag goes, the word stays. [laughter], <unk>, {NOISE}: it is no word.
 _TAG = re.compile(r"\[[^\[\]]*\]|<[^<>]*>|\{[^{}]*\}")
-# Round brackets also hold words that are read aloud: only the sounds that corpora name go.
+# Round brackets also hold words that are read aloud: only known names of sounds are removed.
 _SOUNDS = (
     "applause|background noise|beep|breath|breathing|clears throat|cough|coughing|coughs|"
     "crosstalk|hesitation|inaudible|inhales|laugh|laughing|laughs|laughter|lip smack|music|noise|"
     "pause|sigh|sighs|silence|sneeze|sniff|static|unclear|unintelligible"
 )
 _SOUND_IN_ROUND_BRACKETS = re.compile(rf"\(\s*%?(?:{_SOUNDS})\s*\)", re.IGNORECASE)
-# Symbols that stand for words ("and", "at", "per cent"), or for letters that are not shown.
+# Symbols that stand for words ("and", "at", "per cent") or for masked letters.
 _SPOKEN_SYMBOLS = frozenset("&@%+=#*°§×÷±")
 
 
 def read_text(path: Path) -> str:
     """A text file as UTF-8, or in the encoding that its byte order mark names. Bytes that are not
-    UTF-8 become lone surrogates, which `problem_of` tells.
+    UTF-8 become lone surrogates, which `problem_of` detects.
 
     Raises:
         DataError: it cannot be read.
@@ -58,14 +58,13 @@ def read_text(path: Path) -> str:
 
 
 def read_lines(path: Path) -> list[str]:
-    """The lines of a text file. Not splitlines, which also splits at characters that stand within
-    sentences (U+2028)."""
+    """The lines of a text file, split at newlines only (`splitlines` also splits at U+2028, which
+    occurs within sentences)."""
     return [line.rstrip("\r") for line in read_text(path).split("\n")]
 
 
 def without_tags(text: str) -> tuple[str, Counter[str]]:
-    """A text without its tags and without characters that have no width, and how often each tag
-    was there.
+    """A text without tags and zero-width characters, and the count of each tag.
 
     >>> without_tags("[laughter] so <unk> yeah")[0].split()
     ['so', 'yeah']
@@ -81,9 +80,9 @@ def without_tags(text: str) -> tuple[str, Counter[str]]:
 
 
 def problem_of(text: str) -> str | None:
-    """Why a text without tags cannot be learnt: the kind of problem, then a colon and details.
+    """Why a text without tags cannot be trained on: the kind of problem, a colon and details.
 
-    None when it can.
+    None if it can.
     """
     if _KEPT_BYTE.search(text) or "\0" in text:
         return "not UTF-8 text: save the transcripts as UTF-8, or as UTF-16 with a byte order mark"

@@ -1,7 +1,6 @@
-"""Whether confidences mean what they say, and the two numbers that make them
-(asr/decoder/confidence.py).
+"""How reliable confidences are, and the fit of their calibration (asr/decoder/confidence.py).
 
-A word is right when the alignment of what was heard with what was said has it as equal.
+A word is right if the alignment of hypothesis and reference has it as equal.
 """
 
 from __future__ import annotations
@@ -17,11 +16,11 @@ from asr.decoder.confidence import Calibration, log_odds
 from asr.errors import DataError
 
 if TYPE_CHECKING:
-    from training.evaluation.error_rates import Reading
+    from training.evaluation.error_rates import UtteranceResult
 
 BINS = 10
-FEWEST_WORDS = 50  # right and wrong together, to fit two numbers
-NEWTON_STEPS = 50  # none longer than 1, or they may leap too far
+MIN_WORDS = 50  # right and wrong together, to fit two numbers
+NEWTON_STEPS = 50  # each at most 1 long, so that they do not diverge
 
 
 @dataclass(frozen=True)
@@ -30,7 +29,7 @@ class Reliability:
 
     words: int
     error: float  # expected calibration error: mean distance of confidence and share of right words
-    separation: float  # chance that a right word has the higher confidence than a wrong one
+    separation: float  # probability that a right word has a higher confidence than a wrong one
     bins: tuple[tuple[float, float, int], ...]  # mean confidence, share right, words of each
 
     def line(self) -> str:
@@ -41,59 +40,58 @@ class Reliability:
         )
 
 
-def judged(readings: Sequence[Reading]) -> tuple[np.ndarray, np.ndarray]:
-    """Confidences of all words heard, and whether each is right: [words] both."""
-    sure, right = [], []
-    for reading in readings:
-        of_words = iter(reading.heard)
-        for kind, _, heard in reading.alignment:
-            if heard:
-                sure.append(next(of_words).confidence)
+def word_confidences(results: Sequence[UtteranceResult]) -> tuple[np.ndarray, np.ndarray]:
+    """Confidences of all recognised words, and whether each word is right: [words] both."""
+    confidences, right = [], []
+    for result in results:
+        words = iter(result.recognised)
+        for kind, _, word in result.alignment:
+            if word:
+                confidences.append(next(words).confidence)
                 right.append(kind == "equal")
-    return np.array(sure), np.array(right, bool)
+    return np.array(confidences), np.array(right, bool)
 
 
-def reliability(sure: np.ndarray, right: np.ndarray) -> Reliability:
-    """How well confidences tell the share of right words; both [words]."""
-    place = np.minimum((sure * BINS).astype(int), BINS - 1)
+def reliability(confidences: np.ndarray, right: np.ndarray) -> Reliability:
+    """How well confidences match the share of right words; both [words]."""
+    bin_of_word = np.minimum((confidences * BINS).astype(int), BINS - 1)
     bins = []
     for number in range(BINS):
-        inside = place == number
+        inside = bin_of_word == number
         if inside.any():
-            bins.append(
-                (float(sure[inside].mean()), float(right[inside].mean()), int(inside.sum()))
-            )
-    error = sum(abs(mean - share) * count for mean, share, count in bins) / max(1, len(sure))
-    return Reliability(len(sure), error, _separation(sure, right), tuple(bins))
+            mean, share = float(confidences[inside].mean()), float(right[inside].mean())
+            bins.append((mean, share, int(inside.sum())))
+    error = sum(abs(mean - share) * count for mean, share, count in bins) / max(1, len(confidences))
+    return Reliability(len(confidences), error, _separation(confidences, right), tuple(bins))
 
 
-def fit_calibration(sure: np.ndarray, right: np.ndarray) -> Calibration:
-    """The calibration under which these words are likeliest: logistic regression, by Newton's
-    method.
+def fit_calibration(confidences: np.ndarray, right: np.ndarray) -> Calibration:
+    """The calibration of the highest likelihood: logistic regression, by Newton's method.
 
     Raises:
         DataError: too few words, or all of them right or all wrong.
     """
-    if len(sure) < FEWEST_WORDS or right.all() or not right.any():
+    if len(confidences) < MIN_WORDS or right.all() or not right.any():
         raise DataError(
-            f"{len(sure)} words heard, {int(right.sum())} of them right: too few to calibrate "
-            f"confidences; at least {FEWEST_WORDS} are needed, right and wrong ones"
+            f"{len(confidences)} recognised words, {int(right.sum())} of them right: too few to "
+            f"calibrate confidences; at least {MIN_WORDS} are needed, right and wrong ones"
         )
-    inputs = np.stack([[log_odds(value) for value in sure], np.ones(len(sure))], axis=1)
+    odds = [log_odds(value) for value in confidences]
+    inputs = np.stack([odds, np.ones(len(odds))], axis=1)
     weights = np.array([1.0, 0.0])
     for _ in range(NEWTON_STEPS):
-        told = 0.5 + 0.5 * np.tanh(inputs @ weights / 2)
-        gradient = inputs.T @ (right - told) - 1e-3 * weights
-        curvature = (inputs.T * (told * (1 - told))) @ inputs + 1e-3 * np.eye(2)
+        predicted = 0.5 + 0.5 * np.tanh(inputs @ weights / 2)
+        gradient = inputs.T @ (right - predicted) - 1e-3 * weights
+        curvature = (inputs.T * (predicted * (1 - predicted))) @ inputs + 1e-3 * np.eye(2)
         step = np.linalg.solve(curvature, gradient)
         weights = weights + step / max(1.0, float(np.abs(step).max()))
     return Calibration(*(round(float(weight), 4) for weight in weights))
 
 
-def calibrated(reading: Reading, calibration: Calibration) -> Reading:
-    """The reading with the confidences of its words changed."""
-    heard = tuple(replace(w, confidence=calibration(w.confidence)) for w in reading.heard)
-    return replace(reading, heard=heard)
+def calibrated(result: UtteranceResult, calibration: Calibration) -> UtteranceResult:
+    """The result with calibrated confidences of its words."""
+    words = (replace(w, confidence=calibration(w.confidence)) for w in result.recognised)
+    return replace(result, recognised=tuple(words))
 
 
 def reliability_picture(found: Reliability) -> str:
@@ -114,12 +112,12 @@ def reliability_picture(found: Reliability) -> str:
     return picture.getvalue()[picture.getvalue().index("<svg") :]
 
 
-def _separation(sure: np.ndarray, right: np.ndarray) -> float:
+def _separation(confidences: np.ndarray, right: np.ndarray) -> float:
     """Area under the receiver operating characteristic, by ranks (Mann and Whitney); ties count
     half."""
     if right.all() or not right.any():
         return 0.5
-    wrong = np.sort(sure[~right])
-    below = np.searchsorted(wrong, sure[right], "left")
-    not_above = np.searchsorted(wrong, sure[right], "right")
+    wrong = np.sort(confidences[~right])
+    below = np.searchsorted(wrong, confidences[right], "left")
+    not_above = np.searchsorted(wrong, confidences[right], "right")
     return float((below + not_above).mean() / 2 / len(wrong))

@@ -16,34 +16,34 @@ RESAMPLINGS = 2000  # of the bootstrap
 
 
 @dataclass(frozen=True)
-class Reading:
-    """One utterance: what was said, and what was recognised (both normalised)."""
+class UtteranceResult:
+    """One utterance: its reference and what was recognised (both normalised)."""
 
     id: str
     speaker: str
     seconds: float
     reference: str
     hypothesis: str
-    heard: tuple[Word, ...] = ()  # the hypothesis with times and confidences
+    recognised: tuple[Word, ...] = ()  # the hypothesis with times and confidences
 
     @cached_property
     def alignment(self) -> list[tuple[str, str, str]]:
-        """(kind, word said, word recognised) in order; kind is equal, substitute, delete or
-        insert, and the side that has no word is empty."""
+        """(kind, reference word, recognised word) in order; kind is equal, substitute, delete or
+        insert, and a missing word is empty."""
         output = jiwer.process_words(self.reference, self.hypothesis)
-        said, heard = output.references[0], output.hypotheses[0]
+        reference, hypothesis = output.references[0], output.hypotheses[0]
         aligned = []
         for chunk in output.alignments[0]:
-            of_said = said[chunk.ref_start_idx : chunk.ref_end_idx]
-            of_heard = heard[chunk.hyp_start_idx : chunk.hyp_end_idx]
-            for k in range(max(len(of_said), len(of_heard))):
-                pair = ("".join(of_said[k : k + 1]), "".join(of_heard[k : k + 1]))
+            said = reference[chunk.ref_start_idx : chunk.ref_end_idx]
+            recognised = hypothesis[chunk.hyp_start_idx : chunk.hyp_end_idx]
+            for k in range(max(len(said), len(recognised))):
+                pair = ("".join(said[k : k + 1]), "".join(recognised[k : k + 1]))
                 aligned.append((chunk.type, *pair))
         return aligned
 
     @property
     def words(self) -> int:
-        """How many words were said."""
+        """Words of the reference."""
         return len(self.reference.split())
 
     @property
@@ -54,7 +54,7 @@ class Reading:
 
 @dataclass(frozen=True)
 class ErrorRates:
-    """Word and character error rates of some readings, per cent."""
+    """Word and character error rates of a set of utterances, per cent."""
 
     part: str
     utterances: int
@@ -76,15 +76,15 @@ class ErrorRates:
         )
 
 
-def error_rates(part: str, readings: Sequence[Reading]) -> ErrorRates:
-    """Error rates of some readings together."""
-    kinds = Counter(kind for reading in readings for kind, _, _ in reading.alignment)
-    words = np.array([reading.words for reading in readings])
-    errors = np.array([reading.errors for reading in readings])
-    cer = jiwer.cer([r.reference for r in readings], [r.hypothesis for r in readings])
+def error_rates(part: str, results: Sequence[UtteranceResult]) -> ErrorRates:
+    """Error rates over all utterances of a part."""
+    kinds = Counter(kind for result in results for kind, _, _ in result.alignment)
+    words = np.array([result.words for result in results])
+    errors = np.array([result.errors for result in results])
+    cer = jiwer.cer([r.reference for r in results], [r.hypothesis for r in results])
     return ErrorRates(
         part,
-        len(readings),
+        len(results),
         int(words.sum()),
         float(100 * errors.sum() / words.sum()),
         _bootstrap(errors, words),

@@ -1,4 +1,4 @@
-"""Word error rates of a recogniser on speech that it has not seen: `rill evaluate`."""
+"""Word error rates of a recogniser on a corpus: `rill evaluate`."""
 
 from __future__ import annotations
 
@@ -17,58 +17,58 @@ from asr.decoder.types import decode
 from asr.errors import AudioError, DataError
 from asr.recognizer import Recognizer
 from asr.transcript import Word
-from training.data.augmented_copies import vary
+from training.data.augmented_copies import change_sound
+from training.data.copy_config import CopyConfig
 from training.data.corpora import Utterance, find_corpus
 from training.evaluation.confidence import (
     Reliability,
     calibrated,
     fit_calibration,
-    judged,
     reliability,
+    word_confidences,
 )
-from training.evaluation.error_rates import ErrorRates, Reading, error_rates
+from training.evaluation.error_rates import ErrorRates, UtteranceResult, error_rates
 from training.evaluation.word_times import TimesJudge, WordTimes
-from training.run.config import CopyConfig
 
 TOGETHER = "all"
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A corpus read by a recogniser."""
+    """The results of a recogniser on a corpus."""
 
-    readings: list[Reading]
-    parts: dict[str, list[Reading]]  # by name; with `all` last when there are several
+    results: list[UtteranceResult]
+    parts: dict[str, list[UtteranceResult]]  # by name; with `all` last when there are several
     left_out: list[tuple[str, str]]  # (utterance, reason)
     times: WordTimes | None = None
 
     def reliability(self) -> Reliability | None:
-        """Of the confidences of all words heard; None when there are none."""
-        sure, right = judged(self.readings)
-        return reliability(sure, right) if len(sure) else None
+        """Of the confidences of all recognised words; None if there are none."""
+        confidences, right = word_confidences(self.results)
+        return reliability(confidences, right) if len(confidences) else None
 
     def rates(self) -> list[ErrorRates]:
         """Of each part."""
-        return [error_rates(part, readings) for part, readings in self.parts.items()]
+        return [error_rates(part, results) for part, results in self.parts.items()]
 
     def rates_by_speaker(self) -> list[ErrorRates]:
         """Of each speaker, the worst first."""
-        speakers: dict[str, list[Reading]] = {}
-        for reading in self.readings:
-            speakers.setdefault(reading.speaker, []).append(reading)
-        rates = [error_rates(speaker, readings) for speaker, readings in speakers.items()]
+        speakers: dict[str, list[UtteranceResult]] = {}
+        for result in self.results:
+            speakers.setdefault(result.speaker, []).append(result)
+        rates = [error_rates(speaker, results) for speaker, results in speakers.items()]
         return sorted(rates, key=lambda rate: -rate.wer)
 
-    def worst_first(self) -> list[Reading]:
-        """The readings in order of their share of wrong words."""
-        return sorted(self.readings, key=lambda r: (-r.errors / r.words, -r.errors, r.id))
+    def worst_first(self) -> list[UtteranceResult]:
+        """The results, highest share of wrong words first."""
+        return sorted(self.results, key=lambda r: (-r.errors / r.words, -r.errors, r.id))
 
     def confusions(self) -> Counter[tuple[str, str]]:
-        """How often which word was taken for which; an empty word: deleted or inserted."""
+        """Counts of (reference word, recognised word); "" stands for an insertion or deletion."""
         return Counter(
-            (said, heard)
-            for reading in self.readings
-            for kind, said, heard in reading.alignment
+            (said, recognised)
+            for result in self.results
+            for kind, said, recognised in result.alignment
             if kind != "equal"
         )
 
@@ -82,62 +82,67 @@ def evaluate_corpus(
     every: int = 1,
     change: CopyConfig | None = None,
 ) -> Evaluation:
-    """Read a corpus in one of the layouts of training/data/layouts.py.
+    """Recognise a corpus in one of the layouts of training/data/layouts.py.
 
     Args:
-        separate: speakers who make a part each; the others together are the part `read`.
+        separate: speakers who are a part each; the others together are the part `read`.
         times: also compare word times with a forced alignment (needs torchaudio).
-        every: take every so many-th utterance.
-        change: do this to the sound before it is heard (training/data/augmented_copies.py).
+        every: take every N-th utterance.
+        change: applied to the sound first (training/data/augmented_copies.py).
 
     Raises:
-        ConfigError: times of a decoder without a lexicon.
-        DataError: nothing in the corpus can be used, or it has no such speaker.
+        ConfigError: `times` with a decoder that has no lexicon.
+        DataError: the corpus has no usable utterance, or no such speaker.
     """
     corpus = find_corpus(folder)
     missing = set(separate) - {utterance.speaker for utterance in corpus.utterances}
     if missing:
         raise DataError(f"{folder}: no speaker {', '.join(sorted(missing))} to report apart")
-    recognised = recognise(recognizer, mode)
+    recognise = word_recogniser(recognizer, mode)
     judge = TimesJudge(recognizer, mode) if times else None
-    readings, left_out = [], list(corpus.left_out)
+    results, left_out = [], list(corpus.left_out)
     chosen = corpus.utterances[::every]
     with progress_bar([utterance.audio for utterance in chosen]) as progress:
         for number, utterance in enumerate(chosen):
             try:
-                readings.append(read_utterance(recognised, utterance, change, number))
+                results.append(recognise_utterance(recognise, utterance, change, number))
             except AudioError as error:
                 left_out.append((utterance.id, f"unreadable audio: {error}"))
                 continue
             progress.advance(utterance.audio, utterance.seconds)
             if judge:
                 samples = changed_sound(utterance, change, number)
-                told = readings[-1]
-                judge.compare(samples, utterance.text, told.heard, told.alignment)
-    if not readings:
-        raise DataError(f"{folder}: not one recording of the corpus could be read")
-    parts = in_parts(readings, separate)
-    return Evaluation(readings, parts, left_out, judge.found if judge else None)
+                result = results[-1]
+                judge.compare(samples, utterance.text, result.recognised, result.alignment)
+    if not results:
+        raise DataError(f"{folder}: no recording of the corpus could be read")
+    parts = results_by_part(results, separate)
+    return Evaluation(results, parts, left_out, judge.found if judge else None)
 
 
-def read_utterance(
+def recognise_utterance(
     recognise: Callable[[Samples], Sequence[Word]],
     utterance: Utterance,
     change: CopyConfig | None,
     number: int,
-) -> Reading:
-    """What is recognised of an utterance.
+) -> UtteranceResult:
+    """Recognise one utterance.
 
     Args:
-        change: is done to its sound first, with randomness seeded by `number`.
+        change: applied to its sound first, with randomness seeded by `number`.
 
     Raises:
         AudioError: the recording cannot be read.
     """
-    heard = recognise(changed_sound(utterance, change, number))
-    hypothesis = " ".join(word.word for word in heard)
-    told = (utterance.id, utterance.speaker, utterance.seconds, utterance.text, hypothesis)
-    return Reading(*told, tuple(heard))
+    words = recognise(changed_sound(utterance, change, number))
+    return UtteranceResult(
+        utterance.id,
+        utterance.speaker,
+        utterance.seconds,
+        utterance.text,
+        " ".join(word.word for word in words),
+        tuple(words),
+    )
 
 
 def changed_sound(utterance: Utterance, change: CopyConfig | None, number: int) -> Samples:
@@ -148,51 +153,49 @@ def changed_sound(utterance: Utterance, change: CopyConfig | None, number: int) 
     samples = read_audio(utterance.audio)
     if change is None:
         return samples
-    return vary(samples, change, np.random.default_rng((change.seed, number)))
+    return change_sound(samples, change, np.random.default_rng((change.seed, number)))
 
 
-def in_parts(readings: list[Reading], separate: Sequence[str]) -> dict[str, list[Reading]]:
-    """Readings by part, and all together when there are several parts."""
-    parts: dict[str, list[Reading]] = {}
-    for reading in readings:
-        part = reading.speaker if reading.speaker in separate else "read"
-        parts.setdefault(part, []).append(reading)
+def results_by_part(
+    results: list[UtteranceResult], separate: Sequence[str]
+) -> dict[str, list[UtteranceResult]]:
+    """Results by part, and all together if there are several parts."""
+    parts: dict[str, list[UtteranceResult]] = {}
+    for result in results:
+        part = result.speaker if result.speaker in separate else "read"
+        parts.setdefault(part, []).append(result)
     if len(parts) > 1:
-        parts[TOGETHER] = readings
+        parts[TOGETHER] = results
     return parts
 
 
-def recognise(recognizer: Recognizer, mode: Mode) -> Callable[[Samples], Sequence[Word]]:
-    """What gives the words of an utterance, as one segment in streaming mode."""
+def word_recogniser(recognizer: Recognizer, mode: Mode) -> Callable[[Samples], Sequence[Word]]:
+    """A function from samples to words; in streaming mode an utterance is one segment."""
     if mode == "offline":
         return lambda samples: recognizer.transcribe(samples).words
-    # One utterance is one segment here: the endpointer belongs to the stream, not to the model.
+    # The endpointer belongs to the stream, not to the model: it is not evaluated here.
     return lambda samples: decode(recognizer.decoder, recognizer.emission(samples, "streaming"))
 
 
 def calibrate_confidences(
     evaluation: Evaluation,
 ) -> tuple[Calibration, Reliability, Evaluation]:
-    """Fit on every second utterance.
+    """Fit a calibration on every second utterance.
 
     Returns:
-        The calibration; how reliable the other utterances' confidences were without it; and the
-        evaluation of those others, with it.
+        The calibration; the reliability of the other utterances without it; and the evaluation of
+        those other utterances with it.
 
     Raises:
         DataError: too few words to fit.
     """
-    fitted, others = evaluation.readings[::2], evaluation.readings[1::2]
-    calibration = fit_calibration(*judged(fitted))
-    before = reliability(*judged(others))
-    changed = {reading.id: calibrated(reading, calibration) for reading in others}
+    fitted, others = evaluation.results[::2], evaluation.results[1::2]
+    calibration = fit_calibration(*word_confidences(fitted))
+    before = reliability(*word_confidences(others))
+    changed = {result.id: calibrated(result, calibration) for result in others}
     parts = {
-        part: [changed[reading.id] for reading in readings if reading.id in changed]
-        for part, readings in evaluation.parts.items()
+        part: [changed[result.id] for result in results if result.id in changed]
+        for part, results in evaluation.parts.items()
     }
-    kept = {part: readings for part, readings in parts.items() if readings}
-    return (
-        calibration,
-        before,
-        replace(evaluation, readings=list(changed.values()), parts=kept),
-    )
+    kept = {part: results for part, results in parts.items() if results}
+    return calibration, before, replace(evaluation, results=list(changed.values()), parts=kept)

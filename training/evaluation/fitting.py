@@ -1,8 +1,8 @@
-"""All that depends on a model's weights, in one go: `rill fit MODEL configs/scores.yaml`.
+"""Make all that depends on a model's weights: `rill fit MODEL --config-name scores`.
 
-The export for ONNX Runtime, the decoder's settings and the confidences' calibration, both chosen on
-one half of the utterances, and the table of error rates on the other half, which is written into
-the model's card.
+These are the export for ONNX Runtime, the decoder's settings and the calibration of confidences,
+both chosen on one half of the utterances, and the tables of error rates on the other half, which
+are written into the model's card.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from pathlib import Path
 from asr.acoustic.checkpoint import load_model
 from asr.acoustic.onnx_export import export
 from asr.acoustic.types import ONNX_FOLDER, Mode
-from asr.errors import DataError
 from asr.model_folder import save_settings
 from asr.recognizer import Recognizer
-from training.evaluation.confidence import fit_calibration, judged, reliability
-from training.evaluation.decoder_tuning import told, tune
-from training.evaluation.score_table import Cell, read_all, score, table_lines, utterances_of
-from training.run.config import ScoreConfig
+from training.evaluation.confidence import fit_calibration, reliability, word_confidences
+from training.evaluation.config import ScoreConfig
+from training.evaluation.decoder_tuning import settings_line, tune
+from training.evaluation.score_table import Cell, recognise_all, score, table_lines, utterances_of
+from training.files import writing
 
 CARD = "README.md"
 START, END = "<!-- table of rill fit -->", "<!-- end of the table -->"
@@ -42,19 +42,19 @@ def fit_model(
         ModelError: the folder lacks something, or cannot be written.
         DataError: a set without a usable utterance.
     """
-    # In a process of its own: those that recognise are forked from this one, and torch's threads,
-    # once they have worked here, would hang there.
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as own:
-        report(own.submit(_export, folder).result())
+    # In a separate process: the recognising processes are forked from this one, and would hang if
+    # torch had started its threads here.
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as separate:
+        report(separate.submit(_export, folder).result())
     chosen = [utterances_of(name, part, "choose") for name, part in config.sets.items()]
     best, rate = tune(Recognizer.load(folder), chosen, "streaming", processes, report)
     save_settings(folder, "decoding", asdict(best))
-    report(f"decoder: {told(best)}; WER {rate:.2f} % on the half that chose it")
+    report(f"decoder: {settings_line(best)}; WER {rate:.2f} % on the half that chose it")
 
     uncalibrated = Recognizer.load(folder).uncalibrated()
     everything = [utterance for utterances in chosen for utterance in utterances]
-    readings = read_all(uncalibrated, "streaming", everything, None, processes)
-    calibration = fit_calibration(*judged(readings))
+    results = recognise_all(uncalibrated, "streaming", everything, None, processes)
+    calibration = fit_calibration(*word_confidences(results))
     save_settings(folder, "confidence", asdict(calibration))
     recognizer = Recognizer.load(folder)
     others = [
@@ -62,8 +62,8 @@ def fit_model(
         for name, part in config.sets.items()
         for utterance in utterances_of(name, part, "report")
     ]
-    heard = read_all(recognizer, "streaming", others, None, processes)
-    report(reliability(*judged(heard)).line())
+    results = recognise_all(recognizer, "streaming", others, None, processes)
+    report(reliability(*word_confidences(results)).line())
 
     cells = {
         mode: score(recognizer, config, mode, "report", processes, report) for mode in MODE_NAMES
@@ -76,8 +76,8 @@ def _export(folder: Path) -> str:
 
 
 def write_table(card: Path, cells: dict[Mode, list[Cell]]) -> None:
-    """Put the tables of both modes between the marks of a model's card; a card without them gets
-    them at its end.
+    """Write the tables of both modes between the marks of a model's card, or at its end if it has
+    no marks.
 
     Raises:
         DataError: the card cannot be read or written.
@@ -87,12 +87,10 @@ def write_table(card: Path, cells: dict[Mode, list[Cell]]) -> None:
         lines += [f"Words wrong in per cent, {MODE_NAMES[mode]}, with 95 % intervals:", ""]
         lines += [*table_lines(of_mode), ""]
     table = "\n".join([*lines, END])
-    try:
+    with writing(card):
         text = card.read_text() if card.exists() else f"# {card.parent.name}\n"
         if START in text and END in text:
             text = text[: text.index(START)] + table + text[text.index(END) + len(END) :]
         else:
             text = f"{text.rstrip()}\n\n{table}\n"
         card.write_text(text)
-    except OSError as error:
-        raise DataError(f"{card}: cannot be written ({error.strerror})") from None

@@ -1,8 +1,8 @@
-"""How well a closed vocabulary hears its phrases: `rill words measure-grammar`.
+"""Recall and false alarms of grammars: `rill words measure-grammar`.
 
-Utterances of a corpus are taken in groups; the transcripts of a group are the phrases of a grammar.
-Each utterance is heard with the grammar of its own group, where it should give its phrase, and with
-that of the group before, where it should give none. The network runs once.
+The utterances of a corpus are divided into groups; the transcripts of a group are the phrases of a
+grammar. Each utterance is decoded with the grammar of its own group, which should give its phrase,
+and with that of the previous group, which should give none. The network runs once.
 """
 
 from __future__ import annotations
@@ -18,28 +18,28 @@ from asr.decoder.types import Decoder, decode
 from asr.errors import ConfigError, DataError
 from asr.recognizer import Recognizer
 from training.data.corpora import find_corpus
-from training.evaluation.decoder_tuning import Spoken, hear
+from training.evaluation.decoder_tuning import EmittedUtterance, emissions_of
 
 
 @dataclass(frozen=True)
 class GrammarRecall:
-    """Of phrases that were said, and of speech in which none was: utterances."""
+    """Counts of utterances with a phrase of the grammar, and without one."""
 
-    said: int
-    heard: int  # the right phrase and no other
-    missed: int  # no phrase
-    strange: int  # utterances heard with a grammar that has no phrase of theirs
-    made_up: int  # of these, those in which a phrase was heard
+    said: int  # utterances that are a phrase
+    recognised: int  # of these: the right phrase and no other
+    missed: int  # of these: no phrase
+    other_speech: int  # utterances that are no phrase
+    false_alarms: int  # of these: a phrase was recognised
 
     def lines(self) -> list[str]:
         """For people."""
-        others = self.said - self.heard - self.missed
+        confused = self.said - self.recognised - self.missed
         return [
-            f"{self.said} phrases said: {_share(self.heard, self.said)} heard, "
+            f"{self.said} phrases said: {_share(self.recognised, self.said)} recognised, "
             f"{_share(self.missed, self.said)} missed, "
-            f"{_share(others, self.said)} taken for others",
-            f"{self.strange} utterances without one: a phrase heard in "
-            f"{_share(self.made_up, self.strange)}",
+            f"{_share(confused, self.said)} confused",
+            f"{self.other_speech} utterances without a phrase: false alarms in "
+            f"{_share(self.false_alarms, self.other_speech)}",
         ]
 
 
@@ -53,13 +53,13 @@ def measure_grammar(
     every: int = 1,
     report: Callable[[str], None] = print,
 ) -> GrammarRecall:
-    """Measure grammars made of a corpus' own transcripts, and report it.
+    """Measure grammars made of a corpus' own transcripts, and report the result.
 
     Args:
-        phrases: in a grammar.
+        phrases: in each grammar.
         max_words: longer utterances are left out.
-        cost: of what is in no phrase, as in `asr.decoder.grammar`.
-        every: take every so many-th utterance.
+        cost: of sound outside the phrases, as in `asr.decoder.grammar`.
+        every: take every N-th utterance.
 
     Raises:
         ConfigError: the recogniser has no lexicon to pronounce the phrases.
@@ -68,42 +68,42 @@ def measure_grammar(
     if not isinstance(recognizer.decoder, BeamDecoder):
         raise ConfigError("the greedy decoder has no lexicon for the phrases; use beam")
     lexicon, clock = recognizer.decoder.lexicon, recognizer.decoder.clock
-    spoken = [
+    emitted = [
         one
-        for one in hear(recognizer, find_corpus(corpus).utterances[::every], mode)
+        for one in emissions_of(recognizer, find_corpus(corpus).utterances[::every], mode)
         if 0 < len(one.reference.split()) <= max_words
     ]
-    if len(spoken) <= phrases:
+    if len(emitted) <= phrases:
         raise DataError(
-            f"{corpus}: {len(spoken)} utterances of at most {max_words} words; two grammars of "
+            f"{corpus}: {len(emitted)} utterances of at most {max_words} words; two grammars of "
             f"{phrases} phrases need more"
         )
-    groups = [spoken[start : start + phrases] for start in range(0, len(spoken), phrases)]
+    groups = [emitted[start : start + phrases] for start in range(0, len(emitted), phrases)]
     decoders = []
     for group in groups:
         references = dict.fromkeys(one.reference for one in group)
         grammar = read_grammar(references, lexicon, recognizer.g2p)
         decoders.append(GrammarDecoder(grammar, clock, cost=cost))
-    said = heard = missed = strange = made_up = 0
-    for group, decoder, strangers in zip(groups, decoders, [*groups[1:], groups[0]]):
+    said = recognised = missed = other_speech = false_alarms = 0
+    for group, decoder, others in zip(groups, decoders, [*groups[1:], groups[0]]):
         for one in group:
-            told = _phrases(decoder, one)
+            phrase = _phrases(decoder, one)
             said += 1
-            heard += told == one.reference
-            missed += not told
+            recognised += phrase == one.reference
+            missed += not phrase
         own = {one.reference for one in group}
-        for one in strangers:
+        for one in others:
             if one.reference not in own:
-                strange += 1
-                made_up += bool(_phrases(decoder, one))
-    recall = GrammarRecall(said, heard, missed, strange, made_up)
+                other_speech += 1
+                false_alarms += bool(_phrases(decoder, one))
+    recall = GrammarRecall(said, recognised, missed, other_speech, false_alarms)
     for line in recall.lines():
         report(line)
     return recall
 
 
-def _phrases(decoder: Decoder, one: Spoken) -> str:
-    """What was heard, but for what fitted no phrase."""
+def _phrases(decoder: Decoder, one: EmittedUtterance) -> str:
+    """The recognised words, without those outside the phrases."""
     words = (word.word for word in decode(decoder, one.emission))
     return " ".join(word for word in words if word != UNKNOWN)
 

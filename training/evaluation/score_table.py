@@ -1,7 +1,7 @@
-"""Word error rates by corpus and condition in one table: `rill score configs/scores.yaml`.
+"""Word error rates by corpus and condition in one table: `rill score --config-name scores`.
 
-Utterances are shared out between two halves, those of one speaker to the same half. Settings are
-chosen on one half (`rill lm tune --half choose`) and reported on the other.
+Utterances are divided into two halves, all of a speaker in the same half. `rill lm tune` chooses
+settings on one half; results are reported on the other.
 """
 
 from __future__ import annotations
@@ -18,10 +18,12 @@ from typing import Literal
 from asr.acoustic.types import Mode
 from asr.errors import AudioError, DataError
 from asr.recognizer import Recognizer
+from training.data.copy_config import CopyConfig, sound_changes
 from training.data.corpora import Utterance, find_corpus
-from training.evaluation.error_rates import ErrorRates, Reading, error_rates
-from training.evaluation.evaluate import read_utterance, recognise
-from training.run.config import CopyConfig, ScoreConfig, ScoredSet, changes
+from training.evaluation.config import ScoreConfig, ScoredSet
+from training.evaluation.error_rates import ErrorRates, UtteranceResult, error_rates
+from training.evaluation.evaluate import recognise_utterance, word_recogniser
+from training.files import writing
 
 Half = Literal["choose", "report", "all"]
 CLEAN = "clean"
@@ -48,41 +50,40 @@ def score(
 
     Args:
         half: `choose` or `report` takes the utterances of that half, `all` both.
-        processes: utterances are recognised in so many processes.
+        processes: number of processes that recognise.
 
     Raises:
         DataError: a set without a usable utterance.
-        ConfigError: a condition that does not exist.
+        ConfigError: an unknown setting in a condition.
     """
     conditions: dict[str, CopyConfig | None] = {CLEAN: None}
-    conditions |= {name: changes(settings) for name, settings in config.conditions.items()}
+    conditions |= {name: sound_changes(settings) for name, settings in config.conditions.items()}
     sets = {name: utterances_of(name, scored, half) for name, scored in config.sets.items()}
     cells = []
     for condition, change in conditions.items():
         for name, utterances in sets.items():
             chosen = utterances if condition == CLEAN else utterances[:: config.condition_every]
-            readings = read_all(recognizer, mode, chosen, change, processes)
-            if not readings:
-                raise DataError(f"{name}: not one recording could be read")
-            cells.append(Cell(name, condition, error_rates(name, readings)))
+            results = recognise_all(recognizer, mode, chosen, change, processes)
+            if not results:
+                raise DataError(f"{name}: no recording could be read")
+            cells.append(Cell(name, condition, error_rates(name, results)))
             report(f"{condition}: {cells[-1].rates.line()}")
     return cells
 
 
-def read_all(
+def recognise_all(
     recognizer: Recognizer,
     mode: Mode,
     utterances: Sequence[Utterance],
     change: CopyConfig | None,
     processes: int,
-) -> list[Reading]:
-    """What is recognised of utterances, in several processes; recordings that cannot be read are
-    left out."""
+) -> list[UtteranceResult]:
+    """Recognise utterances in several processes; unreadable recordings are left out."""
     jobs = [(utterance, number) for number, utterance in enumerate(utterances)]
     context = multiprocessing.get_context("fork")  # workers share the model with this process
     shared = (recognizer, mode, change)
-    with ProcessPoolExecutor(processes, context, _share, shared) as workers:
-        return [reading for reading in workers.map(_read, jobs, chunksize=4) if reading]
+    with ProcessPoolExecutor(processes, context, _set_shared, shared) as workers:
+        return [result for result in workers.map(_recognise, jobs, chunksize=4) if result]
 
 
 def utterances_of(name: str, scored: ScoredSet, half: Half) -> list[Utterance]:
@@ -100,14 +101,15 @@ def utterances_of(name: str, scored: ScoredSet, half: Half) -> list[Utterance]:
 
 
 def half_of(utterance: Utterance, speakers_told_apart: bool = True) -> Half:
-    """The half that an utterance belongs to: that of its speaker, or, where the corpus does not
-    tell its speakers apart, one of its own."""
+    """The half that an utterance belongs to: that of its speaker, or, if the corpus does not name
+    its speakers, one of its own."""
     name = utterance.speaker if speakers_told_apart else utterance.id
     return "report" if zlib.crc32(name.encode()) % 2 else "choose"
 
 
 def table_lines(cells: Sequence[Cell]) -> Iterator[str]:
-    """The table as Markdown: a row a condition, a column a set, with 95 % intervals."""
+    """The table as Markdown: one row for each condition, one column for each set, with 95 %
+    intervals."""
     sets = list(dict.fromkeys(cell.set for cell in cells))
     found = {(cell.condition, cell.set): cell.rates for cell in cells}
     yield "| condition | " + " | ".join(sets) + " |"
@@ -129,24 +131,23 @@ def write_cells(cells: Sequence[Cell], path: Path) -> None:
     Raises:
         DataError: the file cannot be written.
     """
-    try:
+    with writing(path):
         path.write_text(json.dumps([asdict(cell) for cell in cells], indent=1) + "\n")
-    except OSError as error:
-        raise DataError(f"{path}: cannot be written ({error.strerror})") from None
 
 
 _shared: tuple[Recognizer, Mode, CopyConfig | None]
 
 
-def _share(recognizer: Recognizer, mode: Mode, change: CopyConfig | None) -> None:
+def _set_shared(recognizer: Recognizer, mode: Mode, change: CopyConfig | None) -> None:
     global _shared
     _shared = recognizer, mode, change
 
 
-def _read(job: tuple[Utterance, int]) -> Reading | None:
+def _recognise(job: tuple[Utterance, int]) -> UtteranceResult | None:
     utterance, number = job
     recognizer, mode, change = _shared
     try:
-        return read_utterance(recognise(recognizer, mode), utterance, change, number)
+        recognise = word_recogniser(recognizer, mode)
+        return recognise_utterance(recognise, utterance, change, number)
     except AudioError:
         return None

@@ -1,4 +1,4 @@
-"""Greedy phone and letter error rates: how a training run sees that it learns."""
+"""Greedy phone and letter error rates, which a training run validates with."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ MODES: tuple[Mode, ...] = ("streaming", "offline")
 def token_errors(
     model: AcousticModel, batches: Batches, utterances: int | None = None
 ) -> dict[str, dict[str, float]]:
-    """Greedy phone and letter error rates (per cent) by mode, on a spread of the corpus.
+    """Greedy phone and letter error rates (per cent) by mode, on utterances spread over the corpus.
 
-    Utterances with a word that the lexicon lacks count for letters alone.
+    Utterances with a word that the lexicon lacks count for letters only.
     """
     total = len(batches.cache)
     wanted = min(utterances or total, total)
@@ -51,7 +51,7 @@ def token_errors(
 def spelled_samples(
     model: AcousticModel, batches: Batches, utterances: int = 3
 ) -> list[tuple[str, str]]:
-    """(what was said, what the letters spell greedily in streaming mode) of some utterances."""
+    """(reference, greedy letters in streaming mode) of some utterances."""
     wanted = min(utterances, len(batches.cache))
     indices = [k * len(batches.cache) // wanted for k in range(wanted)]
     batch = batches.load(indices, 0, 0)

@@ -1,10 +1,9 @@
-"""How far word times are from those of a forced alignment: `rill evaluate --times`.
+"""Word times against a forced alignment: `rill evaluate --times`.
 
-The reference is aligned with the same network's phones by torchaudio's `forced_align`, and each
-word that was heard rightly is compared with its place there. So this measures the decoder, not the
-network: where the network itself is late, both are. How late streaming is against offline mode,
-    which
-hears what comes after, is told beside it as the emission delay.
+torchaudio's `forced_align` aligns the reference with the same network's phones. The times of each
+right word are compared with those of the alignment. So this measures the decoder, not the network:
+if the network is late, both are. The emission delay is reported too: how much later streaming mode
+emits a phone than offline mode, which processes the following sound as well.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ CLOSE_SECONDS = 0.08
 
 @dataclass
 class WordTimes:
-    """Differences between told and aligned times of right words, in seconds."""
+    """Differences between recognised and aligned times of right words, in seconds."""
 
     starts: list[float] = field(default_factory=list)
     ends: list[float] = field(default_factory=list)
@@ -51,32 +50,33 @@ class WordTimes:
             f"{1000 * CLOSE_SECONDS:.0f} ms of forced alignment at start and end; median "
             f"{np.median(starts):+.0f} and {np.median(ends):+.0f} ms"
             if len(starts)
-            else "word times: no word was heard rightly",
-            f"emission delay: streaming tells a phone {1000 * np.mean(self.delays or [0]):+.0f} ms "
-            f"later than offline mode ({len(self.delays)} phones)",
+            else "word times: no word is right",
+            f"emission delay: streaming mode emits a phone "
+            f"{1000 * np.mean(self.delays or [0]):+.0f} ms later than offline mode "
+            f"({len(self.delays)} phones)",
         ]
 
 
 class TimesJudge:
-    """Compares utterance after utterance."""
+    """Collects the differences, utterance by utterance."""
 
     def __init__(self, recognizer: Recognizer, mode: Mode) -> None:
         """Raises ConfigError when the decoder has no lexicon."""
         if not isinstance(recognizer.decoder, BeamDecoder):
-            raise ConfigError("--times needs a lexicon: it goes with the beam")
+            raise ConfigError("--times needs a lexicon: use the beam decoder")
         self._recognizer, self._mode = recognizer, mode
         self._decoder = recognizer.decoder
         self.found = WordTimes()
 
     def compare(
-        self, samples: Samples, reference: str, heard: Sequence[Word], pairs: Sequence[tuple]
+        self, samples: Samples, reference: str, recognised: Sequence[Word], pairs: Sequence[tuple]
     ) -> None:
-        """One utterance.
+        """Add one utterance.
 
         Args:
             samples: float32 [samples] at 16 kHz.
-            heard: the words told.
-            pairs: (kind, word said, word heard) of the alignment of the two texts.
+            recognised: the words with their times.
+            pairs: (kind, reference word, recognised word) of the alignment of the two texts.
         """
         sounds = _sounds(self._recognizer, reference)
         emissions = {
@@ -93,27 +93,27 @@ class TimesJudge:
             (late[0] - early[0]) * step for late, early in zip(spans["streaming"], spans["offline"])
         ]
         firsts = [0, *accumulate(map(len, sounds))]
-        place_said = place_heard = 0
-        for kind, said, told in pairs:
+        place_said = place_recognised = 0
+        for kind, said, word_recognised in pairs:
             if kind == "equal":
-                word = heard[place_heard]
+                word = recognised[place_recognised]
                 first, last = of_mode[firsts[place_said]], of_mode[firsts[place_said + 1] - 1]
                 start, end = self._decoder.clock.span(first[0], last[1])
                 self.found.starts.append(word.start - start)
                 self.found.ends.append(word.end - end)
             place_said += bool(said)
-            place_heard += bool(told)
+            place_recognised += bool(word_recognised)
 
 
 def spoken_words(recognizer: Recognizer, samples: Samples, reference: str) -> list[Word] | None:
-    """The words of the reference where a forced alignment in offline mode has them; None when they
-    do not fit.
+    """The words of the reference with the times of a forced alignment in offline mode; None if
+    they do not fit.
 
     Raises:
         ConfigError: the decoder has no lexicon.
     """
     if not isinstance(recognizer.decoder, BeamDecoder):
-        raise ConfigError("a forced alignment needs a lexicon: it goes with the beam")
+        raise ConfigError("a forced alignment needs a lexicon: use the beam decoder")
     sounds = _sounds(recognizer, reference)
     spans = _aligned(recognizer.emission(samples, "offline"), sounds)
     if spans is None:
@@ -127,7 +127,7 @@ def spoken_words(recognizer: Recognizer, samples: Samples, reference: str) -> li
 
 
 def _sounds(recognizer: Recognizer, reference: str) -> list[Pronunciation]:
-    """How each word of the reference sounds; `recognizer` has a lexicon."""
+    """The pronunciation of each word of the reference; `recognizer` has a lexicon."""
     assert isinstance(recognizer.decoder, BeamDecoder)
     lexicon, sounds = recognizer.decoder.lexicon, []
     for word in reference.split():
@@ -140,7 +140,7 @@ def _sounds(recognizer: Recognizer, reference: str) -> list[Pronunciation]:
 
 
 def _aligned(emission: Emitted, sounds: Sequence[Pronunciation]) -> list[tuple[int, int]] | None:
-    """First step and end step of each phone of the words in order; None when they do not fit."""
+    """First and end step of each phone of the words in order; None if they do not fit."""
     import torch
     from torchaudio.functional import forced_align, merge_tokens
 

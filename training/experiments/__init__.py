@@ -1,1 +1,1 @@
-"""Small studies whose figures the docs show; `python -m training.experiments` runs them."""
+"""Experiments whose figures the docs show: `python -m training.experiments`."""

@@ -1,12 +1,12 @@
 """The gradient experiment: does an LSTM keep gradients alive where a plain RNN loses them?
 
     python -m training.experiments flow       gradients and Jacobians against distance
-    python -m training.experiments adding     which cell learns to remember, and in how many updates
+    python -m training.experiments adding     which cell learns the adding problem, and how fast
     python -m training.experiments speech     a small acoustic model with each cell, and with an
-                                              LSTM of which one gate was taken away
+                                              LSTM with one gate removed
 
-Each writes a CSV file, run by run; called again it goes on where it was stopped. The files in
-docs/figures/data were made in this way, on one thread.
+Each writes a CSV file, run by run; the same command resumes it. The files in docs/figures/data are
+made in this way, on one thread.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ app = typer.Typer(help=__doc__, no_args_is_help=True, pretty_exceptions_enable=F
 
 
 class CellChoice(StrEnum):
-    """training/experiments/cells.py says what each is."""
+    """The cells of training/experiments/cells.py."""
 
     rnn = "rnn"
     gru = "gru"
@@ -43,18 +43,18 @@ class CellChoice(StrEnum):
     lstm_no_output = "lstm-no-output"
 
 
-REMEMBERING = [CellChoice.lstm_long, CellChoice.lstm, CellChoice.rnn, CellChoice.gru]
+ADDING_CELLS = [CellChoice.lstm_long, CellChoice.lstm, CellChoice.rnn, CellChoice.gru]
 LENGTHS, SEEDS = [100, 250, 500, 1000], [1, 2, 3]
-HEARING: list[CellChoice] = [cell for cell in CellChoice if cell != CellChoice.lstm_long]
+SPEECH_CELLS: list[CellChoice] = [cell for cell in CellChoice if cell != CellChoice.lstm_long]
 
 Results = Annotated[Path, typer.Option(help="Folder of the CSV files.")]
 Cells = Annotated[list[CellChoice], typer.Option("--cell", help="Which cells; may be repeated.")]
-Updates = Annotated[int, typer.Option(min=1, help="At most, of each run.")]
+Updates = Annotated[int, typer.Option(min=1, help="Limit of each run.")]
 
 
 @app.command("flow")
 def measure_flow(
-    results: Results = RESULTS, cell: Cells = REMEMBERING, updates: Updates = 1500, seed: int = 1
+    results: Results = RESULTS, cell: Cells = ADDING_CELLS, updates: Updates = 1500, seed: int = 1
 ) -> None:
     """Norms of gradients and Jacobians against distance, before and after training."""
     columns = ["cell", "when", "distance", "gradient", "jacobian"]
@@ -81,12 +81,12 @@ def measure_flow(
 @app.command("adding")
 def measure_adding(
     results: Results = RESULTS,
-    cell: Cells = REMEMBERING,
+    cell: Cells = ADDING_CELLS,
     length: Annotated[list[int], typer.Option(min=4, help="May be repeated.")] = LENGTHS,
     seed: Annotated[list[int], typer.Option(help="May be repeated.")] = SEEDS,
     updates: Updates = 1500,
 ) -> None:
-    """The adding problem: the running mean square error by update, and who learns it."""
+    """The adding problem: the running mean square error by update, by cell."""
     columns = ["cell", "length", "seed", "update", "error", "learnt", "cpu_seconds"]
     table = Table(results / "adding.csv", "python -m training.experiments adding", columns)
     for steps in length:
@@ -94,9 +94,9 @@ def measure_adding(
             for number in seed:
                 if table.has(cell=name, length=steps, seed=number):
                     continue
-                began = time.process_time()
+                started = time.process_time()
                 learning = learn_adding(name, steps, number, updates)
-                spent = time.process_time() - began
+                spent = time.process_time() - started
                 table.add(
                     [
                         dict(zip(columns, (name, steps, number, update, f"{error:.4f}",
@@ -105,17 +105,19 @@ def measure_adding(
                     ]
                 )  # fmt: skip
                 after = learning.learnt_after
-                told = f"learnt after {after}" if after else f"not learnt in {updates}"
-                typer.echo(f"{name}, length {steps}, seed {number}: {told} updates, {spent:.0f} s")
+                result = f"learnt after {after}" if after else f"not learnt in {updates}"
+                typer.echo(
+                    f"{name}, length {steps}, seed {number}: {result} updates, {spent:.0f} s"
+                )
 
 
 @app.command("speech")
 def measure_speech(
-    train: Annotated[Path, typer.Argument(help="Cache with the teacher's posteriors.")],
+    train: Annotated[Path, typer.Argument(help="Cache with teacher targets.")],
     valid: Annotated[Path, typer.Argument(help="Cache of the validation speech.")],
     lexicon: Annotated[Path, typer.Option(help="Made by rill prepare lexicon.")],
     results: Results = RESULTS,
-    cell: Cells = HEARING,
+    cell: Cells = SPEECH_CELLS,
     updates: Updates = 400,
     report_every: Annotated[int, typer.Option(min=1)] = 50,
     valid_utterances: Annotated[int, typer.Option(min=1)] = 60,
@@ -135,15 +137,15 @@ def measure_speech(
         if table.has(cell=name, update=updates):
             continue
         table.remove(cell=name)
-        began = time.process_time()
+        started = time.process_time()
         for update, rate in learn_speech(name, speech, updates, report_every):
-            spent = round(time.process_time() - began)
+            spent = round(time.process_time() - started)
             table.add([dict(zip(columns, (name, update, f"{rate:.2f}", spent)))])
             typer.echo(f"{name}: {update} updates, {rate:.1f} % of phones wrong, {spent} s")
 
 
 if __name__ == "__main__":
-    torch.set_num_threads(1)  # two beside other work are slower than one
+    torch.set_num_threads(1)  # on a busy machine two are slower than one
     try:
         app()
     except RillError as error:

@@ -1,9 +1,8 @@
 """The adding problem: remember two numbers for a long time.
 
-Each step brings a number from 0 to 1 and a mark. Two steps are marked, one in either half, and at
-the end the network has to say the sum of the two marked numbers. Saying 1 whatever comes has a mean
-square error of 1/6. Source: S. Hochreiter and J. Schmidhuber, "Long Short-Term Memory", 1997,
-experiment 4.
+Each step has a number from 0 to 1 and a mark. Two steps are marked, one in each half, and the
+target is the sum of the two marked numbers. The constant 1 has a mean square error of 1/6. Source:
+S. Hochreiter and J. Schmidhuber, "Long Short-Term Memory", 1997, experiment 4.
 """
 
 from __future__ import annotations
@@ -15,12 +14,12 @@ from torch import Tensor, nn
 
 from training.experiments.cells import Cell, recurrent_layer
 
-LEARNT_ERROR = 0.01  # mean square; 0.167 is what no memory has
+LEARNT_ERROR = 0.01  # mean square; 0.167 without memory
 SMOOTHING = 0.97  # of the running mean of the error
 
 
 class Adder(nn.Module):
-    """A recurrent layer that reads a sequence, and a linear one that tells the sum."""
+    """A recurrent layer over a sequence, and a linear layer that estimates the sum."""
 
     def __init__(self, cell: Cell, length: int, hidden: int = 32) -> None:
         super().__init__()
@@ -29,13 +28,13 @@ class Adder(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[batch, steps, 2] to [batch]."""
-        told: Tensor = self.sum(self.layer(x)[0][:, -1])[:, 0]
-        return told
+        estimate: Tensor = self.sum(self.layer(x)[0][:, -1])[:, 0]
+        return estimate
 
 
 @dataclass
 class Learning:
-    """How an adder learnt."""
+    """A trained adder and its errors."""
 
     adder: Adder
     errors: dict[int, float] = field(default_factory=dict)  # running mean by update
@@ -61,7 +60,7 @@ def learn_adding(
     learning_rate: float = 3e-3,
     report_every: int = 50,
 ) -> Learning:
-    """Train until the problem is learnt, at most so many updates; each sees new sequences."""
+    """Train until the problem is learnt, at most `updates` updates, each on new sequences."""
     torch.manual_seed(seed)
     random = torch.Generator().manual_seed(seed)
     learning = Learning(Adder(cell, length))

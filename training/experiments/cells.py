@@ -1,12 +1,12 @@
 """The recurrent layers that the experiments compare: a plain RNN, a GRU, the LSTM, and the LSTM
-with one gate taken away.
+with one gate removed.
 
     rnn     h = tanh(W [h, x] + b)
     gru     K. Cho et al. 2014, arXiv 1406.1078, as torch.nn.GRU computes it
     lstm    the equations of asr/acoustic/lstm.py, as torch.nn.LSTM computes them
 
-A gate is taken away by holding it open: its weights are 0 and its bias is so large that the sigmoid
-is exactly 1 and has no slope, so that training leaves it as it is.
+A gate is removed by holding it open: its weights are 0 and its bias is so large that the sigmoid is
+exactly 1 with slope 0, so that training does not change it.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from asr.errors import ConfigError
 Cell = Literal[
     "rnn", "gru", "lstm", "lstm-long", "lstm-no-forget", "lstm-no-input", "lstm-no-output"
 ]
-FORGET_BIAS = 1.0  # R. Jozefowicz et al. 2015: an LSTM that begins by keeping 73 % a step
+FORGET_BIAS = 1.0  # R. Jozefowicz et al. 2015: the cell starts by keeping 73 % in each step
 OPEN_BIAS = 40.0  # sigmoid(40) is 1 in float32, and its slope 0
-TORCH_ORDER = ("input", "forget", "candidate", "output")  # in which torch stacks the gates
+TORCH_ORDER = ("input", "forget", "candidate", "output")  # of the gates in torch's stacked weights
 
 
 def recurrent_layer(cell: Cell, input_size: int, hidden: int, longest: int = 100) -> nn.RNNBase:
-    """A layer, `batch_first`, with fresh weights from torch's random numbers.
+    """A layer, `batch_first`, with random weights from torch's generator.
 
     Args:
-        longest: steps that "lstm-long" is made to remember: forget and input biases are drawn such
-            that the cells' time constants spread from 1 to so many steps (C. Tallec and Y. Ollivier
+        longest: time constants of "lstm-long" spread from 1 to so many steps, by random forget and
+            input biases (C. Tallec and Y. Ollivier
             2018, arXiv 1804.11188).
 
     Raises:
@@ -44,7 +44,9 @@ def recurrent_layer(cell: Cell, input_size: int, hidden: int, longest: int = 100
         return nn.GRU(input_size, hidden, batch_first=True)
     name, _, change = cell.partition("-")
     if name != "lstm":
-        raise ConfigError(f"unknown cell '{cell}'; there are rnn, gru, lstm and its changes")
+        raise ConfigError(
+            f"unknown cell '{cell}'; expected rnn, gru, lstm or one of its variations"
+        )
     lstm = nn.LSTM(input_size, hidden, batch_first=True)
     _set_bias(lstm, "forget", torch.full((hidden,), FORGET_BIAS))
     if change == "long":
@@ -57,14 +59,14 @@ def recurrent_layer(cell: Cell, input_size: int, hidden: int, longest: int = 100
 
 
 def hold_open(lstm: nn.LSTM, gate: str) -> None:
-    """Take a gate ("forget", "input" or "output") away: it is 1, and stays so in training."""
+    """Remove a gate ("forget", "input" or "output"): it is 1, also during training."""
     for name in ("weight_ih_l0", "weight_hh_l0"):
         getattr(lstm, name).data[_rows(lstm, gate)] = 0.0
     _set_bias(lstm, gate, torch.full((lstm.hidden_size,), OPEN_BIAS))
 
 
 def hidden_for(cell: Cell, weights: int, input_size: int) -> int:
-    """How wide a layer is that has about so many weights, biases left out."""
+    """The hidden size of a layer with about so many weights, without biases."""
     gates = {"rnn": 1, "gru": 3}.get(cell, 4)
     # gates * (hidden^2 + input * hidden) = weights
     return round((math.sqrt(input_size**2 + 4 * weights / gates) - input_size) / 2)

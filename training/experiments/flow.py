@@ -1,10 +1,10 @@
 """How far gradients reach back: of the output with respect to the inputs, and of the state with
-respect to the states before it.
+respect to earlier states.
 
-The state is all that a layer carries: h, and for an LSTM h and C. The Jacobian of the last state
-with respect to the one `distance` steps before is the product of the Jacobians of single steps; the
-norm told is its largest singular value, by how much the most favourable change would have grown or
-shrunk. Means over sequences are geometric, for the values span many powers of ten.
+The state of a layer is h, and for an LSTM h and C. The Jacobian of the last state with respect to
+the one `distance` steps before is the product of the Jacobians of single steps. Its norm is the
+largest singular value: the growth of the most favourable change. Means over sequences are geometric
+because the values span many powers of ten.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from asr.acoustic.lstm import LSTMLayer, LSTMState
 from training.experiments.adding import Adder
 
-MIN_NORM = 1e-30  # what float32 makes 0 is told as this: a logarithm has no 0
+MIN_NORM = 1e-30  # lower bound, for the logarithm of 0
 
 Step = Callable[[Tensor, Tensor], Tensor]  # x [batch, input], state [batch, state] to the next
 
@@ -26,9 +26,7 @@ Step = Callable[[Tensor, Tensor], Tensor]  # x [batch, input], state [batch, sta
 class Flow(NamedTuple):
     """Norms by distance from the last step, [steps] each; distance 0 is the last step itself."""
 
-    gradient: (
-        Tensor  # |d output / d x|: what reaches an input when the loss asks one unit of change
-    )
+    gradient: Tensor  # |d output / d x|
     jacobian: Tensor  # ||d last state / d state||; 1 at distance 0
 
 
@@ -61,7 +59,7 @@ def _jacobian_norms(layer: nn.RNNBase, x: Tensor) -> Tensor:
 def _jacobian(step: Step, x: Tensor, state: Tensor) -> Tensor:
     """[batch, state, state]: d next state / d state, for each sequence."""
 
-    def summed(state: Tensor) -> Tensor:  # sequences do not touch each other
+    def summed(state: Tensor) -> Tensor:  # sequences are independent
         return step(x, state).sum(0)
 
     found: Tensor = torch.autograd.functional.jacobian(summed, state, vectorize=True)

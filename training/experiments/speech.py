@@ -1,8 +1,8 @@
-"""The same small acoustic model with one cell or another, trained on the same batches.
+"""The same small acoustic model with different cells, trained on the same batches.
 
-Two layers hear forward only, and learn phones from the transcripts (CTC) and from the teacher's
-posteriors, which makes minutes enough to learn something. All models have about the same number of
-recurrent weights. What is told is the phone error rate of greedy CTC on validation speech.
+Two forward layers learn phones from the transcripts (CTC) and from the teacher's posteriors, so
+that minutes of training suffice. All models have about the same number of recurrent weights. The
+result is the phone error rate of greedy CTC on validation speech.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from training.data.feature_cache import FeatureCache
 from training.experiments.cells import Cell, hidden_for, recurrent_layer
 from training.model.objectives import ctc, teacher_posteriors
 from training.run.config import BatchConfig
-from training.teacher.reader import Teaching
+from training.teacher.reader import TeacherTargets
 
 WIDTH = 128  # of a layer's input, and of the LSTM's cells
 LAYERS = 2
 WEIGHTS_OF_A_LAYER = 4 * 2 * WIDTH**2
 FRAMES_PER_STEP, CONTEXT_FRAMES = 4, 2
 SIZES = BatchConfig(utterances=8, seconds=60.0)
-TEACHER_SHIFT_STEPS = 3  # without look-ahead the model answers 120 ms later than the teacher
+TEACHER_SHIFT_STEPS = 3  # without look-ahead the model lags 120 ms behind the teacher
 CTC_WEIGHT = 0.3
 LEARNING_RATE, WARM_UP_UPDATES = 3e-3, 50
 
@@ -72,7 +72,7 @@ class Speech:
     def __init__(
         self, train: FeatureCache, valid: FeatureCache, lexicon: Lexicon, valid_utterances: int
     ) -> None:
-        self.train = Batches(train, lexicon, Teaching(train), SIZES, None, seed=1)
+        self.train = Batches(train, lexicon, TeacherTargets(train), SIZES, None, seed=1)
         self._valid = Batches(valid, lexicon, None, SIZES, None, seed=1)
         self._chosen = set(range(0, len(valid), max(1, len(valid) // valid_utterances)))
         self.mean, self.deviation = (
@@ -80,7 +80,7 @@ class Speech:
         )
 
     def training_batches(self) -> Iterator[Batch]:
-        """The same ones each time, epoch after epoch."""
+        """An endless sequence of batches, the same for every model."""
         for epoch in itertools.count():
             for number, indices in enumerate(self.train.epoch(epoch)):
                 yield self.train.load(indices, epoch, number)
@@ -95,9 +95,9 @@ class Speech:
             batch = self._valid.load(indices, 0, number)
             best = model(batch.frames).argmax(-1)
             for path, frames, target in zip(best, batch.frame_lengths.tolist(), batch.phones):
-                heard = path[: -(-frames // FRAMES_PER_STEP)].unique_consecutive()
+                tokens = path[: -(-frames // FRAMES_PER_STEP)].unique_consecutive()
                 if target:
-                    wrong += Levenshtein.distance(heard[heard > 0].tolist(), target)
+                    wrong += Levenshtein.distance(tokens[tokens > 0].tolist(), target)
                     said += len(target)
         return 100 * wrong / said
 
@@ -105,22 +105,22 @@ class Speech:
 def learn_speech(
     cell: Cell, speech: Speech, updates: int, report_every: int, seed: int = 1
 ) -> Iterator[tuple[int, float]]:
-    """Train a model; tells (update, phone error rate) every so often."""
+    """Train a model; yields (update, phone error rate) every `report_every` updates."""
     torch.manual_seed(seed)
     model = SmallModel(cell, speech.mean, speech.deviation)
     optimiser = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda update: _rate(update, updates))
     for update, batch in enumerate(itertools.islice(speech.training_batches(), updates), start=1):
-        told, steps = model(batch.frames), -(-batch.frame_lengths // FRAMES_PER_STEP)
+        phones, steps = model(batch.frames), -(-batch.frame_lengths // FRAMES_PER_STEP)
         assert batch.posteriors is not None
-        taught = teacher_posteriors(
-            told,
+        teacher = teacher_posteriors(
+            phones,
             batch.posteriors[..., : len(PHONE_TOKENS)],
             batch.step_lengths,
             TEACHER_SHIFT_STEPS,
         )
-        paths = ctc(told, steps, batch.phones)
-        loss = taught.total / taught.steps + CTC_WEIGHT * paths.total / paths.steps.clamp_min(1)
+        paths = ctc(phones, steps, batch.phones)
+        loss = teacher.total / teacher.steps + CTC_WEIGHT * paths.total / paths.steps.clamp_min(1)
         optimiser.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)

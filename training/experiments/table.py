@@ -1,4 +1,4 @@
-"""A CSV file that an experiment adds to run by run, so that one that was cut off goes on."""
+"""A CSV file that an experiment extends run by run, so that it can be resumed."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ Row = dict[str, str]
 
 
 class Table:
-    """Rows of an experiment; the first line says which command made them."""
+    """Rows of an experiment; the first line names the command that writes them."""
 
     def __init__(self, path: Path, command: str, columns: list[str]) -> None:
-        """Opens the file, or begins it with `# command` and the columns."""
+        """Open the file, or start it with `# command` and the columns."""
         self.path, self.columns = path, columns
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -21,12 +21,12 @@ class Table:
         self.rows = read_table(path)
 
     def has(self, **values: object) -> bool:
-        """Whether a row has these values already."""
+        """Whether a row has these values."""
         wanted = {name: str(value) for name, value in values.items()}
         return any(wanted.items() <= row.items() for row in self.rows)
 
     def remove(self, **values: object) -> None:
-        """Take away the rows that have these values: what is left of a run that was cut off."""
+        """Remove the rows that have these values: those of an interrupted run."""
         wanted = {name: str(value) for name, value in values.items()}
         kept = [row for row in self.rows if not wanted.items() <= row.items()]
         if len(kept) < len(self.rows):
@@ -36,7 +36,7 @@ class Table:
             self.rows = kept
 
     def add(self, rows: Sequence[Mapping[str, object]]) -> None:
-        """Rows at the end of the file."""
+        """Append rows to the file."""
         with self.path.open("a", newline="") as file:
             writer = csv.DictWriter(file, self.columns, lineterminator="\n")
             writer.writerows(rows)
@@ -44,6 +44,6 @@ class Table:
 
 
 def read_table(path: Path) -> list[Row]:
-    """The rows of a CSV file whose comment lines begin with #."""
+    """The rows of a CSV file, without lines that start with #."""
     with path.open(newline="") as file:
         return list(csv.DictReader(line for line in file if not line.startswith("#")))

@@ -1,27 +1,20 @@
-"""A KenLM language model of texts, with KenLM's own estimator: `rill lm build`."""
+"""Estimate a KenLM language model from texts: `rill lm build`."""
 
 from __future__ import annotations
 
 import lzma
-import os
-import shutil
-import subprocess
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from asr.errors import ConfigError, DataError
+from asr.errors import ConfigError
 from asr.text.sentences import read_sentences
+from training.files import writing
+from training.language_model.kenlm_programs import build_trie, check_programs, estimate_ngrams
+from training.language_model.texts import no_usable_sentence
 
-PROGRAMS = ("lmplz", "build_binary")
-HOW_TO_GET_THEM = (
-    "compile them with: apt-get install -y --no-install-recommends libboost-program-options-dev "
-    "libboost-system-dev libboost-thread-dev libboost-test-dev cmake zlib1g-dev libbz2-dev "
-    "liblzma-dev g++ make; pip download --no-deps --no-binary kenlm kenlm; tar xf kenlm-*.tar.gz; "
-    "mkdir build; cd build; cmake ../kenlm-*/ -DCMAKE_BUILD_TYPE=Release; make lmplz build_binary; "
-    "export PATH=$PWD/bin:$PATH"
-)
+BITS = 8  # of each number in the trie
 
 
 def build_language_model(
@@ -33,43 +26,35 @@ def build_language_model(
     memory: str = "50%",
 ) -> Iterator[str]:
     """Write a quantised KenLM trie, and beside it its words with their counts (.words.tsv.xz), as
-    `rill prepare lexicon --words` takes them. Yields lines that tell what was done.
+    `rill prepare lexicon --words` takes them. Yields progress lines.
 
     Args:
-        prune: counts up to which n-grams are left out, one for each length, by spaces.
-        words: most frequent words that are kept.
-        memory: for lmplz: 4G, 50%.
+        prune: counts up to which n-grams are left out, one for each length, separated by spaces.
+        words: number of most frequent words to keep.
+        memory: for lmplz, such as 4G or 50%.
 
     Raises:
-        ConfigError: KenLM's programs are not there, or refuse the settings.
+        ConfigError: KenLM's programs are missing, or refuse the settings.
         DataError: a text that cannot be read, no sentence in any, or nothing can be written.
     """
-    check_programs()
-    least = prune.split()
-    if len(least) > order or not all(count.isdigit() for count in least):
+    check_programs(output)
+    min_counts = prune.split()
+    if len(min_counts) > order or not all(count.isdigit() for count in min_counts):
         raise ConfigError(f"--prune '{prune}': expected at most {order} counts, such as 0 1 2 3")
-    if not output.parent.is_dir():
-        raise DataError(f"{output}: its folder does not exist")
-    with tempfile.TemporaryDirectory(dir=output.parent) as folder:
-        counts, sentences = _write_sentences(texts, Path(folder) / "text")
+    word_list = output.with_suffix(".words.tsv.xz")
+    with tempfile.TemporaryDirectory(dir=output.parent) as temporary:
+        folder = Path(temporary)
+        counts, sentences = _write_sentences(texts, folder / "text")
         if not sentences:
-            raise DataError(f"{texts[0]}: no sentence in it that can be used")
+            raise no_usable_sentence(texts[0])
         yield f"{sentences} sentences, {counts.total()} words, {len(counts)} different ones"
         kept = counts.most_common(words)
-        (Path(folder) / "vocabulary").write_text("\n".join(word for word, _ in kept))
-        run_program(
-            folder,
-            f"lmplz -o {order} --prune {' '.join(least)} --limit_vocab_file vocabulary -S {memory} "
-            "-T . --discount_fallback --text text --arpa arpa",
-        )
-        run_program(folder, "build_binary -a 255 -q 8 -b 8 trie arpa binary")
+        (folder / "vocabulary").write_text("\n".join(word for word, _ in kept))
+        estimate_ngrams(folder, order, memory, prune)
         lines = "".join(f"{word}\t{count}\n" for word, count in kept)
-        word_list = output.with_suffix(".words.tsv.xz")
-        try:
+        with writing(output):
             word_list.write_bytes(lzma.compress(lines.encode()))
-            os.replace(Path(folder) / "binary", output)
-        except OSError as error:
-            raise DataError(f"{output}: cannot be written ({error.strerror})") from None
+        build_trie(folder, output, BITS)
     yield f"{output}: {output.stat().st_size / 1e6:.1f} MB; {word_list}: {len(kept)} words"
 
 
@@ -83,18 +68,3 @@ def _write_sentences(texts: Sequence[Path], target: Path) -> tuple[Counter[str],
                 file.write(sentence + "\n")
                 sentences += 1
     return counts, sentences
-
-
-def check_programs() -> None:
-    """Raises ConfigError when KenLM's programs are not there."""
-    missing = [name for name in PROGRAMS if not shutil.which(name)]
-    if missing:
-        raise ConfigError(f"{' and '.join(missing)} not found on PATH; {HOW_TO_GET_THEM}")
-
-
-def run_program(folder: str, command: str) -> None:
-    """One of KenLM's programs in a folder; raises ConfigError with its last words if it fails."""
-    done = subprocess.run(command.split(), cwd=folder, capture_output=True, text=True)
-    if done.returncode:
-        told = [line.strip() for line in done.stderr.splitlines() if line.strip()]
-        raise ConfigError(f"{command.split()[0]} failed: {told[-1] if told else done.returncode}")

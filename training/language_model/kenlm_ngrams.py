@@ -1,16 +1,33 @@
-"""All n-grams of a KenLM trie, read from its binary (asr/language_model/kenlm_file.py has the
-layout)."""
+"""Read the n-grams of model files: KenLM tries (layout: asr/language_model/kenlm_file.py) and ARPA
+files."""
 
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import numpy as np
 
 from asr.errors import DataError
 from asr.language_model.kenlm_file import KenlmTrie, Level, map_kenlm_trie
 from asr.language_model.ngram import LanguageModel
-from training.language_model.ngrams import NGrams, Rows
+from training.language_model.ngrams import NGrams, Rows, read_arpa
+
+
+def is_ngram_file(path: Path) -> bool:
+    """Whether the name is that of a KenLM trie (.bin) or an ARPA file (.arpa, .arpa.gz)."""
+    return path.suffix == ".bin" or ".arpa" in path.suffixes
+
+
+def read_ngrams(path: Path, numbers: dict[str, int]) -> NGrams:
+    """The n-grams of an ARPA file (.arpa, .arpa.gz) or a KenLM trie; new words are added to
+    `numbers`.
+
+    Raises:
+        ModelError, DataError: missing, damaged or of another format.
+    """
+    is_arpa = ".arpa" in path.suffixes and path.suffix != ".bin"
+    return (read_arpa if is_arpa else read_kenlm_trie)(path, numbers)
 
 
 def read_kenlm_trie(path: str | os.PathLike[str], numbers: dict[str, int]) -> NGrams:
@@ -20,11 +37,11 @@ def read_kenlm_trie(path: str | os.PathLike[str], numbers: dict[str, int]) -> NG
         ModelError: missing, or no KenLM binary.
         DataError: damaged, a hash table instead of a trie, or without its words.
     """
-    LanguageModel(path)  # tells what is wrong with the file
+    LanguageModel(path)  # raises ModelError for other files
     try:
         return _ngrams(map_kenlm_trie(path), numbers)
     except (OSError, ValueError, IndexError) as error:
-        raise DataError(f"{path}: no trie of KenLM's that can be read ({error})") from None
+        raise DataError(f"{path}: no readable KenLM trie ({error})") from None
 
 
 def _ngrams(trie: KenlmTrie, numbers: dict[str, int]) -> NGrams:
@@ -46,12 +63,12 @@ def _ngrams(trie: KenlmTrie, numbers: dict[str, int]) -> NGrams:
 
 
 def _entries(data: np.ndarray, level: Level) -> tuple[np.ndarray, ...]:
-    """Words, log10 of probabilities and of back-off weights, and where their entries begin."""
+    """Words, log10 of probabilities, log10 of back-off weights, and first entries below them."""
     count, weight = level.count, np.zeros(level.count)
     places = 8 * level.at + np.arange(count + 1, dtype=np.int64) * level.bits
     words = _bits(data, places[:-1], level.word_bits)
     places += level.word_bits
-    if level.values is not None:  # the weight stands first
+    if level.values is not None:  # the weight comes first
         value = level.values.astype(float)[
             _bits(data, places[:-1] + level.weight_bits, level.value_bits)
         ]
@@ -67,7 +84,7 @@ def _entries(data: np.ndarray, level: Level) -> tuple[np.ndarray, ...]:
 
 
 def _bits(data: np.ndarray, places: np.ndarray, count: int) -> np.ndarray:
-    """Numbers of so many bits, at most 57, that stand at these bits."""
+    """Numbers of `count` bits (at most 57) at these bit offsets."""
     octets = data[(places >> 3)[:, None] + np.arange(8)]
     packed = octets.view("<u8")[:, 0] >> (places & 7).astype(np.uint64)
     return (packed & np.uint64((1 << count) - 1)).astype(np.int64)

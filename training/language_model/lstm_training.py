@@ -1,9 +1,9 @@
 """Train an LSTM language model on texts: `rill lm train`.
 
-The text is read as one long row of words, cut into parts that are read side by side; each keeps its
-memory from window to window (truncated back-propagation through time: Mikolov et al. 2010,
-"Recurrent neural network based language model"). A run that was cut off goes on with the same
-command, and computes what it would have computed.
+The text is one sequence of words, divided into parallel streams. The state of each stream is
+carried from window to window (truncated back-propagation through time: Mikolov et al. 2010,
+"Recurrent neural network based language model"). The same command resumes an interrupted run,
+which then computes what an uninterrupted one would have computed.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from torch import nn
 
 from asr.errors import ConfigError, DataError
 from asr.text.sentences import read_sentences
+from training.language_model.config import WordModelConfig
+from training.language_model.texts import no_usable_sentence
 from training.language_model.word_network import (
     State,
     Vocabulary,
@@ -30,11 +32,10 @@ from training.language_model.word_network import (
 )
 from training.language_model.word_network_export import write_word_network
 from training.run.checkpoint import read_checkpoint, write_checkpoint
-from training.run.config import WordModelConfig
-from training.run.trainer import learning_rate
+from training.run.non_finite import NonFiniteLosses
+from training.run.schedule import learning_rate
 
 MODEL, CHECKPOINT = "lm.onnx", "last.pt"  # in the run's folder
-MAX_BAD_LOSSES = 20  # in a row
 
 
 def train_language_model(
@@ -44,24 +45,24 @@ def train_language_model(
     config: WordModelConfig = WordModelConfig(),
     report: Callable[[str], None] = print,
 ) -> Path:
-    """The trained model's file, in the folder `output` with the checkpoint.
+    """Train a model into the folder `output`, and return its file.
 
     Args:
-        texts: plain or .xz; one that is given twice counts twice.
-        valid: a text to judge the model by after each epoch; some sentences of the texts, which are
-            then not learnt from, if not given.
+        texts: plain or .xz; a file given twice counts twice.
+        valid: a text to validate on after each epoch; if not given, some sentences of the texts are
+            held out for it.
 
     Raises:
         ConfigError: the folder holds a run of other texts or settings.
         DataError: a text that cannot be used, or nothing can be written.
     """
     torch.set_num_threads(config.threads)
-    vocabulary, learned, judged = _read_texts(texts, valid, config)
-    run = _Run(vocabulary, learned, config)
+    vocabulary, train_words, valid_words = _read_texts(texts, valid, config)
+    run = _Run(vocabulary, train_words, config, report)
     try:
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise DataError(f"{output}: cannot be made ({error.strerror})") from None
+        raise DataError(f"{output}: cannot be created ({error.strerror})") from None
     last, model = output / CHECKPOINT, output / MODEL
     if saved := read_checkpoint(config, last):
         if saved.pop("text") != run.text:
@@ -70,46 +71,51 @@ def train_language_model(
         report(f"resumed at update {run.update} of {run.total_updates}")
     weights = sum(weight.numel() for weight in run.network.parameters())
     report(
-        f"{len(learned)} words and ends of sentences, {len(vocabulary.words)} different ones and "
-        f"{vocabulary.rare_words} rare; {weights / 1e6:.1f} million weights, "
+        f"{len(train_words)} words and sentence ends, {len(vocabulary.words)} in the vocabulary "
+        f"and {vocabulary.rare_words} rare ones; {weights / 1e6:.1f} million weights, "
         f"{run.total_updates} updates in {config.epochs} epochs on {run.device}"
     )
     report(
         f"a checkpoint after each epoch and every {config.checkpoint_minutes:g} minutes "
-        "(checkpoint_minutes): a kill loses no more than that"
+        "(checkpoint_minutes): a kill loses at most the time since then"
     )
-    began = saved_at = time.monotonic()
-    began_with = run.update
+    started_at = saved_at = time.monotonic()
+    first_update = run.update
     while run.update < run.total_updates:
-        run.learn_window(report)
-        if run.update % run.updates_an_epoch == 0:
-            value = perplexity(run.network, vocabulary, judged)
-            learnt = (run.update - began_with) / run.updates_an_epoch * len(learned)
+        run.learn_window()
+        if run.update % run.updates_per_epoch == 0:
+            value = perplexity(run.network, vocabulary, valid_words)
+            processed = (run.update - first_update) / run.updates_per_epoch * len(train_words)
             report(
-                f"epoch {run.update // run.updates_an_epoch} of {config.epochs}: perplexity "
-                f"{value:.1f} on {len(judged)} words kept out, {math.exp(run.mean_loss):.1f} on "
-                f"those learnt, {learnt / (time.monotonic() - began):.0f} words a second"
+                f"epoch {run.update // run.updates_per_epoch} of {config.epochs}: perplexity "
+                f"{value:.1f} on {len(valid_words)} validation words, "
+                f"{math.exp(run.mean_loss):.1f} in training, "
+                f"{processed / (time.monotonic() - started_at):.0f} words a second"
             )
             if value <= run.best:
                 run.best = value
-                write_word_network(run.network, vocabulary, judged, model)
+                write_word_network(run.network, vocabulary, valid_words, model)
         elif time.monotonic() - saved_at < 60 * config.checkpoint_minutes:
             continue
         else:
-            learning = math.exp(run.mean_loss)
-            report(f"update {run.update}: perplexity {learning:.1f} on the words learnt, saved")
+            value = math.exp(run.mean_loss)
+            report(f"update {run.update}: perplexity {value:.1f} in training, saved")
         write_checkpoint(run.saved(), config, last)
         saved_at = time.monotonic()
     if not model.exists():
-        write_word_network(run.network, vocabulary, judged, model)
+        write_word_network(run.network, vocabulary, valid_words, model)
     return model
 
 
 class _Run:
-    """A training run: what changes from window to window."""
+    """The state of a training run, which changes from window to window."""
 
     def __init__(
-        self, vocabulary: Vocabulary, numbers: np.ndarray, config: WordModelConfig
+        self,
+        vocabulary: Vocabulary,
+        numbers: np.ndarray,
+        config: WordModelConfig,
+        report: Callable[[str], None],
     ) -> None:
         self._config, self._numbers = config, numbers
         self.text = zlib.crc32("\n".join(vocabulary.words).encode() + numbers.tobytes())
@@ -123,24 +129,24 @@ class _Run:
             weight_decay=config.weight_decay,
             fused=True,
         )
-        # A short text has fewer streams than a window each.
+        # A short text has fewer streams, each at least a window long.
         self._streams = max(1, min(config.streams, (len(numbers) - 1) // config.window))
         self._steps = (len(numbers) - 1) // self._streams  # of each stream in an epoch
-        self.updates_an_epoch = max(1, math.ceil(self._steps / config.window))
-        self.total_updates = self.updates_an_epoch * config.epochs
+        self.updates_per_epoch = max(1, math.ceil(self._steps / config.window))
+        self.total_updates = self.updates_per_epoch * config.epochs
         self.update, self.best, self.mean_loss = 0, math.inf, 0.0
         self._state: State | None = None
-        self._bad_losses = 0
+        self._bad_losses = NonFiniteLosses(report)
 
-    def learn_window(self, report: Callable[[str], None]) -> None:
+    def learn_window(self) -> None:
         """One update on the next words of all streams.
 
         Raises:
             DataError: many losses in a row were not finite.
         """
         config = self._config
-        epoch, window = divmod(self.update, self.updates_an_epoch)
-        # Each epoch cuts the text in other places.
+        epoch, window = divmod(self.update, self.updates_per_epoch)
+        # Each epoch divides the text at other places.
         row = np.roll(self._numbers, int(_random(config, epoch).integers(len(self._numbers))))
         row = row[: self._streams * self._steps + 1].astype(np.int64)
         part = slice(window * config.window, (window + 1) * config.window)
@@ -162,22 +168,15 @@ class _Run:
         loss.backward()
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), config.clip_norm)
         self.update += 1
-        if torch.isfinite(norm):
+        if self._bad_losses.is_finite(norm, self.update):
             self._optimiser.step()
             self._state = state[0].detach().float(), state[1].detach().float()
             self.mean_loss += (float(loss.detach()) - self.mean_loss) / (window + 1)
-            self._bad_losses = 0
-            return
-        self._bad_losses += 1
-        report(f"update {self.update}: loss not finite, skipped")
-        if self._bad_losses >= MAX_BAD_LOSSES:
-            raise DataError(
-                f"{MAX_BAD_LOSSES} losses in a row were not finite; a lower learning_rate or "
-                "precision=32-true helps"
-            )
+        elif self._bad_losses.too_many:
+            raise self._bad_losses.error()
 
     def saved(self) -> dict[str, Any]:
-        """All that `load` needs to go on."""
+        """The state to resume from, for `load`."""
         return {
             "text": self.text,
             "network": self.network.state_dict(),
@@ -189,7 +188,7 @@ class _Run:
         }
 
     def load(self, saved: dict[str, Any]) -> None:
-        """Go on where that was saved."""
+        """Resume from a saved state."""
         self.network.load_state_dict(saved["network"])
         self._optimiser.load_state_dict(saved["optimiser"])
         state = saved["state"]
@@ -201,24 +200,26 @@ class _Run:
 def _read_texts(
     texts: Sequence[Path], valid: Path | None, config: WordModelConfig
 ) -> tuple[Vocabulary, np.ndarray, np.ndarray]:
-    """The words to know, and the numbers of those to learn from and of those to judge by."""
+    """The vocabulary, and the numbers of the training words and of the validation words."""
     sentences = [sentence for text in texts for sentence in read_sentences(text)]
     if not sentences:
-        raise DataError(f"{texts[0]}: no sentence in it that can be used")
+        raise no_usable_sentence(texts[0])
     if valid:
-        learned, judged = sentences, list(read_sentences(valid))
-    else:  # by what they say, so that the same sentence is never on both sides
-        kept_out = [zlib.crc32(sentence.encode()) % config.held_out == 0 for sentence in sentences]
-        learned = [sentence for sentence, out in zip(sentences, kept_out) if not out]
-        judged = [sentence for sentence, out in zip(sentences, kept_out) if out]
-    if not judged or not learned:
+        train, held_out = sentences, list(read_sentences(valid))
+    else:  # by hash, so that equal sentences are on the same side
+        is_held_out = [
+            zlib.crc32(sentence.encode()) % config.held_out == 0 for sentence in sentences
+        ]
+        train = [sentence for sentence, out in zip(sentences, is_held_out) if not out]
+        held_out = [sentence for sentence, out in zip(sentences, is_held_out) if out]
+    if not held_out or not train:
         raise DataError(
             f"{valid}: no sentence in it that can be used"
             if valid
-            else f"{len(sentences)} sentences are too few to keep some out; give a text by --valid"
+            else f"{len(sentences)} sentences are too few to hold some out; give one with --valid"
         )
-    vocabulary = choose_words(learned, config)
-    return vocabulary, vocabulary.numbers(learned), vocabulary.numbers(judged)
+    vocabulary = choose_words(train, config)
+    return vocabulary, vocabulary.numbers(train), vocabulary.numbers(held_out)
 
 
 def _random(config: WordModelConfig, epoch: int) -> np.random.Generator:

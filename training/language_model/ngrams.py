@@ -15,25 +15,30 @@ from asr.errors import DataError
 
 Rows = np.ndarray  # int32 [n-grams, words]: the numbers of their words
 MIN_LOG10 = -30.0
+MIN_LEFT = 1e-4  # probability that a history leaves to words without an n-gram
 
 
 @dataclass
 class NGrams:
-    """A back-off model (S. Katz 1987): an n-gram that it lacks has the probability of its last
+    """A back-off model (S. Katz 1987): the probability of a missing n-gram is that of its last
     words times the back-off weight of its first."""
 
     words: list[str]  # by number; several models may share one list
     rows: list[Rows]  # by length
     probabilities: list[np.ndarray]  # of each row's last word after the others
-    backoffs: list[np.ndarray]  # of each row as what was said before; the longest have none
+    backoffs: list[np.ndarray]  # of each row as a history; the longest have none
 
     @property
     def order(self) -> int:
         """Words of the longest n-grams."""
         return len(self.rows)
 
+    def summary(self) -> str:
+        """The number of n-grams of each length, for people."""
+        return " + ".join(str(len(rows)) for rows in self.rows) + " n-grams"
+
     def find(self, rows: Rows) -> np.ndarray:
-        """The place of each n-gram among those of its length, -1 where there is none."""
+        """The index of each n-gram among those of its length, -1 if it is missing."""
         length = rows.shape[1]
         if length > self.order:
             return np.full(len(rows), -1)
@@ -44,7 +49,7 @@ class NGrams:
         return np.where(found, places[at] if len(keys) else -1, -1)
 
     def probability(self, rows: Rows) -> np.ndarray:
-        """Of each row's last word after the others; 0 for a word that the model does not know."""
+        """Of each row's last word after the others; 0 for an unknown word."""
         place = self.find(rows)
         known = place >= 0
         result = np.zeros(len(rows))
@@ -56,14 +61,14 @@ class NGrams:
         return result
 
     def backoff(self, rows: Rows) -> np.ndarray:
-        """The back-off weight of each row; 1 where there is no such n-gram."""
+        """The back-off weight of each row; 1 for a missing n-gram."""
         if rows.shape[1] >= self.order:
             return np.ones(len(rows))
         place = self.find(rows)
         return np.where(place >= 0, self.backoffs[rows.shape[1] - 1][place], 1.0)
 
     def only(self, words: set[str]) -> NGrams:
-        """The n-grams of these words and the special ones, all with the values that they have."""
+        """The n-grams of these words and the special tokens, with unchanged values."""
         wanted = np.array([word in words or word.startswith("<") for word in self.words])
         kept = [wanted[rows].all(1) for rows in self.rows]
         return NGrams(
@@ -80,13 +85,13 @@ class NGrams:
             keys = self._keys(rows)
             if (keys < 0).any():
                 lost = " ".join(self.words[number] for number in rows[np.argmin(keys)])
-                raise DataError(f"n-gram '{lost}' stands there without its beginning")
+                raise DataError(f"n-gram '{lost}' has no entry for its first words")
             places = np.argsort(keys, kind="stable")
             index.append((keys[places], places))
         return index
 
     def _keys(self, rows: Rows) -> np.ndarray:
-        """A number for each row: its last word after the place of its beginning."""
+        """A unique number for each row, from the index of its first words and its last word."""
         if rows.shape[1] == 1:
             return rows[:, 0].astype(np.int64)
         starts = self.find(rows[:, :-1])
@@ -117,11 +122,11 @@ def read_arpa(path: str | os.PathLike[str], numbers: dict[str, int]) -> NGrams:
     except (OSError, EOFError, UnicodeDecodeError, ValueError) as error:
         raise DataError(f"{path}: no ARPA file, or damaged ({error})") from None
     if not tables or not all(rows for rows, _, _ in tables):
-        raise DataError(f"{path}: no ARPA file: there are no n-grams in it")
+        raise DataError(f"{path}: no ARPA file: it has no n-grams")
     try:
         arrays = [np.array(rows, np.int32) for rows, _, _ in tables]
     except ValueError:
-        raise DataError(f"{path}: n-grams of other lengths than their heading says") from None
+        raise DataError(f"{path}: n-grams whose lengths differ from their heading") from None
     return NGrams(
         list(numbers),
         arrays,

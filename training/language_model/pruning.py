@@ -1,19 +1,18 @@
-"""Make a back-off model smaller: leave out the n-grams that change its predictions least.
+"""Prune a back-off model: leave out the n-grams that change its predictions least.
 
-An n-gram costs what the model loses without it: the relative entropy between the predictions with
-and without, weighted by how often its history is said (A. Stolcke 1998). Histories are weighted by
-the model's own probabilities, except that single words have their stationary ones: those of a
-Kneser-Ney model tell after how many different words a word comes, not how often (C. Chelba and
-others 2010).
+The cost of removing an n-gram is the relative entropy between the predictions with it and without
+it, weighted by the probability of its history (A. Stolcke 1998). Histories are weighted by the
+model's own probabilities. Single words have their stationary probabilities instead: the unigrams of
+a Kneser-Ney model count the different words before a word, not its occurrences (C. Chelba et al.
+2010).
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from training.language_model.ngrams import NGrams
+from training.language_model.ngrams import MIN_LEFT, NGrams
 
-MIN_LEFT = 1e-4  # probability that a history leaves to words it was not seen with
 TINY = 1e-30
 STEPS = 20  # of the power iteration for stationary probabilities
 
@@ -21,7 +20,7 @@ Scores = list[np.ndarray]  # float64 [n-grams of a length]; by length, from 2 on
 
 
 def prune_to_size(model: NGrams, max_bytes: int, bits: int) -> NGrams:
-    """The n-grams that matter most, as many as a KenLM trie of so many bytes holds.
+    """The n-grams that matter most, as many as fit into a KenLM trie of `max_bytes`.
 
     Args:
         bits: of each number in the trie.
@@ -43,10 +42,10 @@ def prune_to_size(model: NGrams, max_bytes: int, bits: int) -> NGrams:
 
 
 def removal_costs(model: NGrams) -> Scores:
-    """What the model loses without each n-gram of two words or more, in nats a word.
+    """The cost of removing each n-gram of two words or more, in nats for each word.
 
-    What stands at the beginning or the end of a longer n-gram costs at least as much as that one,
-    since a trie needs both.
+    The first and the last words of a longer n-gram cost at least as much as that n-gram, since a
+    trie needs both.
     """
     history_logs = _history_logs(model)
     costs: Scores = []
@@ -72,8 +71,8 @@ def removal_costs(model: NGrams) -> Scores:
 
 
 def without(model: NGrams, kept: list[np.ndarray]) -> NGrams:
-    """The model with those n-grams of two words or more alone, its back-off weights made anew so
-    that probabilities after a history still add up to 1."""
+    """The model with only the `kept` n-grams of two words or more; back-off weights are computed
+    again so that probabilities after a history add up to 1."""
     masks = [np.ones(len(model.rows[0]), bool), *kept]
     rows = [part[mask] for part, mask in zip(model.rows, masks)]
     probabilities = [part[mask] for part, mask in zip(model.probabilities, masks)]
@@ -91,7 +90,7 @@ def without(model: NGrams, kept: list[np.ndarray]) -> NGrams:
 
 
 def trie_bytes(counts: list[int], bits: int, letters: int) -> int:
-    """Of a KenLM trie of so many n-grams by length (quantised, pointers as arrays)."""
+    """The size of a KenLM trie with so many n-grams by length (quantised, pointer arrays)."""
     total = 24 * counts[0] + letters + counts[0]  # hashes, single words, and their spelling
     word_bits = counts[0].bit_length()
     for length in range(2, len(counts) + 1):
@@ -113,7 +112,7 @@ def _pointer_bits(next_count: int, entries: int) -> int:
 
 
 def _history_logs(model: NGrams) -> list[np.ndarray]:
-    """The natural logarithm of how likely each n-gram is said, by length."""
+    """The natural logarithm of the probability of each n-gram, by length."""
     with np.errstate(divide="ignore"):
         logs = [np.log(_stationary(model))]
         for length in range(2, model.order):
@@ -123,7 +122,7 @@ def _history_logs(model: NGrams) -> list[np.ndarray]:
 
 
 def _stationary(model: NGrams) -> np.ndarray:
-    """How often each word is said in the long run, as the n-grams of two words tell it."""
+    """Stationary probabilities of words under the bigrams."""
     single = model.probabilities[0].copy()
     number = {word: place for place, word in enumerate(model.words)}
     place_of = np.full(len(model.words), -1)
@@ -136,7 +135,7 @@ def _stationary(model: NGrams) -> np.ndarray:
     first, second = place_of[model.rows[1]].T
     more = model.probabilities[1] - model.backoffs[0][first] * single[second]
     for _ in range(STEPS):
-        share[start], share[end] = share[end], 0.0  # after an end comes a begin
+        share[start], share[end] = share[end], 0.0  # a sentence start follows a sentence end
         share = np.bincount(second, share[first] * more, len(share)) + single * (
             share @ model.backoffs[0]
         )

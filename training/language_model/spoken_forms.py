@@ -1,8 +1,8 @@
 """Written English as it is read aloud: "In 2024, Dr. Ray won 5 %" becomes "in twenty twenty four
 doctor ray won five percent". `rill lm spoken` prepares texts for language models with it.
 
-Numbers are spelled by num2words. A sentence whose reading is unclear (URLs, code, markup, foreign
-letters, hashes) has no spoken form and is left out.
+num2words spells numbers. A sentence whose spoken form is unclear (URLs, code, markup, foreign
+letters, hashes) is left out.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from num2words import num2words
 from asr.errors import DataError
 from asr.text.normalise import normalise, unspellable
 from asr.text.sentences import read_lines
+from training.language_model.texts import no_usable_sentence
 
 _SENTENCE_END = re.compile(r"(?<=[.!?])[\"'”’)]*\s+(?=[\"'“‘(]*[A-Z0-9])")
 _MARKUP = re.compile(
@@ -93,17 +94,17 @@ _MIXED = re.compile(
 def write_spoken_text(
     text: Path, output: Path, ranges: Sequence[tuple[int, int]] = ()
 ) -> tuple[int, int]:
-    """Write the sentences of a text (plain or .xz) in spoken form, one a line.
+    """Write the sentences of a text (plain or .xz) in spoken form, one on each line.
 
     Args:
-        ranges: first and last line, counted from 1, of the parts to take; all if there is none.
+        ranges: first and last line, counted from 1, of the parts to take; all if empty.
 
     Returns:
         How many sentences were written, and how many were left out.
 
     Raises:
-        DataError: the text is missing or no text, no sentence of it can be used, or the output
-            cannot be written.
+        DataError: the text is missing or not readable, has no usable sentence, or the output cannot
+            be written.
     """
     written = left_out = 0
     part = output.with_name(output.name + ".part")
@@ -119,7 +120,7 @@ def write_spoken_text(
                         file.write(spoken + "\n")
                     written, left_out = written + bool(spoken), left_out + (not spoken)
         if not written:
-            raise DataError(f"{text}: no sentence in it that can be used")
+            raise no_usable_sentence(text)
         part.replace(output)
     except OSError as error:
         raise DataError(f"{output}: cannot be written ({error.strerror})") from None
@@ -130,15 +131,15 @@ def write_spoken_text(
 
 
 def spoken_sentences(line: str) -> Iterator[str]:
-    """The sentences of a line in spoken form, normalised as transcripts are; those whose reading is
-    unclear are left out."""
+    """The sentences of a line in spoken form, normalised as transcripts are; those whose spoken
+    form is unclear are left out."""
     for sentence in _sentences(line):
         if spoken := spoken_form(sentence):
             yield spoken
 
 
 def spoken_form(text: str) -> str | None:
-    """A text as it is read aloud, normalised; None when its reading is unclear.
+    """A text as it is read aloud, normalised; None if its spoken form is unclear.
 
     >>> spoken_form("On May 5, 2024 it cost $1.5 million.")
     'on may fifth twenty twenty four it cost one point five million dollars'
@@ -241,7 +242,7 @@ def _number_with_unit(number: str, percent: str | None, unit: str | None) -> str
 
 
 def _number(written: str) -> str:
-    """A cardinal, a decimal, a version, or digit by digit what is too long for a number."""
+    """A cardinal, a decimal or a version; numbers that are too long digit by digit."""
     whole, *rest = written.replace(",", "").split(".")
     if len(rest) > 1:
         return " point ".join(map(_cardinal, (whole, *rest)))

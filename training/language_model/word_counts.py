@@ -1,5 +1,6 @@
-"""Which words a lexicon should have: those that several texts use most, each text with its share.
-`rill lm words` writes them as `rill prepare lexicon --words` takes them."""
+"""The most frequent words of a weighted mixture of texts: `rill lm words`.
+
+`rill prepare lexicon --words` reads the list."""
 
 from __future__ import annotations
 
@@ -9,32 +10,34 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from asr.errors import ConfigError, DataError
+from asr.errors import ConfigError
 from asr.lexicon.lexicon import Lexicon, pronounce, read_word_counts
 from asr.text.sentences import read_sentences
+from training.files import writing
+from training.language_model.texts import no_usable_sentence
 
-WORDS_COUNTED = 100_000_000  # that the counts written are scaled to
+WORDS_COUNTED = 100_000_000  # the total that written counts are scaled to
 
 
 def write_frequent_words(
     sources: Mapping[Path, float],
     output: Path,
-    most: int = 130_000,
+    max_words: int = 130_000,
     dictionary: Lexicon | None = None,
     min_count: int = 3,
 ) -> Iterator[str]:
-    """Write the most frequent words of several texts, with counts of the texts' mixture: as many of
-    a hundred million words. Yields lines that tell what was done.
+    """Write the most frequent words of several texts with their counts in a mixture of a hundred
+    million words. Yields progress lines.
 
     Args:
         sources: texts, or lists of words with their counts (.tsv, .tsv.xz), and their shares.
-        most: words to write.
-        dictionary: its words are taken however seldom they come.
-        min_count: times that other words come in all sources together; what comes less often is
-            mostly misspelled.
+        max_words: words to write.
+        dictionary: its words are taken however rare they are.
+        min_count: occurrences that other words need in all sources together; rarer ones are mostly
+            misspelled.
 
     Raises:
-        ConfigError: a share that is none.
+        ConfigError: a share that is not positive.
         DataError, ModelError: a file that cannot be read or written.
     """
     if not sources or min(sources.values()) <= 0:
@@ -55,12 +58,10 @@ def write_frequent_words(
         or (seen[word] >= min_count and word.strip("'") == word)
     ]
     wanted.sort(key=lambda word: (-mixed[word], word))
-    kept = wanted[:most]
+    kept = wanted[:max_words]
     lines = "".join(f"{word}\t{max(1, round(mixed[word]))}\n" for word in kept).encode()
-    try:
+    with writing(output):
         output.write_bytes(lzma.compress(lines) if output.suffix == ".xz" else lines)
-    except OSError as error:
-        raise DataError(f"{output}: cannot be written ({error.strerror})") from None
     yield f"{output}: {len(kept)} of {len(mixed)} words"
 
 
@@ -76,5 +77,5 @@ def count_words(path: str | os.PathLike[str]) -> Counter[str]:
     for sentence in read_sentences(path):
         counts.update(sentence.split())
     if not counts:
-        raise DataError(f"{path}: no sentence in it that can be used")
+        raise no_usable_sentence(path)
     return counts

@@ -1,9 +1,9 @@
-"""The network of an LSTM language model: the words so far in, probabilities of the next word out.
+"""The network of an LSTM language model: from previous words to probabilities of the next word.
 
 The last layer is an adaptive softmax (Grave et al. 2017, "Efficient softmax approximation for
-GPUs"): the most frequent words and one entry for each group of rarer ones compete first, then the
-words of a group. It adds up to one over all words, as mixing it with an n-gram model needs, and
-costs less than a tenth of a softmax over all of them.
+GPUs"): one softmax over the most frequent words and an entry for each group of rarer ones, then
+one over the words of a group. It adds up to one over all words, as interpolation with an n-gram
+model needs, at less than a tenth of the cost of a full softmax.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from asr.errors import DataError
 from asr.language_model.lstm import END, RARE
-from training.run.config import WordModelConfig
+from training.language_model.config import WordModelConfig
 
 State = tuple[Tensor, Tensor]  # h and c, [1, batch, hidden] each
 
@@ -33,7 +33,7 @@ class WordNetwork(nn.Module):
         self.lstm = nn.LSTM(config.embedding, config.hidden, batch_first=True)
         self.dropout = nn.Dropout(config.dropout)
         cutoffs = [cutoff for cutoff in config.cutoffs if cutoff < words]
-        if not cutoffs:  # torch wants two groups at least
+        if not cutoffs:  # torch needs at least two groups
             cutoffs = [max(1, words - 1)]
         self.softmax = nn.AdaptiveLogSoftmaxWithLoss(config.hidden, words, cutoffs, div_value=4.0)
 
@@ -44,22 +44,22 @@ class WordNetwork(nn.Module):
 
         Args:
             words, following: numbers [batch, steps].
-            state: after the words before; nothing was said if not given.
+            state: after the previous words; zero if not given.
         """
-        heard, state = self.lstm(self.dropout(self.embedding(words)), state)
-        return self.softmax(self.dropout(heard).flatten(0, 1), following.flatten()).output, state
+        outputs, state = self.lstm(self.dropout(self.embedding(words)), state)
+        return self.softmax(self.dropout(outputs).flatten(0, 1), following.flatten()).output, state
 
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The words that a network knows, by number: the end of a sentence, the rare word, then the
-    others, most frequent first."""
+    """The words of a network by number: the end of a sentence, the rare word, then the others,
+    most frequent first."""
 
     words: tuple[str, ...]
-    rare_words: int  # different ones: they share the rare word's probability
+    rare_words: int  # number of words that share the rare word's probability
 
     def numbers(self, sentences: Iterable[str]) -> np.ndarray:
-        """[words] of all sentences one after another, each with its end."""
+        """[words] the concatenated sentences, each with its end."""
         number = {word: place for place, word in enumerate(self.words)}
         rare = number[RARE]
         return np.array(
@@ -69,7 +69,7 @@ class Vocabulary:
 
 
 def choose_words(sentences: Iterable[str], config: WordModelConfig) -> Vocabulary:
-    """The words that come often enough.
+    """The words that are frequent enough.
 
     Raises:
         DataError: too few of them.
@@ -78,8 +78,8 @@ def choose_words(sentences: Iterable[str], config: WordModelConfig) -> Vocabular
     kept = [word for word, count in counts.most_common(config.words) if count >= config.min_count]
     if len(kept) < 2:
         raise DataError(
-            f"a text of {len(counts)} different words has {len(kept)} that come "
-            f"{config.min_count} times or more: too few to learn from"
+            f"a text of {len(counts)} different words has {len(kept)} that occur "
+            f"{config.min_count} times or more: too few to train on"
         )
     return Vocabulary((END, RARE, *kept), max(1, len(counts) - len(kept)))
 
@@ -87,8 +87,8 @@ def choose_words(sentences: Iterable[str], config: WordModelConfig) -> Vocabular
 def perplexity(
     network: WordNetwork, vocabulary: Vocabulary, numbers: np.ndarray, streams: int = 32
 ) -> float:
-    """Of a text's [words] and ends of sentences; a rare word has an equal share of the rare word's
-    probability. The text is read in `streams` parts side by side, each with its memory."""
+    """Perplexity of the words [words] of a text, sentence ends included; rare words share the rare
+    word's probability equally. The text is divided into `streams`, each with its own state."""
     steps = (len(numbers) - 1) // streams
     if steps < 1:
         streams, steps = 1, len(numbers) - 1

@@ -16,8 +16,8 @@ from asr.acoustic.onnx_lstm import add_lstm
 from asr.language_model.lstm import FORMAT, METADATA
 from training.language_model.word_network import Vocabulary, WordNetwork
 
-LOOKED_AT = 4_000  # words of a text, to see how large the values between two layers become
-ROOM = 1.5  # times that
+SAMPLE_WORDS = 4_000  # of a text, to measure the range of values between two layers
+MARGIN = 1.5  # factor on that range
 
 
 def write_word_network(
@@ -32,7 +32,7 @@ def write_word_network(
         text: [words] as `Vocabulary.numbers` gives them.
 
     Raises:
-        ModelError: it cannot be written; the file that was there before is intact.
+        ModelError: it cannot be written; the previous file is intact.
     """
     network = copy.deepcopy(network).cpu().eval()
     graph = Graph(Weights(), "int8")
@@ -45,17 +45,17 @@ def write_word_network(
     table = network.embedding.weight.detach().numpy()
     x = graph.node("Unsqueeze", [graph.table("embedding", words, table), graph.number(0)], "x")
     bounds = np.abs(table).max(0) + 1e-6
-    heard, h, c = add_lstm(graph, "lstm", x, network.lstm, state, bounds=bounds)
+    outputs, h, c = add_lstm(graph, "lstm", x, network.lstm, state, bounds=bounds)
     graph.output(h, "hidden_after", [layers, "rows", hidden])
     graph.output(c, "cell_after", [layers, "rows", hidden])
-    flat = graph.node("Squeeze", [heard, graph.number(0)], "heard")
+    flat = graph.node("Squeeze", [outputs, graph.number(0)], "outputs")
     softmax = network.softmax
     head = graph.node("LogSoftmax", [graph.linear("head", flat, softmax.head)], "head", axis=-1)
     graph.output(_picked(graph, head, "pairs"), "logs", ["pairs"])
     largest = _largest(network, text)
     for number, (group, bound) in enumerate(zip(_groups(network), largest)):
         rows = graph.input(f"rows{number}", [f"rows_of_{number}"], TensorProto.INT64)
-        its = graph.node("Gather", [flat, rows], f"heard{number}")
+        its = graph.node("Gather", [flat, rows], f"outputs{number}")
         narrow = graph.linear(f"narrow{number}", its, group[0])
         wide = graph.linear(f"wide{number}", narrow, group[1], bound)
         logs = graph.node("LogSoftmax", [wide], f"of_group{number}", axis=-1)
@@ -71,19 +71,19 @@ def write_word_network(
 
 
 def _picked(graph: Graph, logs: str, name: str) -> str:
-    """Of [rows, entries] those at pairs of a row and an entry."""
+    """The values of [rows, entries] at given pairs of a row and an entry."""
     pairs = graph.input(name, [f"{name}_", 2], TensorProto.INT64)
     return graph.node("GatherND", [logs, pairs], f"{name}_picked")
 
 
 def _largest(network: WordNetwork, text: np.ndarray) -> list[np.ndarray]:
-    """[width] for each group of rarer words: what its inner layer reaches on a text, and half as
-    much again."""
-    numbers = torch.from_numpy(text[:LOOKED_AT].astype(np.int64))[None]
+    """[width] for each group of rarer words: the range of its inner layer on a text, with a
+    margin."""
+    numbers = torch.from_numpy(text[:SAMPLE_WORDS].astype(np.int64))[None]
     with torch.no_grad():
-        heard = network.lstm(network.embedding(numbers))[0][0]
-        inner = [group[0](heard).abs().amax(0) for group in _groups(network)]
-    return [(ROOM * value + 1e-6).numpy() for value in inner]
+        outputs = network.lstm(network.embedding(numbers))[0][0]
+        inner = [group[0](outputs).abs().amax(0) for group in _groups(network)]
+    return [(MARGIN * value + 1e-6).numpy() for value in inner]
 
 
 def _groups(network: WordNetwork) -> list[tuple[nn.Linear, nn.Linear]]:

@@ -1,4 +1,4 @@
-"""The acoustic model with what only training needs: the terms of the loss in one forward call."""
+"""The acoustic model with the terms of the loss in one forward call."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from training.teacher.posteriors import COMPONENTS
 
 
 class LossModule(nn.Module):
-    """An acoustic model that hears a batch and tells how wrong it was."""
+    """An acoustic model whose forward call computes the terms of the loss on a batch."""
 
     def __init__(
         self, model: AcousticModel, weights: ObjectiveConfig, trigram: PhoneTrigram | None = None
@@ -52,38 +52,38 @@ class LossModule(nn.Module):
             terms["consistency"] = objectives.consistency(both_heads, steps)
         if batch.posteriors is None or batch.components is None:
             return terms
-        taught_phones, taught_letters = batch.posteriors.split(
+        phone_targets, letter_targets = batch.posteriors.split(
             [len(PHONE_TOKENS), batch.posteriors.shape[-1] - len(PHONE_TOKENS)], dim=-1
         )
-        heard = batch.step_lengths
+        target_steps = batch.step_lengths
         if weights.teacher_phones:
             terms["teacher_phones"] = objectives.teacher_posteriors(
-                phones, taught_phones, heard, shift
+                phones, phone_targets, target_steps, shift
             )
         if weights.teacher_letters:
             terms["teacher_letters"] = objectives.teacher_posteriors(
-                letters, taught_letters, heard, shift
+                letters, letter_targets, target_steps, shift
             )
         if weights.teacher_components:
             terms["teacher_components"] = objectives.teacher_components(
-                self.components_head(hidden), batch.components, heard, shift
+                self.components_head(hidden), batch.components, target_steps, shift
             )
         return terms
 
 
 def backward(fabric: Fabric, loss_module: Any, batch: Batch, mode: Mode) -> dict[str, Tensor]:
-    """The gradients of one batch; with several processes, those of all their batches as of one.
+    """Compute the gradients of one batch; with several processes, of all their batches together.
 
     Args:
-        student: a `Student` as `fabric.setup` gives it.
+        loss_module: a `LossModule` as `fabric.setup` returns it.
 
     Returns:
         The mean of each term per step.
     """
     terms: dict[str, objectives.Term] = loss_module(batch, mode)
     steps = torch.stack([term.steps for term in terms.values()])
-    # Processes average their gradients, each a sum over its own steps: so every sum is divided by
-    # the steps of all, and multiplied by the number of processes.
+    # Processes average their gradients, each a sum over its own steps. So every sum is divided by
+    # the steps of all processes and multiplied by their number.
     steps_of_all: Any = fabric.all_reduce(steps.float(), reduce_op="sum")
     share = fabric.world_size / steps_of_all.clamp(min=1)
     means = {name: term.total * share[k] for k, (name, term) in enumerate(terms.items())}
@@ -93,8 +93,8 @@ def backward(fabric: Fabric, loss_module: Any, batch: Batch, mode: Mode) -> dict
 
 
 def first_model(config: TrainConfig, train_cache: FeatureCache) -> AcousticModel:
-    """The model before the first update: random weights, or those of `start_from` with the
-    normalisation that they were trained with.
+    """The model before the first update: random weights, or those of `start_from` with its
+    normalisation.
 
     Raises:
         ModelError: `start_from` cannot be read.

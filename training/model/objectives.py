@@ -1,5 +1,7 @@
-"""The terms of the loss, one function each: sums over steps, with the number of steps, so that the
-mean over several processes is the mean over all their steps."""
+"""The terms of the loss, one function each.
+
+Each returns a sum over steps and their number, so that the mean over several processes is the mean
+over all their steps."""
 
 from __future__ import annotations
 
@@ -40,9 +42,9 @@ def ctc(log_probabilities: Tensor, step_lengths: Tensor, targets: list[list[int]
 
 
 def consistency(log_probabilities: Tensor, step_lengths: Tensor) -> Term:
-    """How much two augmentations of the same utterances disagree, step by step (CR-CTC: Yao et al.
-    2024, arXiv 2410.05101): the mean of both Kullback-Leibler divergences, each from the one side
-    as it is to the other.
+    """Disagreement of two augmentations of the same utterances, step by step (CR-CTC: Yao et al.
+    2024, arXiv 2410.05101): the mean of both Kullback-Leibler divergences, each with the target
+    side detached.
 
     Args:
         log_probabilities: [2 * utterances, steps, tokens], all in one augmentation, then all in
@@ -59,37 +61,36 @@ def consistency(log_probabilities: Tensor, step_lengths: Tensor) -> Term:
 
 
 def teacher_posteriors(
-    log_probabilities: Tensor, posteriors: Tensor, heard_steps: Tensor, shift: int
+    log_probabilities: Tensor, posteriors: Tensor, target_steps: Tensor, shift: int
 ) -> Term:
-    """Cross entropy of the student with the teacher, step by step.
+    """Cross entropy between the teacher's posteriors and the model's, step by step.
 
     Args:
-        log_probabilities: [batch, student steps, tokens].
+        log_probabilities: [batch, model steps, tokens].
         posteriors: [batch, teacher steps, tokens].
-        heard_steps: [batch] true number of the teacher's steps.
-        shift: so many steps later than the teacher the student answers, for it hears less of what
-            comes.
+        target_steps: [batch] number of the teacher's steps without padding.
+        shift: steps that the model lags behind the teacher, for it has less look-ahead.
     """
-    student, mask = _aligned(log_probabilities, posteriors, heard_steps, shift)
-    return Term(-(posteriors[:, : student.shape[1]] * student).sum(-1)[mask].sum(), mask.sum())
+    ours, mask = _aligned(log_probabilities, posteriors, target_steps, shift)
+    return Term(-(posteriors[:, : ours.shape[1]] * ours).sum(-1)[mask].sum(), mask.sum())
 
 
 def teacher_components(
-    predicted: Tensor, components: Tensor, heard_steps: Tensor, shift: int
+    predicted: Tensor, components: Tensor, target_steps: Tensor, shift: int
 ) -> Term:
     """Square error of the predicted principal components of the teacher's encoder.
 
     `predicted` and `components` are [batch, steps, components], each of variance 1.
     """
-    student, mask = _aligned(predicted, components, heard_steps, shift)
-    deviations = (student - components[:, : student.shape[1]]).square().mean(-1)
+    ours, mask = _aligned(predicted, components, target_steps, shift)
+    deviations = (ours - components[:, : ours.shape[1]]).square().mean(-1)
     return Term(deviations[mask].sum(), mask.sum())
 
 
 def _aligned(
-    student: Tensor, teacher: Tensor, heard_steps: Tensor, shift: int
+    ours: Tensor, teacher: Tensor, target_steps: Tensor, shift: int
 ) -> tuple[Tensor, Tensor]:
-    """The student's steps that answer the teacher's, and [batch, steps] which of them are real."""
-    steps = min(teacher.shape[1], student.shape[1] - shift)
-    real = torch.arange(steps, device=student.device) < heard_steps[:, None]
-    return student[:, shift : shift + steps], real
+    """The model's steps that correspond to the teacher's, and [batch, steps] which are real."""
+    steps = min(teacher.shape[1], ours.shape[1] - shift)
+    real = torch.arange(steps, device=ours.device) < target_steps[:, None]
+    return ours[:, shift : shift + steps], real

@@ -1,15 +1,15 @@
-"""The discriminative term of the loss: phones against all other sequences of phones.
+"""CTC-CRF, the discriminative term of the loss.
 
-CTC asks that the right phones be likely. CTC-CRF asks that they be likelier than everything else
-that a model of phone sequences allows:
+CTC maximises the probability of the reference phones. CTC-CRF maximises it relative to all other
+phone sequences, weighted by a model of phone sequences:
 
     p(phones | sound) = p(sequence) * sum over its CTC paths of prod_t y_t / Z
     Z                 = the same summed over every sequence of phones
 
 where y_t are the network's probabilities at step t. Source: H. Xiang and Z. Ou, "CRF-based
 Single-stage Acoustic Modeling with CTC Topology", ICASSP 2019, doi 10.1109/ICASSP.2019.8682256;
-there the sequences' model is a 4-gram as a transducer, here a trigram as one dense tensor, so that
-Z is a forward algorithm of small matrix products and needs no transducer library.
+there the sequence model is a 4-gram transducer, here a trigram in one dense tensor, so that the
+forward algorithm of Z is a series of small matrix products and needs no transducer library.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from torch import Tensor
 
 from training.model.objectives import Term
 
-START = END = 0  # the blank's number, which no sequence of phones holds
+START = END = 0  # the blank's number, which is no phone
 
 
 class PhoneTrigram:
@@ -42,7 +42,7 @@ class PhoneTrigram:
         for order_counts in (counts.sum((0, 1)), counts.sum(0), counts):
             kinds = (order_counts > 0).sum(-1, keepdim=True)
             total = (order_counts.sum(-1, keepdim=True) + kinds).clamp(min=1)
-            kinds = kinds.clamp(min=1)  # a history never seen: what the shorter one says
+            kinds = kinds.clamp(min=1)  # an unseen history: back off to the shorter one
             lower = (order_counts + kinds * lower) / torch.maximum(total, kinds)
         self.probabilities = lower  # [before last, last, next]; next 0 is the end
 
@@ -82,7 +82,7 @@ def ctc_crf(
 
 def log_partition(log_probabilities: Tensor, step_lengths: Tensor, trigram: PhoneTrigram) -> Tensor:
     """log Z of each utterance, [batch]; its gradient by the forward-backward algorithm."""
-    # Beyond its end an utterance hears blanks for certain, which changes nothing.
+    # Padding steps are certain blanks, which do not change Z.
     steps = torch.arange(log_probabilities.shape[1], device=log_probabilities.device)
     beyond = (steps >= step_lengths[:, None])[:, :, None]
     blank = torch.full_like(log_probabilities[0, 0], -torch.inf)
@@ -103,7 +103,7 @@ class _LogPartition(torch.autograd.Function):
     def forward(context: Any, log_probabilities: Tensor, trigram: Tensor) -> Tensor:
         y = log_probabilities.detach().exp().permute(1, 0, 2).contiguous()  # [steps, batch, tokens]
         steps, batch, tokens = y.shape
-        # Phone after the same phone: only a blank between tells them apart.
+        # A phone can follow the same phone only after a blank.
         other, same, end = _split(trigram)
         spoken, blank = y.new_zeros(tokens, batch, tokens), y.new_zeros(tokens, batch, tokens)
         blank[START, :, START] = 1.0
@@ -159,5 +159,5 @@ def _split(trigram: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _steps_needed(target: list[int]) -> int:
-    """Fewest steps that can write these tokens: a blank stands between two that are alike."""
+    """Minimum number of steps for these tokens: equal neighbours need a blank between them."""
     return len(target) + sum(one == following for one, following in itertools.pairwise(target))

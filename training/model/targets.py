@@ -1,4 +1,4 @@
-"""What the two heads are to write for a text."""
+"""Target tokens of the two output layers for a text."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from asr.text.alphabet import letter_ids, phone_ids
 def target_ids(text: str, lexicon: Lexicon) -> tuple[list[int], list[int]]:
     """Phone and letter tokens of a normalised text.
 
-    The first pronunciation of each word is taken. When the lexicon cannot pronounce one of the
-    words the phones are empty: that utterance then teaches letters (and what the teacher heard).
+    Each word has its first pronunciation. If the lexicon cannot pronounce one of the words, the
+    phones are empty: the utterance then has letter targets (and teacher targets) only.
     """
     phones: list[int] = []
     for word in text.split():
-        copies = pronounce(word, lexicon)
-        if not copies:
+        pronunciations = pronounce(word, lexicon)
+        if not pronunciations:
             return [], letter_ids(text)
-        phones += phone_ids(list(copies[0]))
+        phones += phone_ids(list(pronunciations[0]))
     return phones, letter_ids(text)

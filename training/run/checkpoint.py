@@ -1,4 +1,4 @@
-"""A training run on disk: written whole or not at all, and never mixed up with another run."""
+"""Checkpoints of a training run: written atomically, refused by a run of other settings."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from pydantic import BaseModel, ValidationError
 
 from asr.errors import ConfigError, DataError
 
-# What may change between sessions is where and how fast a run goes on, not what is computed. (What
-# lies in those places is looked at by training/data/fingerprints.py.)
+# These may change between sessions: they decide where and how fast a run goes on, not what it
+# computes. (training/data/fingerprints.py checks the contents of those places.)
 FREE_SETTINGS = {
     "output", "train", "valid", "lexicon", "checkpoint_minutes", "threads", "loader_workers",
     "patience_epochs", "evaluate_every_epochs",
@@ -22,10 +22,10 @@ FREE_SETTINGS = {
 
 
 def write_checkpoint(state: dict[str, Any], config: BaseModel, path: Path) -> None:
-    """Write a checkpoint; after a crash at any moment either it or the one before is there.
+    """Write a checkpoint atomically: after a crash either it or the previous one is there.
 
     Raises:
-        DataError: it could not be written (disk full); the one before is intact.
+        DataError: it could not be written (disk full); the previous one is intact.
     """
     part = path.with_suffix(".part")
     try:
@@ -36,13 +36,13 @@ def write_checkpoint(state: dict[str, Any], config: BaseModel, path: Path) -> No
     except (OSError, RuntimeError) as error:
         part.unlink(missing_ok=True)
         raise DataError(
-            f"{path}: could not be written ({error}); the one before is intact"
+            f"{path}: could not be written ({error}); the previous one is intact"
         ) from None
     os.replace(part, path)
 
 
 def read_checkpoint(config: BaseModel, path: Path) -> dict[str, Any] | None:
-    """The checkpoint to go on from; None when the run has none yet.
+    """The checkpoint to resume from; None when the run has none yet.
 
     Raises:
         DataError: it is damaged.
@@ -56,7 +56,7 @@ def read_checkpoint(config: BaseModel, path: Path) -> dict[str, Any] | None:
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, KeyError, TypeError) as error:
         first_line = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DataError(
-            f"{path}: a damaged checkpoint ({first_line}); move it away to begin anew"
+            f"{path}: a damaged checkpoint ({first_line}); move it away to start afresh"
         ) from None
     wanted = json.loads(config.model_dump_json())
     settings = _with_defaults(settings, config)
@@ -66,13 +66,13 @@ def read_checkpoint(config: BaseModel, path: Path) -> dict[str, Any] | None:
     if differing:
         raise ConfigError(
             f"{path}: a checkpoint of other settings ({', '.join(differing)}); "
-            "give the run another output folder, or the settings it began with"
+            "give the run another output folder, or the settings it started with"
         )
     return saved
 
 
 def _with_defaults(settings: dict[str, Any], config: BaseModel) -> dict[str, Any]:
-    """A checkpoint's settings with the defaults of those that are newer than it."""
+    """A checkpoint's settings, with defaults for settings that are newer than it."""
     try:
         filled = type(config).model_validate(settings)
     except ValidationError:

@@ -1,10 +1,10 @@
-"""Muon: a matrix is moved by its momentum with all singular values made alike.
+"""Muon: an optimiser that orthogonalises the momentum of each weight matrix.
 
 K. Jordan et al., "Muon: an optimizer for hidden layers in neural networks", 2024. torch.optim.Muon
-does it in bfloat16, which took more than half of a training run's time on a CPU that has no such
-instructions. Here the iteration runs on the small square X X^T instead of X, a seventh of the time
-there, in float32 or, where the network trains in it too, in bfloat16 (on a CPU with avx512_bf16 a
-quarter of the time again).
+computes the iteration in bfloat16, which takes more than half of the training time on a CPU without
+bfloat16 instructions. Here the iteration runs on the small square X X^T instead of X, which takes a
+seventh of that time, in float32 or, where the network trains in bfloat16, in bfloat16 (a quarter of
+the time again on a CPU with avx512_bf16).
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-# Of the quintic iteration: singular values come to lie between 0.7 and 1.2, which is near enough.
+# Coefficients of the quintic iteration: singular values end between 0.7 and 1.2, which suffices.
 A, B, C = 3.4445, -4.7750, 2.0315
 ITERATIONS = 5
 EPSILON = 1e-7
-# Steps as long as AdamW's would be, so that one learning rate serves both (Liu et al. 2025, arXiv
-# 2502.16982).
-LENGTH_OF_ADAMW = 0.2
+# Scales steps to the length of AdamW's, so that one learning rate serves both (Liu et al. 2025,
+# arXiv 2502.16982).
+ADAMW_STEP_LENGTH = 0.2
 
 
 class Muon(Optimizer):
-    """For matrices; with Nesterov's momentum, and weight decay apart from the gradient."""
+    """Muon for weight matrices, with Nesterov momentum and decoupled weight decay."""
 
     def __init__(
         self,
@@ -36,37 +36,37 @@ class Muon(Optimizer):
         momentum: float = 0.95,
         precision: torch.dtype = torch.float32,
     ) -> None:
-        """`precision`: of the iteration; the weights and the momentum stay as they are."""
+        """`precision`: of the iteration; weights and momentum keep their own."""
         self.precision = precision
         super().__init__(matrices, {"lr": lr, "weight_decay": weight_decay, "momentum": momentum})
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
-        """Moves every matrix that has a gradient."""
+        """Update every matrix that has a gradient."""
         loss = closure() if closure else None
         for group in self.param_groups:
             for matrix in group["params"]:
                 if matrix.grad is not None:
-                    self._move(matrix, matrix.grad, group)
+                    self._update(matrix, matrix.grad, group)
         return loss
 
-    def _move(self, matrix: nn.Parameter, gradient: Tensor, group: dict[str, Any]) -> None:
+    def _update(self, matrix: nn.Parameter, gradient: Tensor, group: dict[str, Any]) -> None:
         state = self.state[matrix]
         if not state:
             state["momentum_buffer"] = torch.zeros_like(gradient)
         momentum = state["momentum_buffer"].lerp_(gradient, 1 - group["momentum"])
         ahead = gradient.lerp(momentum, group["momentum"])
-        length = LENGTH_OF_ADAMW * max(matrix.shape) ** 0.5
+        length = ADAMW_STEP_LENGTH * max(matrix.shape) ** 0.5
         matrix.mul_(1 - group["lr"] * group["weight_decay"])
         matrix.add_(orthogonalised(ahead, self.precision), alpha=-group["lr"] * length)
 
 
 def orthogonalised(matrix: Tensor, precision: torch.dtype = torch.float32) -> Tensor:
-    """A matrix with the same singular vectors whose singular values are all near 1.
+    """The matrix with all singular values moved close to 1; singular vectors stay.
 
     Each iteration is X <- (a + b G + c G^2) X, where G = X X^T; as all of these G are polynomials
-    of the first one, they can be multiplied up and X comes in once, at the end. In bfloat16 the
-    products drift away from that (singular values of up to 2), so X comes in after three, too.
+    of the first one, their product is accumulated and applied to X once, at the end. In bfloat16
+    the product drifts (singular values of up to 2), so it is applied after three iterations, too.
     """
     x = matrix.float()
     x = x.T if x.shape[0] > x.shape[1] else x

@@ -1,4 +1,4 @@
-"""What moves the weights: AdamW, or Muon for the matrices of the blocks and AdamW for the rest."""
+"""Optimisers: AdamW, or Muon for the matrices of the blocks and AdamW for the rest."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from training.run.config import TrainConfig
 from training.run.muon import Muon
 
 
-def optimisers(loss_module: nn.Module, config: TrainConfig) -> list[Optimizer]:
+def make_optimisers(loss_module: nn.Module, config: TrainConfig) -> list[Optimizer]:
     """The optimisers of a run; each weight belongs to one of them.
 
     Both have the same learning rate.

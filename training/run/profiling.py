@@ -1,4 +1,4 @@
-"""Where the time of a training run goes: `rill train CONFIG --profile 30`."""
+"""The share of time of each part of an update: `rill train CONFIG --profile 30`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch.profiler import ProfilerActivity, profile
 from training.run.config import TrainConfig
 from training.run.trainer import train
 
-# The parts of an update in training/run/trainer.py, and what to call them.
+# The `record_function` names of training/run/trainer.py, and their descriptions.
 PARTS = {
     "load": "load and augment a batch",
     "network": "network and loss, forward and backward",
@@ -21,15 +21,15 @@ PARTS = {
 }
 
 
-FIRST_UPDATES = 3  # they are slower: memory is taken, kernels are made
+WARM_UP_UPDATES = 3  # not measured: they allocate memory and build kernels
 
 
 def profile_lines(config: TrainConfig, updates: int) -> list[str]:
-    """Make so many updates in a folder that is thrown away; a line for each part of them, and the
-    operations inside that took longest."""
+    """Profile so many updates of a run in a temporary folder: one line for each part of an update,
+    then the slowest operations."""
     with tempfile.TemporaryDirectory() as folder:
-        # An epoch has one update at least: there are enough of them, and no evaluation among them.
-        enough = max(config.epochs, FIRST_UPDATES + updates + 1)
+        # An epoch has at least one update: so many epochs suffice, and none is evaluated.
+        enough = max(config.epochs, WARM_UP_UPDATES + updates + 1)
         trial = config.model_copy(
             update={
                 "output": folder,
@@ -38,11 +38,11 @@ def profile_lines(config: TrainConfig, updates: int) -> list[str]:
                 "evaluate_every_epochs": enough,
             }
         )
-        train(trial, lambda line: None, max_updates=FIRST_UPDATES)
-        began = time.perf_counter()
+        train(trial, lambda line: None, max_updates=WARM_UP_UPDATES)
+        started = time.perf_counter()
         with profile(activities=[ProfilerActivity.CPU]) as profiler:
             train(trial, lambda line: None, max_updates=updates)
-        wall = time.perf_counter() - began
+        wall = time.perf_counter() - started
     events = {event.key: event.cpu_time_total / 1e6 for event in profiler.key_averages()}
     spent = {part: events.get(part, 0.0) for part in PARTS}
     total = sum(spent.values())
@@ -55,7 +55,7 @@ def profile_lines(config: TrainConfig, updates: int) -> list[str]:
         (event for event in profiler.key_averages() if event.key.startswith("aten::")),
         key=lambda event: -event.self_cpu_time_total,
     )
-    lines.append("operations, by their own time:")
+    lines.append("operations by self time:")
     for event in operations[:8]:
         share = 100 * event.self_cpu_time_total / 1e6 / total
         lines.append(f"{share:5.1f} %  {event.key.removeprefix('aten::')}")

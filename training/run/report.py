@@ -10,13 +10,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from asr.errors import DataError
 from training.evaluation.confidence import reliability_picture
-from training.evaluation.error_rates import ErrorRates, Reading, error_rates
+from training.evaluation.error_rates import ErrorRates, UtteranceResult, error_rates
 from training.evaluation.evaluate import Evaluation
+from training.files import writing
 
 TEMPLATE = Path(__file__).with_name("report.html")
-SHOWN_UTTERANCES = 10  # of the worst, of the middle and of the best
+SHOWN_UTTERANCES = 10  # of the worst, the median and the best
 SHOWN_CONFUSIONS = 30
 SHOWN_SPEAKERS = 40
 LENGTH_EDGES_SECONDS = (0, 2, 4, 6, 9, 12, 16, 36)
@@ -49,8 +49,8 @@ def write_json(evaluation: Evaluation, settings: dict[str, str], path: str | Pat
         "parts": [asdict(rates) for rates in evaluation.rates()],
         "speakers": [asdict(rates) for rates in evaluation.rates_by_speaker()],
         "utterances": [
-            asdict(reading) | {"words": reading.words, "errors": reading.errors}
-            for reading in evaluation.readings
+            asdict(result) | {"words": result.words, "errors": result.errors}
+            for result in evaluation.results
         ],
         "left_out": [list(pair) for pair in evaluation.left_out],
     }
@@ -58,7 +58,7 @@ def write_json(evaluation: Evaluation, settings: dict[str, str], path: str | Pat
 
 
 def write_html(evaluation: Evaluation, settings: dict[str, str], path: str | Path) -> None:
-    """A page that can be sent to someone: tables, plots, utterances with their errors marked.
+    """A self-contained page: tables, plots, utterances with their errors marked.
 
     Raises:
         DataError: the file cannot be written.
@@ -74,7 +74,7 @@ def write_html(evaluation: Evaluation, settings: dict[str, str], path: str | Pat
         by_speaker=_bars(
             evaluation.rates_by_speaker()[:SHOWN_SPEAKERS], "speaker, the worst first"
         ),
-        by_length=_bars(_rates_by_length(evaluation.readings), "length of the utterance"),
+        by_length=_bars(_rates_by_length(evaluation.results), "length of the utterance"),
         reliability=reliability_picture(found) if (found := evaluation.reliability()) else "",
         times=evaluation.times.lines() if evaluation.times else [],
         confusions=evaluation.confusions().most_common(SHOWN_CONFUSIONS),
@@ -88,10 +88,10 @@ def write_html(evaluation: Evaluation, settings: dict[str, str], path: str | Pat
     _write(path, page)
 
 
-def _rates_by_length(readings: Sequence[Reading]) -> list[ErrorRates]:
+def _rates_by_length(results: Sequence[UtteranceResult]) -> list[ErrorRates]:
     rates = []
     for low, high in itertools.pairwise(LENGTH_EDGES_SECONDS):
-        if inside := [reading for reading in readings if low <= reading.seconds < high]:
+        if inside := [result for result in results if low <= result.seconds < high]:
             rates.append(error_rates(f"{low} to {high} s", inside))
     return rates
 
@@ -116,7 +116,5 @@ def _bars(rates: Sequence[ErrorRates], label: str) -> str:
 
 
 def _write(path: str | Path, text: str) -> None:
-    try:
+    with writing(path):
         Path(path).write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise DataError(f"{path}: cannot be written ({error.strerror})") from None

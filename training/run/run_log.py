@@ -1,7 +1,7 @@
-"""What a training run tells: lines, a bar on a terminal, TensorBoard scalars, a learning curve.
+"""The log of a training run: lines, a progress bar, TensorBoard scalars, a learning curve.
 
-All of it lies in the run's folder: `history.jsonl` (one line for every few updates and every
-epoch), `curve.png` drawn from it, and `tensorboard/`. A resumed run goes on in the same files.
+The files lie in the run's folder: `history.jsonl` (one line for every few updates and every
+epoch), `curve.png` drawn from it, and `tensorboard/`. A resumed run appends to the same files.
 """
 
 from __future__ import annotations
@@ -19,27 +19,27 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from torch.utils.tensorboard import SummaryWriter
 
 EVERY_UPDATES = 20
-SMOOTHING = 0.95  # of the terms of the loss
+SMOOTHING = 0.95  # of the running mean of each term of the loss
 MIN_SECONDS_BETWEEN_CURVES = 30.0
-Errors = dict[str, dict[str, float]]  # by mode, then by head: per cent
+Errors = dict[str, dict[str, float]]  # by mode, then by output layer; per cent
 
 
 class RunLog:
-    """The record of one run. Only the first process of several has one."""
+    """The log of one run. Of several processes only the first has one."""
 
     def __init__(
         self, folder: Path, update: int, total_updates: int, report: Callable[[str], None]
     ) -> None:
-        """What lies in the folder of later updates than this one was never checkpointed: it is
-        dropped, for the run computes it again."""
+        """Records of updates after `update` are dropped: they were not checkpointed, and the run
+        computes them again."""
         self._folder, self._report = folder, report
         self._history = folder / "history.jsonl"
         self._records = [r for r in _read_history(self._history) if r["update"] <= update]
         self._history.write_text("".join(json.dumps(r) + "\n" for r in self._records))
         self._scalars = SummaryWriter(str(folder / "tensorboard"), purge_step=update + 1)
         self._smooth: dict[str, float] = {}
-        self._seconds_heard = 0.0
-        self._told_at = self._drawn_at = time.monotonic()
+        self._speech_seconds = 0.0
+        self._reported_at = self._drawn_at = time.monotonic()
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -54,7 +54,7 @@ class RunLog:
         self._total_updates = total_updates
 
     def close(self) -> None:
-        """The bar goes, the files are whole."""
+        """Remove the bar and complete the files."""
         self._bar.stop()
         self._scalars.close()
         self._draw()
@@ -68,34 +68,34 @@ class RunLog:
         learning_rate: float,
         seconds: float,
     ) -> None:
-        """One update was made, on so many seconds of speech."""
+        """Log one update on so many seconds of speech."""
         for name, value in terms.items():
-            if not math.isfinite(value):  # told by the loop; it would stay in the mean for ever
+            if not math.isfinite(value):  # the loop reports it; it would spoil the mean for ever
                 continue
             key = f"{mode}/{name}"
             before = self._smooth.get(key, value)
             self._smooth[key] = SMOOTHING * before + (1 - SMOOTHING) * value
-        self._seconds_heard += seconds
+        self._speech_seconds += seconds
         self._bar.update(self._task, completed=update, description=f"epoch {epoch}")
         if update % EVERY_UPDATES:
             return
-        speed = self._seconds_heard / (time.monotonic() - self._told_at)
+        speed = self._speech_seconds / (time.monotonic() - self._reported_at)
         losses = " ".join(f"{name} {value:.3f}" for name, value in sorted(self._smooth.items()))
         self._report(
             f"epoch {epoch} update {update}/{self._total_updates} {losses} | "
             f"{speed:.0f} hours of speech an hour"
         )
-        self._told_at, self._seconds_heard = time.monotonic(), 0.0
+        self._reported_at, self._speech_seconds = time.monotonic(), 0.0
         scalars = {f"loss/{name}": value for name, value in self._smooth.items()}
         self._write(update, scalars | {"learning_rate": learning_rate, "speed": speed})
 
     def epoch(
         self, update: int, epoch: int, errors: Errors, samples: list[tuple[str, str]]
     ) -> None:
-        """An epoch has ended: error rates on validation, and (said, spelled) of some utterances."""
+        """Log the end of an epoch: validation error rates, and (reference, spelled) of samples."""
         self._report(f"epoch {epoch} valid: {json.dumps(errors)}")
-        for said, spelled in samples:
-            self._report(f"  said:    {said}\n  spelled: {spelled}")
+        for reference, spelled in samples:
+            self._report(f"  reference: {reference}\n  spelled:   {spelled}")
         self._write(
             update,
             {
@@ -106,7 +106,7 @@ class RunLog:
         )
         if time.monotonic() - self._drawn_at > MIN_SECONDS_BETWEEN_CURVES:
             self._draw()
-        self._told_at, self._seconds_heard = time.monotonic(), 0.0
+        self._reported_at, self._speech_seconds = time.monotonic(), 0.0
 
     def _draw(self) -> None:
         _draw_curve(self._records, self._folder / "curve.png")
@@ -122,7 +122,7 @@ class RunLog:
 
 
 def _read_history(path: Path) -> list[dict[str, Any]]:
-    """The records of a history; a last line that a kill cut short is left out."""
+    """The records of a history; an incomplete last line (a killed run) is left out."""
     records = []
     for line in path.read_text().splitlines() if path.exists() else []:
         try:
@@ -151,5 +151,5 @@ def _draw_curve(records: list[dict[str, Any]], path: Path) -> None:
         axis.grid(alpha=0.3)
         if names:
             axis.legend(fontsize=7)
-    axes[1].set_ylim(0, 105)  # a net that has learnt nothing yet can have several hundred per cent
+    axes[1].set_ylim(0, 105)  # an untrained network can have several hundred per cent
     figure.savefig(path, dpi=110)

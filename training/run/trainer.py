@@ -1,8 +1,8 @@
-"""The training loop: `rill train configs/en-small.yaml`.
+"""The training loop: `rill train --config-name en-small`.
 
 Each update takes one batch in one mode: every `offline_every`-th in offline mode, the others in
-streaming mode. The same command goes on from the last checkpoint; since all randomness is seeded
-by the update, a resumed run computes what an unbroken one would have computed.
+streaming mode. The same command resumes from the last checkpoint. All randomness is seeded by
+the update, so that a resumed run computes what an uninterrupted one would have computed.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from typing import Any
 import torch
 from lightning_fabric import Fabric
 from lightning_fabric.strategies import DDPStrategy
-from torch import Tensor, nn
+from torch import nn
 from torch.profiler import record_function
 
 from asr.acoustic.checkpoint import save_model
 from asr.acoustic.torch_model import AcousticModel
 from asr.acoustic.types import Mode
-from asr.errors import ConfigError, DataError
+from asr.errors import ConfigError
 from asr.lexicon.lexicon import read_lexicon
 from training.data.batches import Batches
 from training.data.feature_cache import FeatureCache
@@ -34,12 +34,13 @@ from training.data.loading import loaded, wanted_from
 from training.data.mixture import Mixture, open_mixture
 from training.evaluation.token_errors import spelled_samples, token_errors
 from training.model.loss_module import LossModule, backward, first_model, to_device
+from training.run.averaging import make_average
 from training.run.checkpoint import read_checkpoint, write_checkpoint
-from training.run.config import TrainConfig, WordModelConfig
-from training.run.optimisers import optimisers
+from training.run.config import TrainConfig
+from training.run.non_finite import NonFiniteLosses
+from training.run.optimisers import make_optimisers
 from training.run.run_log import RunLog
-
-MAX_BAD_LOSSES = 20  # non-finite losses in a row before the run gives up
+from training.run.schedule import learning_rate
 
 
 def train(
@@ -47,7 +48,7 @@ def train(
     report: Callable[[str], None] = print,
     max_updates: int | None = None,
 ) -> Path:
-    """Run or resume a training run, to its end or for so many updates.
+    """Start or resume a training run, to its end or for `max_updates` updates.
 
     Returns:
         The folder of the best epoch's model (the moving average of the weights).
@@ -82,22 +83,24 @@ def train(
     update = 0
     best, epochs_without_best = math.inf, 0
     started_with = fingerprints(lexicon, batches, valid_cache, updates_by_epoch)
-    tell = report if fabric.is_global_zero else _nobody
+    report_first = report if fabric.is_global_zero else _no_report
     if saved := read_checkpoint(config, last):
-        check_fingerprints(saved.get("begun_with"), started_with, last, tell)
+        check_fingerprints(saved.get("begun_with"), started_with, last, report_first)
         loss_module.load_state_dict(saved["student"])
         update, best = saved["update"], saved["best"]
         epochs_without_best = saved["epochs_without_best"]
-        tell(f"resumed at update {update} of {total_updates}")
+        report_first(f"resumed at update {update} of {total_updates}")
+    average = make_average(model, config.ema_decay, update)
+    if saved:
+        average.module.load_state_dict(saved["average"])
+    average.to(fabric.device)
     plain_module = loss_module
-    loss_module, *movers = fabric.setup(loss_module, *optimisers(loss_module, config))
-    if saved:  # only now, so that their moments come to where the weights have gone
-        for optimiser, state in zip(movers, saved["optimisers"]):
+    loss_module, *optimisers = fabric.setup(loss_module, *make_optimisers(loss_module, config))
+    if saved:  # after setup, so that the moments move to the device of the weights
+        for optimiser, state in zip(optimisers, saved["optimisers"]):
             optimiser.load_state_dict(state)
-    averaged: dict[str, Tensor] = saved["average"] if saved else model.state_dict()
-    average = {name: value.to(fabric.device, copy=True) for name, value in averaged.items()}
     if config.patience_epochs and epochs_without_best >= config.patience_epochs:
-        report(f"no better for {epochs_without_best} epochs: ended before")
+        report(f"already ended: no better for {epochs_without_best} epochs")
         return output / "model"
     if fabric.is_global_zero:
         (output / "config.json").write_text(config.model_dump_json(indent=2))
@@ -108,15 +111,15 @@ def train(
         )
         report(
             f"a checkpoint after each evaluation and every {config.checkpoint_minutes:g} minutes "
-            "(checkpoint_minutes): a kill loses no more than that"
+            "(checkpoint_minutes): a kill loses at most the time since then"
         )
 
     def save() -> None:
         if fabric.is_global_zero:
             state = {
                 "student": plain_module.state_dict(),
-                "optimisers": [optimiser.state_dict() for optimiser in movers],
-                "average": average,
+                "optimisers": [optimiser.state_dict() for optimiser in optimisers],
+                "average": average.module.state_dict(),
                 "update": update,
                 "begun_with": started_with,
                 "best": best,
@@ -127,7 +130,8 @@ def train(
     _try_longest_batch(fabric, loss_module, batches)
     log = RunLog(output, update, total_updates, report) if fabric.is_global_zero else None
     stopping = _Stopping()
-    bad_losses = updates_made = 0
+    bad_losses = NonFiniteLosses(report)
+    updates_made = 0
     saved_at = time.monotonic()
     wanted = wanted_from(batches, updates_by_epoch, update, fabric.global_rank, fabric.world_size)
     with loaded(batches, wanted, config.loader_workers) as made:
@@ -139,57 +143,51 @@ def train(
             mode: Mode = "offline" if offline else "streaming"
             rate = learning_rate(config, update, total_updates)
             for group in itertools.chain.from_iterable(
-                optimiser.param_groups for optimiser in movers
+                optimiser.param_groups for optimiser in optimisers
             ):
                 group["lr"] = rate
             torch.manual_seed(hash((config.seed, update, fabric.global_rank)))
             loss_module.train()
-            for optimiser in movers:
+            for optimiser in optimisers:
                 optimiser.zero_grad()
             with record_function("network"):
                 terms = backward(fabric, loss_module, batch, mode)
             with record_function("clip"):
                 norm = nn.utils.clip_grad_norm_(plain_module.parameters(), config.clip_norm)
             update += 1
-            if torch.isfinite(norm):
+            if bad_losses.is_finite(norm, update):
                 with record_function("optimiser"):
-                    for optimiser in movers:
+                    for optimiser in optimisers:
                         optimiser.step()
-                bad_losses = 0
-            else:
-                bad_losses += 1
-                report(f"update {update}: loss not finite, skipped ({bad_losses} in a row)")
-                if bad_losses >= MAX_BAD_LOSSES:
-                    torch.save(vars(batch), output / "bad_batch.pt")
-                    raise DataError(
-                        f"{MAX_BAD_LOSSES} losses in a row were not finite; the last batch is "
-                        f"in {output / 'bad_batch.pt'}. A lower learning_rate or "
-                        "precision=32-true helps"
-                    )
+            elif bad_losses.too_many:
+                torch.save(vars(batch), output / "bad_batch.pt")
+                raise bad_losses.error(f"The last batch is in {output / 'bad_batch.pt'}. ")
             with record_function("average"):
-                _follow(average, model, min(config.ema_decay, (1 + update) / (10 + update)))
+                average.update_parameters(model)
 
             if log:
                 seconds = batch.seconds * fabric.world_size
                 values = {name: float(value) for name, value in terms.items()}
                 log.update(update, epoch, mode, values, rate, seconds)
-            evaluated_now = update == epoch_ends[epoch] and (
+            evaluates = update == epoch_ends[epoch] and (
                 (epoch + 1) % config.evaluate_every_epochs == 0 or update == total_updates
             )
-            asked = bool(fabric.all_reduce(torch.tensor(float(stopping.asked)), reduce_op="sum"))
+            requested = bool(
+                fabric.all_reduce(torch.tensor(float(stopping.requested)), reduce_op="sum")
+            )
             updates_made += 1
-            stop = asked or updates_made == max_updates
+            stop = requested or updates_made == max_updates
             due = time.monotonic() - saved_at > 60 * config.checkpoint_minutes
-            # Where an evaluation is due only after it, so that a kill cannot skip that.
-            if (stop or due) and not evaluated_now:
+            # If an evaluation is due, save after it, so that a kill cannot skip it.
+            if (stop or due) and not evaluates:
                 save()
                 saved_at = time.monotonic()
-            if evaluated_now and log:
+            if evaluates and log:
                 evaluated = AcousticModel(model.config)
-                evaluated.load_state_dict(average)
+                evaluated.load_state_dict(average.module.state_dict())
                 errors = token_errors(evaluated.eval(), valid_batches, config.valid_utterances)
                 log.epoch(update, epoch, errors, spelled_samples(evaluated, valid_batches))
-                # Of both modes: one alone wavers by more than an epoch brings.
+                # The mean of both modes: one alone varies by more than an epoch improves it.
                 wrong = sum(of_mode["phones"] for of_mode in errors.values()) / len(errors)
                 epochs_without_best += config.evaluate_every_epochs
                 if wrong <= best:
@@ -199,13 +197,13 @@ def train(
                     )
                 save()
                 saved_at = time.monotonic()
-            if evaluated_now and config.patience_epochs:
+            if evaluates and config.patience_epochs:
                 waited = fabric.broadcast(epochs_without_best)
                 if waited >= config.patience_epochs:
-                    report(f"no better for {waited} epochs: ended")
+                    report(f"ended: no better for {waited} epochs")
                     break
             if stop:
-                report(f"stopped at update {update}; the same command goes on from here")
+                report(f"stopped at update {update}; the same command resumes it")
                 break
     stopping.restore()
     if log:
@@ -221,14 +219,14 @@ def make_fabric(config: TrainConfig) -> Fabric:
         devices=config.devices,
         num_nodes=config.nodes,
         precision=config.precision,
-        # In streaming mode the backward LSTM has no gradient.
+        # The backward LSTM has no gradient in streaming mode.
         strategy=DDPStrategy(find_unused_parameters=True) if several else "auto",
     )
 
 
 def _try_longest_batch(fabric: Fabric, loss_module: Any, batches: Mixture) -> None:
-    """One forward and backward of the largest batch in both modes, without an update: too little
-    memory shows in the first minute and not in the middle of the night (icefall issue 82)."""
+    """One forward and backward pass of the largest batch in both modes, without an update: too
+    little memory shows in the first minute and not after hours (icefall issue 82)."""
     largest = batches.largest()
     batch = to_device(batches.load(largest, 0, 0), fabric.device)
     modes: tuple[Mode, ...] = ("streaming", "offline")
@@ -243,35 +241,22 @@ def _try_longest_batch(fabric: Fabric, loss_module: Any, batches: Mixture) -> No
     loss_module.zero_grad()
 
 
-def learning_rate(config: TrainConfig | WordModelConfig, update: int, total_updates: int) -> float:
-    """Linear warm-up, then a cosine down to a hundredth."""
-    if update < config.warm_up_updates:
-        return config.learning_rate * (update + 1) / config.warm_up_updates
-    past = (update - config.warm_up_updates) / max(1, total_updates - config.warm_up_updates)
-    return config.learning_rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, past))))
-
-
 class _Stopping:
-    """SIGTERM and SIGINT ask the loop to save and leave."""
+    """SIGTERM and SIGINT request that the loop saves and ends."""
 
     def __init__(self) -> None:
-        self.asked = False
+        self.requested = False
         numbers = (signal.SIGTERM, signal.SIGINT)
-        self._before = {number: signal.signal(number, self._ask) for number in numbers}
+        self._before = {number: signal.signal(number, self._request) for number in numbers}
 
     def restore(self) -> None:
-        """The signals do again what they did before."""
+        """Restore the previous signal handlers."""
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
-    def _ask(self, *_: object) -> None:
-        self.asked = True
+    def _request(self, *_: object) -> None:
+        self.requested = True
 
 
-def _nobody(line: str) -> None:
-    """Of several processes the first alone tells."""
-
-
-def _follow(average: dict[str, Tensor], model: AcousticModel, decay: float) -> None:
-    for name, value in model.state_dict().items():
-        average[name].lerp_(value, 1 - decay)  # both on the device
+def _no_report(line: str) -> None:
+    """Of several processes only the first reports."""

@@ -1,7 +1,7 @@
-"""Kokoro-82M, a speech synthesiser: a sentence and a voice to sound.
+"""Kokoro-82M, a speech synthesiser: from a sentence and a voice to samples.
 
 Its weights are one ONNX file (`kokoro-v1.0.int8.onnx`). The first half, from phonemes to durations
-and pitch, runs as it is in ONNX Runtime; the second, which is the work, on torch
+and pitch, runs unchanged in ONNX Runtime. The second half, which is most of the work, runs in torch
 (training/synthesis/vocoder.py) with the file's weights.
 """
 
@@ -18,7 +18,7 @@ from asr.errors import DataError
 from asr.onnx_session import import_onnxruntime
 from training.synthesis import vocoder
 
-STYLE_WIDTH = 256  # of a voice; the second half's is the first 128 of it
+STYLE_WIDTH = 256  # of a voice; the second half uses the first 128
 MAX_TOKENS = 508
 BETWEEN_HALVES = (  # phonetic content, pitch, loudness
     "/encoder/MatMul_1_output_0",
@@ -31,7 +31,7 @@ PARAMETERS = "decoder.decoder."
 
 
 class Kokoro:
-    """The synthesiser, for one process and one thread."""
+    """The synthesiser, on one thread."""
 
     def __init__(self, weights: str | Path) -> None:
         """Raises DataError when the file is not Kokoro's or a library is missing."""
@@ -49,7 +49,7 @@ class Kokoro:
                 ["tokens", "style", "speed"], list(BETWEEN_HALVES)
             )
             self._vocoder = vocoder.Vocoder(_weights(model.graph))
-        except Exception as error:  # onnx has errors of many kinds for a file that is not its own
+        except Exception as error:  # onnx raises many kinds of errors for a foreign file
             raise DataError(f"{weights}: not kokoro-v1.0.int8.onnx ({error!r})") from None
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
@@ -61,10 +61,10 @@ class Kokoro:
 
         Args:
             voice: [510, 1, 256], a row for each number of phonemes.
-            speed: 2 is twice as fast as the voice would.
+            speed: factor on the voice's own speed.
 
         Raises:
-            DataError: the sentence is too long, or there is nothing in it to say.
+            DataError: the sentence is too long, or has no phonemes.
         """
         import soxr
 
@@ -99,7 +99,7 @@ def read_voices(path: str | Path) -> dict[str, np.ndarray]:
 def _weights(graph: Any) -> dict[str, np.ndarray]:
     """The second half's weights as float32, by their names in the network.
 
-    Kernels have names of the graph's making: they are found by the nodes that use them.
+    Kernels have generated names; the nodes that use them identify them.
     """
     from onnx import numpy_helper
 
@@ -114,7 +114,7 @@ def _weights(graph: Any) -> dict[str, np.ndarray]:
         return numpy_helper.to_array(stored[name])
 
     def scale_of(node: Any) -> np.ndarray:
-        """Of an integer convolution's kernel: the stored factor of what its result is scaled by."""
+        """The scale of an integer convolution's kernel: the stored factor of its result's scale."""
         while node.op_type != "Mul":
             last, node = node, users[node.output[0]]
         (factor,) = (name for name in node.input if name != last.output[0])
@@ -122,7 +122,7 @@ def _weights(graph: Any) -> dict[str, np.ndarray]:
         return scale
 
     def plain(name: str) -> np.ndarray:
-        """A stored array, or one that the graph makes from bytes."""
+        """A stored array, or one that the graph dequantises."""
         if name in stored:
             return array(name)
         return _from_bytes(*(array(part) for part in makers[name].input))
@@ -150,7 +150,7 @@ def _weights(graph: Any) -> dict[str, np.ndarray]:
 
 
 def _from_bytes(numbers: np.ndarray, scale: np.ndarray, zero: np.ndarray) -> np.ndarray:
-    """One scale and zero for all, or one for each row."""
+    """Dequantise with one scale and zero point for all rows, or one for each."""
     rows = (-1, *[1] * (numbers.ndim - 1))
     return (numbers.astype(np.float32) - zero.astype(np.float32).reshape(rows)) * scale.reshape(
         rows

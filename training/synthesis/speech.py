@@ -1,8 +1,8 @@
-"""Speech that nobody has said: sentences read by invented voices, as a corpus to train on.
+"""Synthetic speech as a corpus to train on: `rill prepare synthetic`.
 
-Each utterance has a voice of its own: two of the synthesiser's voices mixed by chance, at a speed
-of its own. Everything random is drawn from (seed, number of the utterance), so that a run which was
-cut off goes on where it was, and more hours later begin with the same ones.
+Each utterance has its own speaker, a random mixture of two of the synthesiser's voices, at a random
+speed. Everything random is drawn from (seed, number of the utterance), so that an interrupted run
+resumes, and a longer corpus contains the shorter one.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from asr.errors import DataError
 from asr.text.sentences import read_sentences
 from training.synthesis.kokoro import Kokoro, read_voices
 
-WORDS = (3, 22)  # of a sentence that is spoken
+MIN_WORDS, MAX_WORDS = 3, 22  # of a sentence
 SPEEDS = (0.8, 1.3)
-NATIVE = ("a", "b")  # first letters of the voices that learnt English; others have an accent
+NATIVE = ("a", "b")  # first letters of native English voices; others have an accent
 NATIVE_SHARE = 0.8
-PEAK = 0.9  # of a recording that would be louder
+MAX_PEAK = 0.9  # louder recordings are attenuated
 
 
 def write_synthetic_corpus(
@@ -40,40 +40,40 @@ def write_synthetic_corpus(
     workers: int = 1,
     progress: Callable[[float], None] | None = None,
 ) -> float:
-    """Speak sentences, chosen by chance, until there are so many hours of them.
+    """Synthesise random sentences until there are `hours` hours of speech.
 
     Writes `VOICES/NUMBER.flac` with `NUMBER.txt` beside it, which is one of the layouts that
-    `rill prepare corpus` reads. What is there already counts and is not made again.
+    `rill prepare corpus` reads. Existing recordings count and are kept.
 
     Args:
-        texts: a sentence a line, plain or .xz.
+        texts: one sentence on each line, plain or .xz.
         weights: kokoro-v1.0.int8.onnx.
         voices: .npz, see `training.synthesis.kokoro.read_voices`.
-        progress: told how many hours there are, utterance by utterance.
+        progress: called with the hours done after each utterance.
 
     Returns:
-        The hours that there are.
+        The hours of speech in the corpus.
 
     Raises:
-        DataError: no sentence of 3 to 22 words; weights or voices that cannot be used.
+        DataError: no sentence of 3 to 22 words; unusable weights or voices.
     """
     names, sentences = sorted(read_voices(voices)), _sentences(texts)
-    speak = partial(_speak, Path(output), str(weights), str(voices))
+    synthesise = partial(_synthesise, Path(output), str(weights), str(voices))
     step, done = 8 * workers, 0.0
     with ProcessPoolExecutor(workers) as pool:
         for first in count(step=step):
-            some = [_plan(names, sentences, seed, first + k) for k in range(step)]
-            for seconds in pool.map(speak, some):
+            plans = [_plan(names, sentences, seed, first + k) for k in range(step)]
+            for seconds in pool.map(synthesise, plans):
                 done += seconds / 3600
                 if progress:
                     progress(done)
             if done >= hours:
                 return done
-    raise AssertionError("there is always another utterance")
+    raise AssertionError("count() does not end")
 
 
 class Plan(NamedTuple):
-    """What one utterance shall be."""
+    """The random choices for one utterance."""
 
     number: int
     sentence: str
@@ -93,20 +93,19 @@ def _plan(names: list[str], sentences: list[str], seed: int, number: int) -> Pla
 
 
 def _sentences(texts: Iterable[str | Path]) -> list[str]:
-    fewest, most = WORDS
     found = [
         sentence
         for text in texts
         for sentence in read_sentences(text)
-        if fewest <= len(sentence.split()) <= most
+        if MIN_WORDS <= len(sentence.split()) <= MAX_WORDS
     ]
     if not found:
-        raise DataError(f"no sentence of {fewest} to {most} words in the texts")
+        raise DataError(f"no sentence of {MIN_WORDS} to {MAX_WORDS} words in the texts")
     return found
 
 
-def _speak(output: Path, weights: str, voices: str, plan: Plan) -> float:
-    """Seconds of one utterance, which is there afterwards."""
+def _synthesise(output: Path, weights: str, voices: str, plan: Plan) -> float:
+    """Write one utterance if it is missing; returns its length in seconds."""
     first, second = plan.voices
     transcript = output / f"{first}-{second}" / f"{plan.number:06d}.txt"
     recording = transcript.with_suffix(".flac")
@@ -115,10 +114,10 @@ def _speak(output: Path, weights: str, voices: str, plan: Plan) -> float:
     kokoro, styles = _synthesiser(weights, voices)
     voice = plan.share * styles[first] + (1 - plan.share) * styles[second]
     sound = kokoro.speak(f"{plan.sentence}.", voice, plan.speed)
-    sound *= min(1, PEAK / max(np.abs(sound).max(), 1e-9))
+    sound *= min(1, MAX_PEAK / max(np.abs(sound).max(), 1e-9))
     transcript.parent.mkdir(parents=True, exist_ok=True)
     soundfile.write(recording, sound, SAMPLE_RATE)
-    part = transcript.with_suffix(".part")  # a transcript stands for a recording that is whole
+    part = transcript.with_suffix(".part")  # the transcript marks a complete recording
     part.write_text(plan.sentence + "\n")
     os.replace(part, transcript)
     return len(sound) / SAMPLE_RATE

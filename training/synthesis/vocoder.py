@@ -28,10 +28,10 @@ SINE_LOUDNESS, SINE_NOISE = 0.1, 0.003
 
 
 class Vocoder:
-    """Sound from what the first half of the synthesiser says of an utterance."""
+    """From the outputs of the synthesiser's first half to samples."""
 
     def __init__(self, weights: Mapping[str, np.ndarray]) -> None:
-        """`weights` by their names in the network (training/synthesis/speech.py reads them)."""
+        """`weights` by their names in the network (training/synthesis/kokoro.py reads them)."""
         self._weights: dict[str, Tensor] = {}
         for name, array in weights.items():
             tensor = torch.tensor(np.asarray(array, np.float32))
@@ -81,17 +81,17 @@ class Vocoder:
         last = len(UPSAMPLING) - 1
         for stage, factor in enumerate(UPSAMPLING):
             rest = math.prod(UPSAMPLING[stage + 1 :])
-            heard = self._convolve(
+            excitation = self._convolve(
                 harmonics,
                 f"generator.noise_convs.{stage}",
                 stride=rest,
                 padding=(rest + 1) // 2 if stage < last else 0,
             )
-            heard = self._residual(heard, f"generator.noise_res.{stage}", voice)
+            excitation = self._residual(excitation, f"generator.noise_res.{stage}", voice)
             x = self._transpose(F.leaky_relu(x, 0.1), f"generator.ups.{stage}", factor)
             if stage == last:
-                x = torch.cat([x[..., 1:2], x], -1)  # as it were reflected
-            x = x + heard
+                x = torch.cat([x[..., 1:2], x], -1)  # reflection padding by one
+            x = x + excitation
             branches = [
                 self._residual(x, f"generator.resblocks.{3 * stage + branch}", voice)
                 for branch in range(3)
@@ -103,11 +103,11 @@ class Vocoder:
         return torch.istft(spectrum, STFT_SIZE, STFT_HOP, window=window)[0]
 
     def source(self, pitch: Tensor) -> Tensor:
-        """[1, samples]: the voice's source, a pitch and its harmonics where there is one."""
+        """[1, samples] the excitation: pitch and harmonics where voiced, noise elsewhere."""
         samples = FRAME_SAMPLES // 2
-        turns = pitch[:, None] * torch.arange(1, HARMONICS + 1)[None, :, None] / SAMPLE_RATE
+        cycles = pitch[:, None] * torch.arange(1, HARMONICS + 1)[None, :, None] / SAMPLE_RATE
         phase = F.interpolate(
-            turns.cumsum(-1) * (2 * math.pi * samples), scale_factor=samples, mode="linear"
+            cycles.cumsum(-1) * (2 * math.pi * samples), scale_factor=samples, mode="linear"
         )
         voiced = (pitch > VOICED_HZ).float().repeat_interleave(samples, -1)[:, None]
         noise = torch.randn_like(phase)
@@ -128,8 +128,8 @@ class Vocoder:
         return (x + straight) / math.sqrt(2)
 
     def _residual(self, x: Tensor, name: str, voice: Tensor) -> Tensor:
-        """Three times two convolutions, each after AdaIN and a snake: y + sin(a y)^2 / a (arXiv
-        2006.08195). AdaIN gives a y, and the convolution's weights are divided by a."""
+        """Three pairs of convolutions, each after AdaIN and a snake activation, y + sin(a y)^2 / a
+        (arXiv 2006.08195). AdaIN computes a y, and the convolution's weights are divided by a."""
         for number, dilation in enumerate(DILATIONS):
             y = x
             for half, spread in (("1", dilation), ("2", 1)):
@@ -148,11 +148,11 @@ class Vocoder:
         return x
 
     def _styled(self, x: Tensor, name: str, voice: Tensor, factor: Tensor | float = 1) -> Tensor:
-        """Each channel with the mean and deviation that belong to the voice (AdaIN)."""
+        """Each channel with the mean and deviation of the voice (AdaIN)."""
         scale, shift = torch.addmm(
             self._weights[f"{name}.fc.bias"], voice, self._weights[f"{name}.fc.weight"]
         ).reshape(2, -1)
-        # One utterance is the whole batch, so that this is normalisation over its time.
+        # The batch is one utterance, so this normalises over time.
         return F.batch_norm(
             _narrow(x), None, None, (1 + scale) * factor, shift * factor, training=True
         )
@@ -188,5 +188,5 @@ class Vocoder:
 
 
 def _narrow(x: Tensor) -> Tensor:
-    """bfloat16 with the channels innermost: how the convolutions want it."""
+    """bfloat16 with the channels innermost in memory, where convolutions are fastest."""
     return x.to(torch.bfloat16, memory_format=torch.channels_last)

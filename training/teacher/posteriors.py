@@ -1,11 +1,10 @@
-"""A teacher that says for every step of the training speech which phone and letter is there.
+"""Teacher targets: posteriors of phones and letters for every step of the training speech.
 
-The teacher is the frozen encoder of Whisper base (its vectors, 50 a second, taken in pairs: one
-pair a step of 40 ms) with a small bidirectional LSTM on top, trained by CTC on the same speech in
-minutes. It reads both directions and is far too large to ship. Its posteriors, computed once and
-kept beside the features, spare the student from finding the alignment by itself, which is what
-makes CTC from scratch slow with little speech. So do its vectors' first principal components,
-which the student learns to predict (compare HuBERT codebook distillation in icefall).
+The teacher is the frozen encoder of Whisper base (50 vectors a second, taken in pairs: one pair for
+each step of 40 ms) with a small bidirectional LSTM on top, trained by CTC on the same speech in
+minutes. It is far too large to ship. Its posteriors, computed once and kept beside the features,
+give the model the alignment, which CTC finds slowly with little speech. The first principal
+components of its vectors are a second target (compare HuBERT codebook distillation in icefall).
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ POSTERIORS_WIDTH = len(PHONE_TOKENS) + len(LETTER_TOKENS)
 
 
 def step_offsets(cache: FeatureCache) -> np.ndarray:
-    """[utterances + 1] where each utterance's steps begin in the files of the teacher."""
+    """[utterances + 1] first step of each utterance in the files of teacher targets."""
     steps = -(-cache.frame_counts() // 4)
     return np.concatenate([[0], np.cumsum(steps)])
 
@@ -49,13 +48,13 @@ def encode_corpus(
     progress: Callable[[int], None] | None = None,
     workers: int = 2,
 ) -> Path:
-    """Whisper's encoder over a corpus: `encodings.f16` [steps, 1024] in the cache's folder.
+    """Run Whisper's encoder over a corpus: `encodings.f16` [steps, 1024] in the cache's folder.
 
     Args:
         whisper: a folder with a CTranslate2 Whisper model (model.bin, config.json).
-        progress: told how many utterances are encoded.
-        workers: windows that are encoded side by side, one thread each (a fifth faster than one
-            window with as many threads).
+        progress: called with the number of encoded utterances.
+        workers: windows that are encoded at the same time, one thread each (a fifth faster than
+            one window with as many threads).
 
     Raises:
         DataError: a library or the model is missing.
@@ -67,24 +66,24 @@ def encode_corpus(
     encodings = np.memmap(part, np.float16, "w+", shape=(int(offsets[-1]), ENCODING_WIDTH))
     windows = _windows(cache)
     with ThreadPoolExecutor(workers) as pool:
-        while some := list(itertools.islice(windows, 4 * workers)):
-            for (packed, _), pairs in zip(some, pool.map(encode, [window for _, window in some])):
+        while group := list(itertools.islice(windows, 4 * workers)):
+            for (packed, _), pairs in zip(group, pool.map(encode, [window for _, window in group])):
                 for index, start in packed:
                     first = start // STEP_SAMPLES
                     steps = pairs[first : first + offsets[index + 1] - offsets[index]]
                     encodings[offsets[index] : offsets[index] + len(steps)] = steps
             if progress:
-                progress(some[-1][0][-1][0] + 1)
+                progress(group[-1][0][-1][0] + 1)
     encodings.flush()
     part.replace(path)
     return path
 
 
 def _windows(cache: FeatureCache) -> Iterator[tuple[list[tuple[int, int]], np.ndarray]]:
-    """Utterances packed into Whisper's windows of 30 s with 0.3 s between them.
+    """Utterances packed into Whisper's windows of 30 s, 0.3 s apart.
 
     Yields:
-        (utterance, its first sample in the window) of each in it, and the samples.
+        (utterance, its first sample in the window) for each utterance, and the samples.
     """
     packed: list[tuple[int, int]] = []
     window, filled = np.zeros(WINDOW_SAMPLES, np.float32), 0
@@ -100,7 +99,7 @@ def _windows(cache: FeatureCache) -> Iterator[tuple[list[tuple[int, int]], np.nd
 
 
 def _whisper_encoder(folder: Path, workers: int) -> Callable[[np.ndarray], np.ndarray]:
-    """A function from a window's samples to encodings [750, 1024], for so many threads at once."""
+    """A function from a window's samples to encodings [750, 1024], for `workers` threads."""
     try:
         import ctranslate2
         from faster_whisper.feature_extractor import FeatureExtractor
@@ -165,12 +164,12 @@ def train_teacher(
         optimiser, max_lr=1e-3, total_steps=max(20, epochs * len(batches)), pct_start=0.1
     )
     for epoch in range(epochs):
-        began, losses = time.monotonic(), []
+        started_at, losses = time.monotonic(), []
         for number in random.permutation(len(batches)):
             batch = batches[number]
             padded = _padded(encodings, offsets, batch)
-            # bfloat16 halves the time; the context is opened anew for every update, for it keeps
-            # the weights it has cast.
+            # bfloat16 halves the time. Every update needs a new context, which caches cast
+            # weights.
             with torch.autocast("cpu", torch.bfloat16):
                 both_heads = teacher(padded)
             loss = torch.zeros(())
@@ -186,7 +185,7 @@ def train_teacher(
                     torch.tensor([len(ids) for ids in wanted]),
                     zero_infinity=True,
                 )
-            if not loss.requires_grad:  # nobody in this batch says a word that is pronounced
+            if not loss.requires_grad:  # no utterance of the batch has targets
                 continue
             optimiser.zero_grad()
             loss.backward()
@@ -196,17 +195,17 @@ def train_teacher(
             losses.append(float(loss.detach()))
         report(
             f"teacher, epoch {epoch + 1} of {epochs}: loss {np.mean(losses):.3f}, "
-            f"{time.monotonic() - began:.0f} s"
+            f"{time.monotonic() - started_at:.0f} s"
         )
     return teacher.eval()
 
 
 @torch.no_grad()
-def write_teaching(
+def write_teacher_targets(
     cache: FeatureCache, teacher: Teacher, principal: np.ndarray | None = None
 ) -> None:
-    """Posteriors (`posteriors.f16` [steps, phones + letters]) and components of the encodings
-    (`components.f16` [steps, 128], each of variance 1) into the cache's folder."""
+    """Write posteriors (`posteriors.f16` [steps, phones + letters]) and components of the
+    encodings (`components.f16` [steps, 128], each of variance 1) into the cache's folder."""
     encodings, offsets = _encodings(cache)
     posteriors = np.zeros((len(encodings), POSTERIORS_WIDTH), np.float16)
     order = np.argsort(np.diff(offsets))
@@ -230,7 +229,7 @@ def write_teaching(
 
 
 def principal_components(encodings: np.ndarray, sample: int = 100_000) -> np.ndarray:
-    """[1025, 128]: a matrix and, in its last row, the offset, that take an encoding to its first
+    """[1025, 128] a matrix and, in its last row, the offset: they map an encoding to its first
     principal components, each with mean 0 and variance 1."""
     rows = np.random.default_rng(0).choice(
         len(encodings), min(sample, len(encodings)), replace=False

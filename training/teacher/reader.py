@@ -1,4 +1,4 @@
-"""The teacher's posteriors and components beside a feature cache, opened for reading."""
+"""Teacher targets of a feature cache, opened for reading."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from training.data.feature_cache import FeatureCache
 from training.teacher.posteriors import COMPONENTS, POSTERIORS_WIDTH, step_offsets
 
 
-def is_taught(cache: FeatureCache) -> bool:
-    """Has the teacher been run on this cache?"""
+def has_teacher_targets(cache: FeatureCache) -> bool:
+    """Whether the cache has teacher targets."""
     return (cache.folder / "posteriors.f16").exists()
 
 
-class Teaching:
-    """What the teacher says of every step of a corpus."""
+class TeacherTargets:
+    """Posteriors and components of the teacher for every step of a corpus."""
 
     def __init__(self, cache: FeatureCache) -> None:
-        """Raises DataError when the teacher has not been run on this cache."""
+        """Raises DataError when the cache has no teacher targets."""
         self.offsets = step_offsets(cache)
         rows = int(self.offsets[-1])
         self._posteriors = self._open(cache, "posteriors.f16", (rows, POSTERIORS_WIDTH))

@@ -20,8 +20,8 @@ from asr.lexicon.lexicon import Lexicon, read_lexicon
 from asr.model_folder import BUNDLED_MODEL
 from asr.text.alphabet import PHONE_TOKENS, letter_ids
 from training.lexicon.g2p_training import (
-    PronouncingNetwork,
-    pronouncing_errors,
+    G2PNetwork,
+    g2p_errors,
     train_g2p,
     write_g2p,
 )
@@ -45,7 +45,7 @@ def spelled_as_spoken(words: int) -> Lexicon:
 
 
 @pytest.fixture(scope="module")
-def network() -> PronouncingNetwork:
+def network() -> G2PNetwork:
     lexicon = spelled_as_spoken(1500)
     network, kept_out = train_g2p(lexicon, epochs=8, report=lambda line: None)
     assert len(kept_out) > 10
@@ -53,23 +53,19 @@ def network() -> PronouncingNetwork:
 
 
 @pytest.fixture(scope="module")
-def trained(
-    network: PronouncingNetwork, tmp_path_factory: pytest.TempPathFactory
-) -> GraphemeToPhoneme:
+def trained(network: G2PNetwork, tmp_path_factory: pytest.TempPathFactory) -> GraphemeToPhoneme:
     path = tmp_path_factory.mktemp("pronouncer") / "g.onnx"
     write_g2p(network, path)
     return GraphemeToPhoneme(path)
 
 
 def test_it_learns_how_letters_sound(trained: GraphemeToPhoneme) -> None:
-    errors = pronouncing_errors(
-        trained, spelled_as_spoken(1700), list(spelled_as_spoken(1700))[1500:]
-    )
+    errors = g2p_errors(trained, spelled_as_spoken(1700), list(spelled_as_spoken(1700))[1500:])
     assert errors.wrong_phones < 5, errors.line()
 
 
 def test_the_file_pronounces_as_the_network_does(
-    network: PronouncingNetwork, trained: GraphemeToPhoneme
+    network: G2PNetwork, trained: GraphemeToPhoneme
 ) -> None:
     words = ["bandit", "detain", "gibbet"]
     for word, phones in trained.pronounce(words).items():
@@ -78,7 +74,7 @@ def test_the_file_pronounces_as_the_network_does(
 
 
 def test_each_letter_has_two_places() -> None:
-    written = PronouncingNetwork()(torch.tensor([[3, 4, 5], [6, 7, 8]]))
+    written = G2PNetwork()(torch.tensor([[3, 4, 5], [6, 7, 8]]))
     assert written.shape == (2, 6, 40)
     torch.testing.assert_close(written.exp().sum(-1), torch.ones(2, 6))
 
@@ -103,11 +99,11 @@ def test_batches_hold_words_of_one_length() -> None:
 
 def test_errors_are_counted_against_the_nearest_pronunciation(trained: GraphemeToPhoneme) -> None:
     lexicon: Lexicon = {"bad": [("B", "EY", "D"), ("B", "AE", "D")], "tin": [("T", "AY", "N")]}
-    errors = pronouncing_errors(trained, lexicon, ["bad", "tin"])
+    errors = g2p_errors(trained, lexicon, ["bad", "tin"])
     assert (errors.wrong_words, errors.wrong_phones) == (50, pytest.approx(100 / 6))
 
 
-def test_a_file_that_cannot_be_used_is_told(network: PronouncingNetwork, tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_used_is_told(network: G2PNetwork, tmp_path: Path) -> None:
     path = tmp_path / "g.onnx"
     write_g2p(network, path)
     with pytest.raises(ModelError, match="could not be written"):

@@ -1,4 +1,4 @@
-"""Variants: the sound changes, its length and its place in time do not; training takes them."""
+"""Augmented copies: the sound changes, its length and times do not; training uses them."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from asr.audio import SAMPLE_RATE, Samples
 from asr.cli.main import app
 from asr.errors import ConfigError, DataError
 from tests.conftest import DEMO
-from training.data.augmented_copies import _simulated_rooms, vary, write_copies
+from training.data.augmented_copies import _simulated_rooms, change_sound, write_copies
 from training.data.batches import Batches
+from training.data.copy_config import CopyConfig, sound_changes
 from training.data.corpora import find_corpus
 from training.data.feature_cache import FeatureCache, write_feature_cache
-from training.run.config import AugmentationConfig, BatchConfig, CopyConfig, changes
+from training.run.config import AugmentationConfig, BatchConfig
 
 NOTHING = {
     f"{name}_share": 0.0 for name in ("room", "noise", "clip", "resample", "telephone", "codec")
@@ -54,7 +55,7 @@ def test_a_change_delays_nothing_and_keeps_the_length(
     settings = {**NOTHING, name: 1.0, "noise_folder": str(noise_folder)}
     if codec:
         settings["codecs"] = [codec]
-    changed = vary(speech, CopyConfig(**settings), np.random.default_rng(3))
+    changed = change_sound(speech, CopyConfig(**settings), np.random.default_rng(3))
     assert changed.shape == speech.shape and changed.dtype == np.float32
     assert np.isfinite(changed).all()
     assert np.abs(changed - speech).max() > 1e-3
@@ -65,11 +66,11 @@ def test_a_change_delays_nothing_and_keeps_the_length(
 
 
 def test_without_any_share_nothing_changes(speech: Samples) -> None:
-    unchanged = vary(speech, CopyConfig(**NOTHING), np.random.default_rng(0))
+    unchanged = change_sound(speech, CopyConfig(**NOTHING), np.random.default_rng(0))
     np.testing.assert_array_equal(unchanged, speech)
 
 
-def test_the_same_rooms_are_invented_every_time() -> None:
+def test_the_same_rooms_are_simulated_every_time() -> None:
     with patch("training.data.augmented_copies.ROOMS", 3):
         first, again = (_simulated_rooms.__wrapped__(0.4) for _ in range(2))
     assert len(first) == 3
@@ -82,7 +83,7 @@ def test_a_rooms_impulse_response_can_be_given(tmp_path: Path, speech: Samples) 
     response[[100, 3300]] = 0.5, 0.25  # the direct sound, and an echo 200 ms later
     soundfile.write(tmp_path / "hall.wav", response, SAMPLE_RATE, "FLOAT")
     config = CopyConfig(**{**NOTHING, "room_share": 1.0, "room_folder": str(tmp_path)})
-    changed = vary(speech, config, np.random.default_rng(0))
+    changed = change_sound(speech, config, np.random.default_rng(0))
     wet = speech + 0.5 * np.pad(speech, (3200, 0))[: len(speech)]
     np.testing.assert_allclose(changed / np.abs(changed).max(), wet / np.abs(wet).max(), atol=2e-3)
 
@@ -92,13 +93,13 @@ def test_the_louder_the_noise_the_lower_the_snr(speech: Samples, noise_folder: P
     for decibels in (20.0, 0.0):
         settings = {**NOTHING, "noise_share": 1.0, "noise_snr_db": (decibels, decibels)}
         config = CopyConfig(**settings, noise_folder=str(noise_folder))
-        noise = vary(speech, config, np.random.default_rng(0)) - speech
+        noise = change_sound(speech, config, np.random.default_rng(0)) - speech
         added.append(float((noise**2).mean()))
     assert added[1] / added[0] == pytest.approx(100, rel=1e-3)
     assert added[1] == pytest.approx(float(np.quantile(speech**2, 0.9)), rel=0.05)
 
 
-def test_training_takes_variants_as_often_as_asked(cache: FeatureCache) -> None:
+def test_training_takes_copies_as_often_as_requested(cache: FeatureCache) -> None:
     def batches(share: float) -> Batches:
         plain = AugmentationConfig(
             copy_share=share, speed=(1, 1), band_warp=(1, 1), volume=0, microphone=0,
@@ -113,12 +114,12 @@ def test_training_takes_variants_as_often_as_asked(cache: FeatureCache) -> None:
     assert cache.copies == 2
     length = cache.frame_counts()[0]
     taken = [batches(0.6).load([0], 0, number).frames[0, :length].numpy() for number in range(40)]
-    told = [cache.frames(0), cache.copy_(0, 0), cache.copy_(0, 1)]
-    counts = [sum(np.abs(one - row).max() < 0.02 for row in taken) for one in told]
+    stored = [cache.frames(0), cache.copy_(0, 0), cache.copy_(0, 1)]
+    counts = [sum(np.abs(one - row).max() < 0.02 for row in taken) for one in stored]
     assert sum(counts) == 40 and all(count >= 4 for count in counts), counts
 
 
-def test_variants_come_out_the_same_again_and_go_with_their_corpus(cache: FeatureCache) -> None:
+def test_copies_are_reproducible_and_removed_with_their_corpus(cache: FeatureCache) -> None:
     write_copies(cache, CopyConfig(), workers=1)
     first = (cache.folder / "variants.f16").read_bytes()
     write_copies(cache, CopyConfig(), workers=2)
@@ -132,7 +133,7 @@ def test_variants_come_out_the_same_again_and_go_with_their_corpus(cache: Featur
     assert FeatureCache(cache.folder).copies == 0
 
 
-def test_what_cannot_be_made_is_told(cache: FeatureCache, tmp_path: Path) -> None:
+def test_what_cannot_be_made_is_reported(cache: FeatureCache, tmp_path: Path) -> None:
     (tmp_path / "silent").mkdir()
     with pytest.raises(DataError, match="silent: no recordings in it"):
         write_copies(cache, CopyConfig(noise_folder=str(tmp_path / "silent")), workers=1)
@@ -140,7 +141,7 @@ def test_what_cannot_be_made_is_told(cache: FeatureCache, tmp_path: Path) -> Non
     soundfile.write(cache.utterances[0].audio, sound, SAMPLE_RATE)
     with pytest.raises(DataError, match="another length than when"):
         write_copies(cache, CopyConfig(), workers=1)
-    run = CliRunner().invoke(app, ["prepare", "variants", str(cache.folder), "rom_share=1"])
+    run = CliRunner().invoke(app, ["prepare", "copies", str(cache.folder), "rom_share=1"])
     assert isinstance(run.exception, ConfigError) and "mean 'room_share'" in str(run.exception)
     (cache.folder / "variants.f16").write_bytes(b"cut off")
     with pytest.raises(DataError, match="damaged"):
@@ -149,15 +150,15 @@ def test_what_cannot_be_made_is_told(cache: FeatureCache, tmp_path: Path) -> Non
 
 def test_a_recogniser_is_measured_on_changed_sound(cache: FeatureCache) -> None:
     corpus = Path(cache.utterances[0].audio).parent
-    told = []
+    records = []
     for extra in ([], ["--change", "telephone_share=1"]):
         command = ["evaluate", str(corpus), "--mode", "offline", "--json", str(corpus / "all.json")]
         run = CliRunner().invoke(app, [*command, *extra])
         assert run.exit_code == 0, run.output
-        told.append(json.loads((corpus / "all.json").read_text()))
-    assert [one["settings"]["sound"] for one in told] == ["as it is", "telephone_share=1"]
-    clean, changed = ([u["hypothesis"] for u in one["utterances"]] for one in told)
+        records.append(json.loads((corpus / "all.json").read_text()))
+    assert [one["settings"]["sound"] for one in records] == ["unchanged", "telephone_share=1"]
+    clean, changed = ([u["hypothesis"] for u in one["utterances"]] for one in records)
     assert clean != changed and all(changed)
     with pytest.raises(ConfigError, match="give a noise_folder"):
-        changes(["noise_share=1"])
-    assert changes(["codec_share=1"]).room_share == 0
+        sound_changes(["noise_share=1"])
+    assert sound_changes(["codec_share=1"]).room_share == 0

@@ -57,8 +57,8 @@ def test_a_speakers_share_is_drawn_anew_each_epoch(cache: FeatureCache) -> None:
     drawn = [{index for batch in batches.epoch(epoch) for index in batch} for epoch in range(12)]
     assert all(10 <= len(indices) <= 30 for indices in drawn)
     assert set.union(*drawn) == set(range(len(cache)))
-    with pytest.raises(ConfigError, match="nobody"):
-        make_batches(cache, speaker_shares={"nobody": 0.5})
+    with pytest.raises(ConfigError, match="unknown"):
+        make_batches(cache, speaker_shares={"unknown": 0.5})
 
 
 def test_processes_take_batches_of_like_size(cache: FeatureCache) -> None:
@@ -142,25 +142,25 @@ def test_ctc_of_too_fast_speech_is_zero_not_infinite() -> None:
 
 
 @pytest.mark.parametrize("shift", [0, 2])
-def test_the_student_answers_the_teacher_later(shift: int) -> None:
-    teacher = torch.eye(6)[None]  # step n says token n
-    heard = torch.tensor([6])
-    said = torch.full((1, 8, 6), -20.0)
+def test_the_model_lags_behind_the_teacher(shift: int) -> None:
+    teacher = torch.eye(6)[None]  # step n emits token n
+    target_steps = torch.tensor([6])
+    model = torch.full((1, 8, 6), -20.0)
     for step in range(6):
-        said[0, step + shift, step] = 0.0
-    right = per_step(objectives.teacher_posteriors(said, teacher, heard, shift))
-    wrong = per_step(objectives.teacher_posteriors(said, teacher, heard, shift + 1))
+        model[0, step + shift, step] = 0.0
+    right = per_step(objectives.teacher_posteriors(model, teacher, target_steps, shift))
+    wrong = per_step(objectives.teacher_posteriors(model, teacher, target_steps, shift + 1))
     assert right == pytest.approx(0) and wrong > 15
-    components = objectives.teacher_components(said, teacher * 20 - 20, heard, shift)
+    components = objectives.teacher_components(model, teacher * 20 - 20, target_steps, shift)
     assert per_step(components) == pytest.approx(0) and components.steps == 6
 
 
 def test_padding_does_not_count() -> None:
-    teacher, said = torch.rand(2, 6, 4), torch.randn(2, 6, 4).log_softmax(-1)
-    heard = torch.tensor([6, 3])
-    before = per_step(objectives.teacher_posteriors(said, teacher, heard, 0))
-    said[1, 3:] = -50
-    after = per_step(objectives.teacher_posteriors(said, teacher, heard, 0))
+    teacher, model = torch.rand(2, 6, 4), torch.randn(2, 6, 4).log_softmax(-1)
+    target_steps = torch.tensor([6, 3])
+    before = per_step(objectives.teacher_posteriors(model, teacher, target_steps, 0))
+    model[1, 3:] = -50
+    after = per_step(objectives.teacher_posteriors(model, teacher, target_steps, 0))
     torch.testing.assert_close(after, before)
 
 

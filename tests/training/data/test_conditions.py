@@ -125,12 +125,12 @@ def test_pieces_of_noise_come_from_its_recordings_and_wrap_round(noise: NoiseBan
         assert -8 < piece.mean() < -2
 
 
-def test_a_folder_without_noise_is_told(tmp_path: Path) -> None:
+def test_a_folder_without_noise_is_reported(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="rill prepare noise"):
         NoiseBank(tmp_path)
     (tmp_path / "empty").mkdir()
-    told = CliRunner().invoke(app, ["prepare", "noise", str(tmp_path / "empty"), str(tmp_path)])
-    assert isinstance(told.exception, DataError)
+    run = CliRunner().invoke(app, ["prepare", "noise", str(tmp_path / "empty"), str(tmp_path)])
+    assert isinstance(run.exception, DataError)
 
 
 def test_a_pause_comes_before_frames_that_do_not_change(frames: np.ndarray) -> None:

@@ -55,7 +55,7 @@ def test_every_utterance_is_used_or_named(corpus_folder: Path) -> None:
     assert "1 empty text" in corpus.summary()
 
 
-def test_no_corpus_is_told(tmp_path: Path) -> None:
+def test_no_corpus_is_reported(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no such folder"):
         find_corpus(tmp_path / "nowhere")
     (tmp_path / "README.txt").write_text("no recording beside it")
@@ -155,7 +155,7 @@ def test_a_corpus_prepared_again_has_no_teacher(corpus_folder: Path, tmp_path: P
     assert not (tmp_path / "cache" / "posteriors.f16").exists()
 
 
-def test_a_truncated_cache_is_told(corpus_folder: Path, tmp_path: Path) -> None:
+def test_a_truncated_cache_is_reported(corpus_folder: Path, tmp_path: Path) -> None:
     write_feature_cache(find_corpus(corpus_folder), tmp_path / "cache", workers=1)
     frames = tmp_path / "cache" / "frames.f16"
     frames.write_bytes(frames.read_bytes()[:-160])

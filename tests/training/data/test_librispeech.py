@@ -56,7 +56,7 @@ def test_parts_that_must_not_serve_for_this(
         check_parts(train, valid)
 
 
-def test_a_part_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_a_part_that_is_not_there_is_reported(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="--download fetches it, or unpack"):
         find_parts(tmp_path, ["train-clean-100"])
 

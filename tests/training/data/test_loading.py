@@ -1,4 +1,4 @@
-"""Batches made by workers are those made inline, and a run never goes on with other data."""
+"""Workers prepare the batches of the inline loader, and a run never resumes with other data."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_a_batch_does_not_depend_on_threads(mixture: Mixture) -> None:
     assert torch.equal(*made)
 
 
-def test_workers_end_with_the_training_and_a_dead_one_is_told(mixture: Mixture) -> None:
+def test_workers_end_with_the_training_and_a_dead_one_is_reported(mixture: Mixture) -> None:
     before = children(os.getpid())
     updates = [2] * 50
     wanted = wanted_from(mixture, updates, 0, 0, 1)
@@ -97,7 +97,7 @@ def test_workers_end_with_the_training_and_a_dead_one_is_told(mixture: Mixture) 
     assert children(os.getpid()) <= before
 
     wanted = wanted_from(mixture, updates, 0, 0, 1)
-    died = r"a process that makes batches died .*loader_workers=0"
+    died = r"a process that prepares batches died .*loader_workers=0"
     with pytest.raises(DataError, match=died), loaded(mixture, wanted, 1) as batches:
         next(batches)
         os.kill((children(os.getpid()) - before).pop(), signal.SIGKILL)
@@ -155,10 +155,10 @@ def ended(pids: set[int], seconds: float) -> bool:
 def test_sigterm_saves_and_ends_the_workers(running: subprocess.Popen[str], group: bool) -> None:
     workers = children(running.pid)
     assert len(workers) == 2
-    # timeout(1), a service manager or Ctrl-C tell it to all processes of the group.
+    # timeout(1), a service manager or Ctrl-C signal all processes of the group.
     (os.killpg if group else os.kill)(running.pid, signal.SIGTERM)
     rest, _ = running.communicate(timeout=60)
-    assert running.returncode == 0 and "the same command goes on from here" in rest
+    assert running.returncode == 0 and "the same command resumes it" in rest
     assert ended(workers, 1)
 
 
@@ -169,14 +169,16 @@ def test_kill_9_ends_the_workers_too(running: subprocess.Popen[str]) -> None:
     assert len(workers) == 2 and ended(workers, 20)
 
 
-def test_a_run_with_workers_that_is_resumed_without_is_an_unbroken_one(tmp_path: Path) -> None:
+def test_a_run_with_workers_that_is_resumed_without_equals_an_uninterrupted_one(
+    tmp_path: Path,
+) -> None:
     settings = ["epochs=4", "augmentation={}", "batch.utterances=3"]
     whole = train(configured(tiny(tmp_path / "a", *settings, "loader_workers=2")), print)
-    told: list[str] = []
+    reported: list[str] = []
     for workers, updates in ((0, 5), (1, 3), (2, None)):
         config = configured(tiny(tmp_path / "b", *settings, f"loader_workers={workers}"))
-        parts = train(config, told.append, updates)
-    assert sum(line.startswith("resumed at update") for line in told) == 2
+        parts = train(config, reported.append, updates)
+    assert sum(line.startswith("resumed at update") for line in reported) == 2
     a, b = (load_model(folder).state_dict() for folder in (whole, parts))
     for name, value in a.items():
         assert torch.equal(value, b[name]), name
@@ -192,7 +194,7 @@ def test_a_run_with_workers_that_is_resumed_without_is_an_unbroken_one(tmp_path:
         ("epochs", r"other settings \(epochs\)"),
     ],
 )
-def test_a_run_does_not_go_on_with_another(tmp_path: Path, change: str, reason: str) -> None:
+def test_a_run_does_not_resume_with_other_data(tmp_path: Path, change: str, reason: str) -> None:
     train(configured(tiny(tmp_path, "epochs=2")), lambda line: None)
     write_synthetic_cache(tmp_path / "other", utterances=12)
     settings = ["epochs=2"]
@@ -210,7 +212,7 @@ def test_a_run_does_not_go_on_with_another(tmp_path: Path, change: str, reason: 
         train(configured(tiny(tmp_path, *settings)), lambda line: None)
 
 
-def test_a_run_goes_on_in_another_place(tmp_path: Path) -> None:
+def test_a_run_resumes_in_another_place(tmp_path: Path) -> None:
     train(configured(tiny(tmp_path, "epochs=2")), lambda line: None, 1)
     (tmp_path / "cache").rename(tmp_path / "moved")
     listed = tmp_path / "moved" / "utterances.jsonl"
@@ -218,24 +220,24 @@ def test_a_run_goes_on_in_another_place(tmp_path: Path) -> None:
     (tmp_path / "words.txt").write_text("yes\tY EH1 S\nno\tN OW\nway\tW EY # as it was\n")
     (tmp_path / "cache").mkdir()  # else `tiny` makes another
     moved = [f"train={tmp_path}/moved", f"valid={tmp_path}/moved", f"lexicon={tmp_path}/words.txt"]
-    told: list[str] = []
-    train(configured(tiny(tmp_path, "epochs=2", *moved)), told.append)
-    assert told[0] == "resumed at update 1 of 4"
+    reported: list[str] = []
+    train(configured(tiny(tmp_path, "epochs=2", *moved)), reported.append)
+    assert reported[0] == "resumed at update 1 of 4"
 
 
-def test_a_checkpoint_of_an_earlier_rill_goes_on_with_a_warning(tmp_path: Path) -> None:
+def test_a_checkpoint_without_fingerprints_resumes_with_a_warning(tmp_path: Path) -> None:
     config = configured(tiny(tmp_path, "epochs=2"))
     train(config, lambda line: None, 1)
     path = tmp_path / "run" / "last.pt"
     saved = torch.load(path, weights_only=True)
     del saved["begun_with"], saved["config"]["loader_workers"], saved["config"]["clip_norm"]
     torch.save(saved, path)
-    told: list[str] = []
-    train(config, told.append)
-    assert "does not say with which lexicon and corpora it was begun" in told[0]
-    assert told[1] == "resumed at update 1 of 4"
+    reported: list[str] = []
+    train(config, reported.append)
+    assert "has no fingerprints of its lexicon and corpora" in reported[0]
+    assert reported[1] == "resumed at update 1 of 4"
     assert "begun_with" in (read_checkpoint(config, path) or {})
-    # A setting that is newer than the checkpoint had its default then.
+    # A setting that the checkpoint lacks has its default.
     saved["config"]["learning_rate"] = 1.0
     torch.save(saved, path)
     with pytest.raises(ConfigError, match=r"other settings \(learning_rate\)"):

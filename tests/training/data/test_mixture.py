@@ -48,15 +48,15 @@ def opened(folder: Path, processes: int = 1, **settings: object) -> Mixture:
 def test_an_epoch_has_all_of_the_first_and_a_share_of_the_others(tmp_path: Path) -> None:
     mixture = opened(tmp_path)
     assert len(mixture) == 60
-    heard: list[int] = []
+    drawn: list[int] = []
     for number in range(8):
         of: list[list[int]] = [[], []]
         for part in mixture.epoch(number):
             of[part.corpus] += part.indices
         assert sorted(of[0]) == list(range(20))
         assert len(set(of[1])) == len(of[1]) and 8 <= len(of[1]) <= 32
-        heard += of[1]
-    assert set(heard) == set(range(40))  # another share each time
+        drawn += of[1]
+    assert set(drawn) == set(range(40))  # another share each time
     assert mixture.epoch(0) == mixture.epoch(0) != mixture.epoch(1)
     corpora = [part.corpus for part in mixture.epoch(0)]
     assert corpora not in (sorted(corpora), sorted(corpora, reverse=True))
@@ -68,7 +68,7 @@ def test_processes_side_by_side_take_batches_of_the_same_corpus(tmp_path: Path) 
     assert all(one.corpus == other.corpus for one, other in zip(order[::2], order[1::2]))
 
 
-def test_only_a_corpus_that_was_taught_has_a_teacher(tmp_path: Path) -> None:
+def test_only_a_corpus_with_teacher_targets_uses_them(tmp_path: Path) -> None:
     mixture = opened(tmp_path)
     loaded = {part.corpus: mixture.load(part, 0, 0) for part in mixture.epoch(0)}
     assert loaded[0].posteriors is not None and loaded[1].posteriors is None
@@ -76,14 +76,14 @@ def test_only_a_corpus_that_was_taught_has_a_teacher(tmp_path: Path) -> None:
         opened(tmp_path, train=str(tmp_path / "spoken"), also_train={})
 
 
-def test_what_a_corpus_lacks_is_told(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="has no variants"):
+def test_what_a_corpus_lacks_is_reported(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="has no augmented copies"):
         opened(tmp_path, augmentation={"copy_share": 0.5})
     with pytest.raises(DataError, match="nothing"):
         opened(tmp_path, also_train={str(tmp_path / "nothing"): 1.0})
 
 
-def test_a_run_in_two_parts_is_an_unbroken_one(tmp_path: Path) -> None:
+def test_a_run_in_two_parts_equals_an_uninterrupted_one(tmp_path: Path) -> None:
     settings = {"epochs": 3, "warm_up_updates": 3, "learning_rate": 3e-3}
     weights = []
     for parts in ([None], [5, None]):

@@ -156,7 +156,7 @@ def test_lj_speech_with_paths_suffixes_and_a_pipe_in_the_text(tmp_path: Path) ->
     assert reasons(corpus)["3"] == "another number of columns"
 
 
-def test_a_tab_in_a_sentence_and_a_clip_named_three_times_are_told(tmp_path: Path) -> None:
+def test_a_tab_in_a_sentence_and_a_clip_named_three_times_are_reported(tmp_path: Path) -> None:
     for name in "abcd":
         record(tmp_path / "clips" / f"{name}.wav")
     rows = [
@@ -221,12 +221,14 @@ def test_rill_prepare_corpus_tells_what_it_did(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "told"), [(5400, "1.5 hours"), (170, "2.8 minutes"), (9, "9.0 seconds")]
+    ("seconds", "shown"), [(5400, "1.5 hours"), (170, "2.8 minutes"), (9, "9.0 seconds")]
 )
-def test_a_small_corpus_is_not_no_hours(seconds: float, told: str, tmp_path: Path) -> None:
+def test_a_small_corpus_is_not_shown_as_zero_hours(
+    seconds: float, shown: str, tmp_path: Path
+) -> None:
     from training.data.corpora import Utterance
 
-    assert f" {told}, " in Corpus([Utterance("a", "", "a", "s", seconds)], []).summary()
+    assert f" {shown}, " in Corpus([Utterance("a", "", "a", "s", seconds)], []).summary()
 
 
 def test_a_link_that_leads_back_is_walked_once(tmp_path: Path) -> None:

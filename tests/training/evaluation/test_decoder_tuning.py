@@ -1,4 +1,4 @@
-"""The decoder's settings are moved to where fewer words are wrong, and written into the model."""
+"""The decoder's settings are tuned for fewer word errors, and written into the model."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ def test_settings_that_are_far_off_become_better(recognizer: Recognizer, corpus:
     assert isinstance(recognizer.decoder, BeamDecoder)
     bad = replace(recognizer.decoder.settings, lm_weight=0.0, beam=20)
     changed = Recognizer(recognizer.engine, recognizer.decoder.with_settings(bad))
-    told: list[str] = []
+    reported: list[str] = []
     best, rate = tune(
-        changed, [find_corpus(corpus).utterances], "streaming", processes=1, report=told.append
+        changed, [find_corpus(corpus).utterances], "streaming", processes=1, report=reported.append
     )
-    first = float(told[1].split()[1])
+    first = float(reported[1].split()[1])
     assert rate < first and best.lm_weight > 0
     assert best.beam == 20, "what is not tuned stays"
     assert recognizer.decoder.settings.lm_weight > 0, "the decoder it came from is as it was"
 
 
-def test_neighbours_are_one_step_away_and_never_below_nothing() -> None:
+def test_neighbours_are_one_step_away_and_never_below_zero() -> None:
     settings = BeamSettings(lm_weight=0.0, blank_penalty=0.0)
     around = list(neighbours(settings))
     assert replace(settings, lm_weight=0.25) in around

@@ -17,52 +17,56 @@ from asr.model_folder import BUNDLED_MODEL, read_model_config
 from asr.recognizer import Recognizer
 from asr.transcript import Word
 from tests.accuracy import EVERY_SIXTH, HIGHEST_WORD_ERROR_RATE, UTTERANCES
-from training.evaluation.error_rates import Reading, error_rates
+from training.evaluation.error_rates import UtteranceResult, error_rates
 from training.evaluation.evaluate import Evaluation, evaluate_corpus
 from training.run.report import report_lines, write_html, write_json
 
 
-def reading(reference: str, hypothesis: str, speaker: str = "s", seconds: float = 3.0) -> Reading:
-    heard = tuple(Word(word, n, n + 0.5, 0.9) for n, word in enumerate(hypothesis.split()))
-    return Reading(f"{speaker}-{reference[:3]}", speaker, seconds, reference, hypothesis, heard)
+def result(
+    reference: str, hypothesis: str, speaker: str = "s", seconds: float = 3.0
+) -> UtteranceResult:
+    words = tuple(Word(word, n, n + 0.5, 0.9) for n, word in enumerate(hypothesis.split()))
+    return UtteranceResult(
+        f"{speaker}-{reference[:3]}", speaker, seconds, reference, hypothesis, words
+    )
 
 
-READINGS = [
-    reading("a b c d", "a x c", "one"),
-    reading("e f", "e f g", "two", 5.0),
-    reading("the <i>end</i>", "the & end", "two", 11.0),
+RESULTS = [
+    result("a b c d", "a x c", "one"),
+    result("e f", "e f g", "two", 5.0),
+    result("the <i>end</i>", "the & end", "two", 11.0),
 ]
 
 
 @pytest.fixture
 def evaluation() -> Evaluation:
-    return Evaluation(READINGS, {"read": READINGS[:1], "all": READINGS}, [("u-9", "no recording")])
+    return Evaluation(RESULTS, {"read": RESULTS[:1], "all": RESULTS}, [("u-9", "no recording")])
 
 
 def test_error_rates_count_words_and_letters() -> None:
-    rates = error_rates("p", READINGS[:2])
+    rates = error_rates("p", RESULTS[:2])
     assert (rates.substitutions, rates.deletions, rates.insertions) == (1, 1, 1)
     assert rates.wer == pytest.approx(50)
     assert "WER 50.0 %" in rates.line() and "2 utterances, 6 words" in rates.line()
 
 
 def test_what_was_said_stands_beside_what_was_heard() -> None:
-    assert READINGS[0].alignment == [
+    assert RESULTS[0].alignment == [
         ("equal", "a", "a"),
         ("substitute", "b", "x"),
         ("equal", "c", "c"),
         ("delete", "d", ""),
     ]
-    assert (READINGS[0].errors, READINGS[0].words) == (2, 4)
-    assert READINGS[1].alignment[-1] == ("insert", "", "g")
-    assert reading("two words", "").errors == 2
+    assert (RESULTS[0].errors, RESULTS[0].words) == (2, 4)
+    assert RESULTS[1].alignment[-1] == ("insert", "", "g")
+    assert result("two words", "").errors == 2
 
 
 def test_the_interval_holds_the_rate_and_shrinks_with_more_speech() -> None:
-    few = [reading("a b c d", "a b c d"), reading("a b c d", "a x y d")]
+    few = [result("a b c d", "a b c d"), result("a b c d", "a x y d")]
     widths = []
-    for readings in (few * 5, few * 500):
-        rates = error_rates("p", readings)
+    for results in (few * 5, few * 500):
+        rates = error_rates("p", results)
         low, high = rates.wer_interval
         assert low <= rates.wer <= high
         widths.append(high - low)
@@ -148,13 +152,13 @@ def test_rill_evaluate_calibrates_and_compares_times(valid: Path, tmp_path: Path
     assert page.read_text().count("<svg") == 3 and "word times" in page.read_text()
 
 
-def test_a_speaker_who_is_not_there_is_told(recognizer: Recognizer, valid: Path) -> None:
-    with pytest.raises(DataError, match="no speaker nobody"):
-        evaluate_corpus(recognizer, valid, "offline", ["nobody"])
+def test_a_speaker_who_is_not_there_is_reported(recognizer: Recognizer, valid: Path) -> None:
+    with pytest.raises(DataError, match="no speaker unknown"):
+        evaluate_corpus(recognizer, valid, "offline", ["unknown"])
 
 
 @pytest.mark.parametrize("mode", ["streaming", "offline"])
-def test_the_bundled_model_hears_speech_it_has_not_seen(
+def test_the_bundled_model_recognises_unseen_speech(
     recognizer: Recognizer, valid: Path, mode: Mode
 ) -> None:
     evaluation = evaluate_corpus(recognizer, valid, mode, every=EVERY_SIXTH)

@@ -1,4 +1,4 @@
-"""`rill fit`: what depends on the weights is made anew, on the half that is not reported."""
+"""`rill fit`: what depends on the weights is fitted on the half that is not reported."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from training.evaluation.score_table import Cell
 
 
 @pytest.mark.slow  # a minute: the network is exported and both modes are measured
-def test_a_model_that_is_fitted_hears_and_its_card_says_how_well(tmp_path: Path) -> None:
+def test_a_fitted_model_recognises_and_its_card_has_the_tables(tmp_path: Path) -> None:
     model = tmp_path / "model"
     shutil.copytree(BUNDLED_MODEL, model, ignore=shutil.ignore_patterns("onnx", "demo*"))
     save_settings(model, "decoding", {"lm_weight": 0.5})
@@ -41,16 +41,18 @@ def test_a_model_that_is_fitted_hears_and_its_card_says_how_well(tmp_path: Path)
     assert card.count("| condition | all |") == 2 and card.count("| quiet |") == 2
 
 
-def test_the_table_takes_the_place_of_the_one_before(tmp_path: Path) -> None:
+def test_the_table_replaces_the_previous_one(tmp_path: Path) -> None:
     def cell(wer: float) -> Cell:
         rates = ErrorRates("read", 10, 100, wer, (wer - 1, wer + 1), 1.0, 1, 1, 1)
         return Cell("read", "clean", rates)
 
     card = tmp_path / "README.md"
-    card.write_text("# A model\n\nIt hears.\n")
+    card.write_text("# A model\n\nIt recognises.\n")
     write_table(card, {"streaming": [cell(12.0)], "offline": [cell(11.0)]})
     first = card.read_text()
-    assert "| clean | 12.0 (11.0 to 13.0) |" in first and first.startswith("# A model\n\nIt hears.")
+    assert "| clean | 12.0 (11.0 to 13.0) |" in first and first.startswith(
+        "# A model\n\nIt recognises."
+    )
     card.write_text(first + "\nMore.\n")
     write_table(card, {"streaming": [cell(9.0)], "offline": [cell(8.0)]})
     second = card.read_text()

@@ -13,10 +13,11 @@ from asr.cli.main import app
 from asr.errors import ConfigError, DataError
 from asr.recognizer import Recognizer
 from tests.conftest import DEMO
+from training.data.copy_config import sound_changes
 from training.data.corpora import Utterance
+from training.evaluation.config import ScoredSet
 from training.evaluation.evaluate import evaluate_corpus
 from training.evaluation.score_table import half_of, utterances_of
-from training.run.config import ScoredSet, changes
 
 
 @pytest.fixture
@@ -56,7 +57,7 @@ def test_the_table_has_a_row_a_condition_and_a_column_a_set(corpus: Path, tmp_pa
     recognizer = Recognizer.load()
     for condition, change in (
         ("clean", None),
-        ("quiet", changes(["level_share=1", "level_db=[-6,-6]"])),
+        ("quiet", sound_changes(["level_share=1", "level_db=[-6,-6]"])),
     ):
         alone = evaluate_corpus(recognizer, corpus, "streaming", ["a"], change=change)
         (first,) = (rates for rates in alone.rates() if rates.part == "a")
@@ -85,12 +86,12 @@ def test_the_halves_are_all(corpus: Path) -> None:
     assert parts["choose"] | parts["report"] == parts["all"] and len(parts["all"]) == 4
 
 
-def test_what_cannot_be_scored_is_told(corpus: Path, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="nobody: no utterance"):
-        utterances_of("nobody", ScoredSet(folder=str(corpus), speakers=["nobody"]), "all")
+def test_what_cannot_be_scored_is_reported(corpus: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="unknown: no utterance"):
+        utterances_of("unknown", ScoredSet(folder=str(corpus), speakers=["unknown"]), "all")
     config = tmp_path / "scores.yaml"
     config.write_text(
         f"sets: {{a: {{folder: {corpus}}}}}\nconditions: {{loud: [babble_share=1]}}\n"
     )
-    told = CliRunner().invoke(app, ["score", str(config)])
-    assert isinstance(told.exception, ConfigError) and "babble_folder" in str(told.exception)
+    run = CliRunner().invoke(app, ["score", str(config)])
+    assert isinstance(run.exception, ConfigError) and "babble_folder" in str(run.exception)

@@ -1,4 +1,4 @@
-"""`rill words measure` and `measure-grammar`: what custom words and grammars win and cost."""
+"""`rill words measure` and `measure-grammar`: recall and cost of custom words and grammars."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from training.evaluation.grammar_recall import measure_grammar
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The bundled recording with what is said in it, one word of it a strange one."""
+    """The bundled recording with what is said in it, one word of which the lexicon lacks."""
     folder = tmp_path_factory.mktemp("corpus") / "reader"
     folder.mkdir()
     for number in range(3):
@@ -28,15 +28,15 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder.parent
 
 
-def test_what_custom_words_win(recognizer: Recognizer, corpus: Path) -> None:
-    told: list[str] = []
+def test_the_recall_of_custom_words(recognizer: Recognizer, corpus: Path) -> None:
+    reported: list[str] = []
     none, said = measure(
-        recognizer, corpus, "streaming", ["kasle  K AE S AH L"], report=told.append
+        recognizer, corpus, "streaming", ["kasle  K AE S AH L"], report=reported.append
     )
     assert (none.said, none.found, said.found) == (3, 0, 3)
-    assert said.wer <= none.wer and said.put_in == 0
-    assert told[0].endswith("1 words to find are said 3 times")
-    with pytest.raises(DataError, match="says none of the words"):
+    assert said.wer <= none.wer and said.inserted == 0
+    assert reported[0].endswith("1 words to find are said 3 times")
+    with pytest.raises(DataError, match="none of the words"):
         measure(recognizer, corpus, "streaming", ["xylophonist"])
 
 
@@ -52,18 +52,20 @@ def short(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_what_a_grammar_hears(short: Path) -> None:
+def test_the_recall_and_false_alarms_of_a_grammar(short: Path) -> None:
     result = rill("words", "measure-grammar", short, "--phrases", 8)
     assert result.returncode == 0, result.stderr
-    said, strange = result.stdout.splitlines()
-    assert "phrases said" in said and "a phrase heard in" in strange
+    said, others = result.stdout.splitlines()
+    assert "phrases said" in said and "false alarms in" in others
     counts = [int(word.lstrip("(")) for word in said.split() if word.isdigit()]
-    assert counts[0] == sum(counts[1:]) and counts[1] > counts[0] / 2  # most are heard
-    made_up = int(strange.partition("heard in ")[2].split()[0])
-    assert made_up <= counts[0] / 8
+    assert counts[0] == sum(counts[1:]) and counts[1] > counts[0] / 2  # most are recognised
+    false_alarms = int(others.partition("alarms in ")[2].split()[0])
+    assert false_alarms <= counts[0] / 8
 
 
-def test_a_grammar_that_cannot_be_measured_is_told(recognizer: Recognizer, corpus: Path) -> None:
+def test_a_grammar_that_cannot_be_measured_is_reported(
+    recognizer: Recognizer, corpus: Path
+) -> None:
     with pytest.raises(DataError, match="two grammars of 50 phrases need more"):
         measure_grammar(recognizer, corpus, "streaming")
     with pytest.raises(ConfigError, match="has no lexicon"):

@@ -88,7 +88,7 @@ def test_the_sum_is_that_of_two_marked_numbers(length: int, batch: int, seed: in
     assert ((x[..., 0] >= 0) & (x[..., 0] < 1)).all()
 
 
-def test_a_short_sum_is_learnt_and_told() -> None:
+def test_a_short_sum_is_learnt_and_reported() -> None:
     learning = learn_adding("lstm-long", length=8, seed=1, updates=1500, learning_rate=0.01)
     assert learning.learnt_after is not None
     assert learning.errors[learning.learnt_after] < 0.01
@@ -101,7 +101,7 @@ def test_models_have_as_many_weights(cell: Cell) -> None:
     assert weights == pytest.approx(4 * 2 * 128**2, rel=0.02)
 
 
-def test_an_unknown_cell_is_told() -> None:
+def test_an_unknown_cell_is_reported() -> None:
     with pytest.raises(ConfigError, match="unknown cell 'mamba'"):
         recurrent_layer("mamba", 2, 2)  # type: ignore[arg-type]
 
@@ -122,7 +122,7 @@ def test_the_command_measures_and_goes_on(tmp_path: Path) -> None:
         sys.executable, "-m", "training.experiments", "adding", "--results", str(tmp_path),
         "--length", "6", "--seed", "1", "--updates", "3", "--cell", "rnn", "--cell", "lstm",
     ]  # fmt: skip
-    told = [subprocess.run(command, capture_output=True, text=True, check=True) for _ in "12"]
-    assert told[0].stdout.count("not learnt in 3 updates") == 2
-    assert told[1].stdout == ""
+    runs = [subprocess.run(command, capture_output=True, text=True, check=True) for _ in "12"]
+    assert runs[0].stdout.count("not learnt in 3 updates") == 2
+    assert runs[1].stdout == ""
     assert (tmp_path / "adding.csv").read_text().count("\n") == 4

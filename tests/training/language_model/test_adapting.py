@@ -1,4 +1,4 @@
-"""`rill lm adapt`: one's own texts mixed into a language model."""
+"""`rill lm adapt`: own texts mixed into a language model."""
 
 from __future__ import annotations
 
@@ -14,9 +14,11 @@ import pytest
 from asr.errors import ConfigError, DataError, ModelError
 from asr.language_model.perplexity import measure_perplexity
 from asr.model_folder import BUNDLED_MODEL
-from training.language_model.adapting import adapt_language_model, mixture
-from training.language_model.building import PROGRAMS, build_language_model
+from training.language_model.adapting import adapt_language_model
+from training.language_model.building import build_language_model
+from training.language_model.interpolation import interpolate
 from training.language_model.kenlm_ngrams import read_kenlm_trie
+from training.language_model.kenlm_programs import PROGRAMS
 from training.language_model.ngrams import NGrams, read_arpa, write_arpa
 
 BUNDLED = BUNDLED_MODEL / "language_model.bin"
@@ -33,7 +35,7 @@ def bundled() -> NGrams:
     return read_kenlm_trie(BUNDLED, {})
 
 
-def test_the_n_grams_of_a_trie_have_the_values_that_kenlm_tells(bundled: NGrams) -> None:
+def test_the_n_grams_of_a_trie_have_the_values_of_kenlm(bundled: NGrams) -> None:
     scorer, random = kenlm.Model(str(BUNDLED)), np.random.default_rng(1)
     compared = 0
     for length, (rows, values) in enumerate(zip(bundled.rows, bundled.probabilities), start=1):
@@ -48,7 +50,7 @@ def test_the_n_grams_of_a_trie_have_the_values_that_kenlm_tells(bundled: NGrams)
     assert compared > 250
 
 
-def test_a_sentence_has_the_probability_that_kenlm_tells(bundled: NGrams) -> None:
+def test_a_sentence_has_the_probability_of_kenlm(bundled: NGrams) -> None:
     scorer = kenlm.Model(str(BUNDLED))
     numbers = {word: number for number, word in enumerate(bundled.words)}
     said = ["<s>", *["purple", "bedrooms", "entered", "castle", "and", "the", "old", "man"]]
@@ -57,8 +59,8 @@ def test_a_sentence_has_the_probability_that_kenlm_tells(bundled: NGrams) -> Non
         math.log10(bundled.probability(row[:, max(0, end - bundled.order) : end])[0])
         for end in range(2, len(said) + 1)
     ]
-    told = [score for score, _, _ in scorer.full_scores(" ".join(said[1:]), eos=False)]
-    assert np.allclose(log10, told, atol=1e-5)
+    expected = [score for score, _, _ in scorer.full_scores(" ".join(said[1:]), eos=False)]
+    assert np.allclose(log10, expected, atol=1e-5)
 
 
 def small_model(seed: int, words: list[str], known: list[int]) -> NGrams:
@@ -81,7 +83,7 @@ def small_model(seed: int, words: list[str], known: list[int]) -> NGrams:
 def test_a_mixture_is_a_model_whose_probabilities_add_up_to_one() -> None:
     words = ["cat", "dog", "mat", "grinder", "sat"]
     one, other = small_model(1, words, [0, 1, 2, 4]), small_model(2, words, [0, 3, 4])
-    mixed = mixture(one, other, 0.3)
+    mixed = interpolate(one, other, 0.3)
     for history in range(len(words)):
         after = np.array([(history, word) for word in range(len(words))], np.int32)
         probabilities = mixed.probability(after)
@@ -94,7 +96,7 @@ def test_a_mixture_is_a_model_whose_probabilities_add_up_to_one() -> None:
 def test_nothing_changes_where_the_other_has_no_share() -> None:
     words = ["cat", "dog", "mat", "grinder", "sat"]
     one, other = small_model(1, words, [0, 1, 2, 4]), small_model(2, words, [0, 3, 4])
-    mixed = mixture(one, other, 0.0)
+    mixed = interpolate(one, other, 0.0)
     rows = np.array([(a, b) for a in (0, 1, 2, 4) for b in (0, 1, 2, 4)], np.int32)
     assert np.allclose(mixed.probability(rows), one.probability(rows))
 
@@ -157,7 +159,7 @@ def _lexicon(folder: Path) -> Path:
 
 
 @needs_programs
-def test_what_cannot_be_honoured_is_told(tmp_path: Path) -> None:
+def test_what_cannot_be_honoured_is_reported(tmp_path: Path) -> None:
     output = tmp_path / "out.bin"
     (tmp_path / "text").write_text(SHOP)
     for arguments, error, said in (
@@ -176,9 +178,9 @@ def test_what_cannot_be_honoured_is_told(tmp_path: Path) -> None:
     assert not output.exists()
 
 
-def test_a_damaged_trie_is_told(tmp_path: Path) -> None:
+def test_a_damaged_trie_is_reported(tmp_path: Path) -> None:
     whole = BUNDLED.read_bytes()
     for cut in (len(whole) // 2, 200):
         (tmp_path / "cut.bin").write_bytes(whole[:cut])
-        with pytest.raises(DataError, match="no trie of KenLM's that can be read"):
+        with pytest.raises(DataError, match="no readable KenLM trie"):
             read_kenlm_trie(tmp_path / "cut.bin", {})

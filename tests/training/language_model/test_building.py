@@ -11,7 +11,8 @@ from asr.errors import ConfigError, DataError
 from asr.language_model.ngram import LanguageModel
 from asr.language_model.perplexity import measure_perplexity
 from asr.lexicon.lexicon import read_word_counts
-from training.language_model.building import PROGRAMS, build_language_model
+from training.language_model.building import build_language_model
+from training.language_model.kenlm_programs import PROGRAMS
 
 TEXT = "The cat sat on the mat. A dog sat on the cat!\nThe mat was the cat's, not the dog's.\n" * 20
 
@@ -29,7 +30,7 @@ def programs() -> None:
         pytest.skip("needs KenLM's lmplz and build_binary on PATH (rill lm build says how)")
 
 
-def test_without_kenlm_the_commands_that_make_it_are_told(
+def test_without_kenlm_the_commands_that_make_it_are_reported(
     text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
@@ -48,7 +49,7 @@ def test_a_language_model_of_a_text(text: Path, tmp_path: Path, programs: None) 
     assert {path.name for path in tmp_path.iterdir()} == {"text.txt", "lm.bin", "lm.words.tsv.xz"}
 
 
-def test_bad_settings_and_texts_are_told(text: Path, tmp_path: Path, programs: None) -> None:
+def test_bad_settings_and_texts_are_reported(text: Path, tmp_path: Path, programs: None) -> None:
     with pytest.raises(ConfigError, match="--prune '3 2 x'"):
         list(build_language_model([text], tmp_path / "lm.bin", 3, "3 2 x"))
     with pytest.raises(ConfigError, match="lmplz failed"):

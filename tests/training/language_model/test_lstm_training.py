@@ -15,10 +15,11 @@ from asr.errors import ConfigError, DataError, ModelError
 from asr.language_model.lstm import END, RARE, LstmLanguageModel
 from asr.model_folder import BUNDLED_MODEL
 from tests.conftest import SMALL_LSTM
+from training.configs.reading import read_settings
+from training.language_model.config import WordModelConfig
 from training.language_model.lstm_training import CHECKPOINT, train_language_model
 from training.language_model.word_network import Vocabulary, WordNetwork, choose_words, perplexity
 from training.language_model.word_network_export import write_word_network
-from training.run.config import WordModelConfig, read_settings
 
 SETTINGS = SMALL_LSTM.model_copy(update={"cutoffs": [6, 12], "dropout": 0.1, "epochs": 4})
 BOOK = (
@@ -43,9 +44,9 @@ def ends_of(path: Path, text: Path, config: WordModelConfig = SETTINGS) -> list[
 
 def test_it_learns_what_follows_what(tmp_path: Path, text: Path) -> None:
     lines = ends_of(tmp_path / "run", text)
-    told = [float(line.split("perplexity ")[1].split()[0]) for line in lines if "epoch 1" in line]
+    first = [float(line.split("perplexity ")[1].split()[0]) for line in lines if "epoch 1" in line]
     last = [float(line.split("perplexity ")[1].split()[0]) for line in lines if "epoch 4" in line]
-    assert last < told and last[0] < 4  # a guess among all words: 24
+    assert last < first and last[0] < 4  # a guess among all words: 24
     model = LstmLanguageModel(tmp_path / "run" / "lm.onnx")
     said, jumbled, started = model.log_probabilities(
         [("the", "cat", "sat"), ("sat", "the", "cat"), ("the",)]
@@ -106,7 +107,7 @@ def test_rare_words_share_what_their_entry_has(text: Path) -> None:
     assert vocabulary.words == (END, RARE, "the", "cat")
     assert vocabulary.rare_words == 5
     assert vocabulary.numbers(["the okapi", ""]).tolist() == [2, 1, 0, 0]
-    with pytest.raises(DataError, match="too few to learn from"):
+    with pytest.raises(DataError, match="too few to train on"):
         choose_words(["an okapi saw a zebra"], SETTINGS)
     network = WordNetwork(SETTINGS, 4)
     numbers = vocabulary.numbers(["the okapi", "the cat"] * 9)
@@ -119,7 +120,7 @@ def test_rare_words_share_what_their_entry_has(text: Path) -> None:
     assert alone > 1
 
 
-def test_a_run_in_two_parts_is_an_unbroken_one(tmp_path: Path, text: Path) -> None:
+def test_a_run_in_two_parts_equals_an_uninterrupted_one(tmp_path: Path, text: Path) -> None:
     config = SETTINGS.model_copy(update={"checkpoint_minutes": 1e-6})
     whole = ends_of(tmp_path / "a", text, config)
 
@@ -142,10 +143,10 @@ def test_a_run_in_two_parts_is_an_unbroken_one(tmp_path: Path, text: Path) -> No
     assert whole[-1].split(" words a second")[0].rsplit(",", 1)[0] in "\n".join(resumed)
 
 
-def test_kill_9_and_the_same_command_goes_on(tmp_path: Path, text: Path) -> None:
+def test_kill_9_and_the_same_command_resumes(tmp_path: Path, text: Path) -> None:
     lm = [sys.executable, "-m", "asr.cli.main", "lm", "train"]
     command = [*lm, str(text), str(text), "--valid", str(text)]
-    command += ["--output", str(tmp_path / "run"), "--config", "configs/lstm-lm.yaml"]
+    command += ["--output", str(tmp_path / "run"), "--config-name", "lstm-lm"]
     for setting in ("epochs=300", "hidden=32", "embedding=16", "streams=4", "cutoffs=[6]"):
         command += ["--setting", setting]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
@@ -164,7 +165,7 @@ def test_kill_9_and_the_same_command_goes_on(tmp_path: Path, text: Path) -> None
 
 
 @pytest.mark.parametrize("keep", [0, 100, 5_000])
-def test_a_damaged_checkpoint_is_told(tmp_path: Path, text: Path, keep: int) -> None:
+def test_a_damaged_checkpoint_is_reported(tmp_path: Path, text: Path, keep: int) -> None:
     config = SETTINGS.model_copy(update={"epochs": 1})
     ends_of(tmp_path / "run", text, config)
     last = tmp_path / "run" / CHECKPOINT
@@ -183,7 +184,7 @@ def test_a_run_of_other_texts_or_settings_is_refused(tmp_path: Path, text: Path)
         ends_of(tmp_path / "run", text, config)
 
 
-def test_what_cannot_be_learnt_from_is_told(tmp_path: Path, text: Path) -> None:
+def test_what_cannot_be_learnt_from_is_reported(tmp_path: Path, text: Path) -> None:
     run, other = tmp_path / "run", tmp_path / "other.txt"
     with pytest.raises(DataError, match="no such file"):
         train_language_model([tmp_path / "none.txt"], run)
@@ -196,22 +197,22 @@ def test_what_cannot_be_learnt_from_is_told(tmp_path: Path, text: Path) -> None:
     with pytest.raises(DataError, match=r"other.txt: no sentence"):
         train_language_model([text], run, other)
     other.write_text("A word.\n")
-    with pytest.raises(DataError, match="too few to keep some out"):
+    with pytest.raises(DataError, match="too few to hold some out"):
         train_language_model([other], run)
     other.write_text(BOOK)
-    with pytest.raises(DataError, match="cannot be made"):
+    with pytest.raises(DataError, match="cannot be created"):
         train_language_model([text], other, text)
     assert not run.exists()
 
 
-def test_settings_that_cannot_be_are_told() -> None:
+def test_settings_that_cannot_be_are_reported() -> None:
     with pytest.raises(ConfigError, match="did you mean 'hidden'"):
         read_settings(WordModelConfig, None, ["hiden=3"])
-    with pytest.raises(ConfigError, match="numbers that rise"):
+    with pytest.raises(ConfigError, match="increasing numbers"):
         read_settings(WordModelConfig, None, ["cutoffs=[8, 2]"])
 
 
-def test_a_file_that_is_no_model_is_told(tmp_path: Path, lstm_lm: Path) -> None:
+def test_a_file_that_is_no_model_is_reported(tmp_path: Path, lstm_lm: Path) -> None:
     with pytest.raises(ModelError, match="rill lm train makes one"):
         LstmLanguageModel(tmp_path / "none.onnx")
     with pytest.raises(ModelError, match="not an LSTM language model"):

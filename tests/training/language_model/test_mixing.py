@@ -1,4 +1,4 @@
-"""`rill lm mix`: several texts and models as one, so that another text is foretold best."""
+"""`rill lm mix`: several texts and models as one, with the lowest perplexity on another text."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from asr.errors import ConfigError, DataError
 from asr.language_model.ngram import LanguageModel
 from asr.language_model.perplexity import measure_perplexity
 from asr.model_folder import BUNDLED_MODEL
-from training.language_model.building import PROGRAMS, build_language_model
+from training.language_model.building import build_language_model
+from training.language_model.interpolation import best_shares
 from training.language_model.kenlm_ngrams import read_kenlm_trie
-from training.language_model.mixing import best_shares, mix_language_models
+from training.language_model.kenlm_programs import PROGRAMS
+from training.language_model.mixing import mix_language_models
 from training.language_model.pruning import trie_bytes
 
 needs_programs = pytest.mark.skipif(
@@ -89,7 +91,7 @@ def test_the_size_of_the_bundled_model_is_reckoned_right() -> None:
 
 
 @needs_programs
-def test_what_cannot_be_honoured_is_told(parts: dict[str, Path], tmp_path: Path) -> None:
+def test_what_cannot_be_honoured_is_reported(parts: dict[str, Path], tmp_path: Path) -> None:
     out, lexicon, texts = tmp_path / "out.bin", parts["lexicon"], [parts["book"]]
     for arguments, error, said in (
         ((texts, out, lexicon), ConfigError, "--judge"),

@@ -62,7 +62,9 @@ def test_probabilities_still_add_up_to_one(share: float) -> None:
 def test_an_ngram_costs_the_relative_entropy_that_its_loss_makes() -> None:
     model = trigrams()
     costs = removal_costs(model)[1]
-    said: dict[tuple[int, ...], list[float]] = {}  # how often a history is said, as costs tell it
+    said: dict[
+        tuple[int, ...], list[float]
+    ] = {}  # how often a history is said, as implied by the costs
     for place, row in enumerate(model.rows[2].tolist()):
         kept = [np.ones(len(part), bool) for part in model.rows[1:]]
         kept[1][place] = False

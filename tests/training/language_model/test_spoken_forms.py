@@ -105,12 +105,12 @@ def test_the_command_takes_lines_of_a_text(tmp_path: Path) -> None:
     text, output = tmp_path / "text.txt.xz", tmp_path / "spoken.txt"
     text.write_bytes(lzma.compress(b"one 1\ntwo 2\nhttps://x.org\nfour 4\n"))
     arguments = ["lm", "spoken", str(text), str(output), "--lines", "2-3", "--lines", "4-4"]
-    told = CliRunner().invoke(app, arguments)
-    assert told.exit_code == 0 and "2 sentences; 1 left out" in told.output
+    run = CliRunner().invoke(app, arguments)
+    assert run.exit_code == 0 and "2 sentences; 1 left out" in run.output
     assert output.read_text() == "two two\nfour four\n"
 
 
-def test_what_the_command_cannot_do_is_told(tmp_path: Path) -> None:
+def test_what_the_command_cannot_do_is_reported(tmp_path: Path) -> None:
     (tmp_path / "urls").write_text("https://x.org\n")
     for arguments, said in (
         ([tmp_path / "none", tmp_path / "out"], "no such file"),
@@ -118,6 +118,6 @@ def test_what_the_command_cannot_do_is_told(tmp_path: Path) -> None:
         ([tmp_path / "urls", tmp_path / "no" / "out"], "cannot be written"),
         ([tmp_path / "urls", tmp_path / "out", "--lines", "5-3"], "--lines 5-3"),
     ):
-        told = CliRunner().invoke(app, ["lm", "spoken", *map(str, arguments)])
-        assert told.exit_code != 0 and said in str(told.exception or told.output)
+        run = CliRunner().invoke(app, ["lm", "spoken", *map(str, arguments)])
+        assert run.exit_code != 0 and said in str(run.exception or run.output)
         assert [path.name for path in tmp_path.iterdir()] == ["urls"]

@@ -29,7 +29,7 @@ def test_words_are_ordered_by_their_share_of_all_texts(tmp_path: Path) -> None:
     assert list(read_word_counts(output)) == ["the", "podcast"]
 
 
-def test_bad_sources_are_told(tmp_path: Path) -> None:
+def test_bad_sources_are_reported(tmp_path: Path) -> None:
     (tmp_path / "text").write_text("1848\n")
     for sources, error in (
         ({}, ConfigError),

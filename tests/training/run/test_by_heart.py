@@ -13,9 +13,10 @@ import pytest
 
 from asr.acoustic.types import Mode
 from asr.audio import duration_seconds
+from training.configs import FOLDER
 from training.data.corpora import find_corpus
 
-CONFIG = Path(__file__).parents[3] / "configs" / "tiny.yaml"
+CONFIG = FOLDER / "tiny.yaml"
 SPEAKER = "kathleen"
 SHORT_SECONDS = (2, 3.5)
 UTTERANCES = 20
@@ -55,8 +56,8 @@ def test_twenty_utterances_are_learnt_to_the_last_letter(
 ) -> None:
     assert len(find_corpus(corpus).utterances) == UTTERANCES
     options = ["--model", str(model), "--decoder", "greedy", "--mode", mode]
-    told = run(["evaluate", str(corpus), *options]).splitlines()[0]
-    assert re.search(r"read: WER 0\.0 % .*CER 0\.0 % \(20 utterances", told), told
+    line = run(["evaluate", str(corpus), *options]).splitlines()[0]
+    assert re.search(r"read: WER 0\.0 % .*CER 0\.0 % \(20 utterances", line), line
 
 
 def run(arguments: list[str]) -> str:

@@ -1,4 +1,4 @@
-"""A corpus of invented voices: resumable, in a layout that training reads; and the vocoder against
+"""A corpus of synthetic speech: resumable, in a layout that training reads; and the vocoder against
 the same network written plainly."""
 
 from __future__ import annotations
@@ -61,11 +61,11 @@ def contents(folder: Path) -> dict[str, bytes]:
 def test_what_is_spoken_can_be_trained_on(
     humming: None, texts: list[Path], voices: Path, tmp_path: Path
 ) -> None:
-    told: list[float] = []
+    reported: list[float] = []
     made = synthesis.write_synthetic_corpus(
-        texts, tmp_path / "spoken", "kokoro.onnx", voices, 0.01, progress=told.append
+        texts, tmp_path / "spoken", "kokoro.onnx", voices, 0.01, progress=reported.append
     )
-    assert made >= 0.01 and told == sorted(told) and told[-1] == made
+    assert made >= 0.01 and reported == sorted(reported) and reported[-1] == made
     corpus = find_corpus(tmp_path / "spoken")
     assert not corpus.left_out
     assert {utterance.text for utterance in corpus.utterances} == {SENTENCES[0], SENTENCES[2]}
@@ -220,8 +220,8 @@ class PlainVocoder:
             together = torch.cat([x, rest, *curves], 1)
             x = self.block(together, f"decode.{number}", voice, number == 3)
         window = torch.hann_window(STFT_SIZE)
-        heard = torch.stft(source, STFT_SIZE, STFT_HOP, window=window, return_complex=True)
-        harmonics = torch.cat([heard.abs(), heard.angle()], 1)
+        spectrum = torch.stft(source, STFT_SIZE, STFT_HOP, window=window, return_complex=True)
+        harmonics = torch.cat([spectrum.abs(), spectrum.angle()], 1)
         for stage, factor in enumerate((10, 6)):
             y = self.convolve(
                 harmonics,

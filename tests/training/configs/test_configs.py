@@ -1,0 +1,83 @@
+"""Bundled settings: each is valid, and commands find them by name, by path and where they were."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from asr.cli.main import app
+from asr.errors import ConfigError
+from training.configs import FOLDER, bundled_names
+from training.configs.reading import read_settings, required_config
+from training.data.copy_config import CopyConfig
+from training.evaluation.config import ScoreConfig
+from training.language_model.config import WordModelConfig
+from training.run.config import TrainConfig, read_config
+
+
+@pytest.mark.parametrize("name", bundled_names())
+def test_every_bundled_configuration_is_valid(name: str) -> None:
+    path = required_config(None, name)
+    if name == "copies":
+        assert read_settings(CopyConfig, path) == CopyConfig()
+    elif name == "scores":
+        assert read_settings(ScoreConfig, path).sets
+    elif name == "lstm-lm":
+        assert read_settings(WordModelConfig, path).epochs > 0
+    else:
+        assert read_config(path).epochs > 0
+
+
+def failure(*arguments: str) -> str:
+    run = CliRunner().invoke(app, arguments)
+    assert isinstance(run.exception, ConfigError), run.output
+    return str(run.exception)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("train",),
+        ("score",),
+        ("fit", "model"),
+        ("lm", "tune"),
+        ("prepare", "copies", "cache"),
+        ("lm", "train", "text", "--output", "run"),
+    ],
+    ids=" ".join,
+)
+def test_a_command_names_the_bundled_files_if_there_is_no_such_one(command: tuple[str]) -> None:
+    message = failure(*command, "--config-name", "en-smal")
+    assert "en-smal: no such bundled file" in message
+    assert all(name in message for name in bundled_names())
+
+
+@pytest.mark.parametrize("command", [("train",), ("score",), ("fit", "model"), ("lm", "tune")])
+def test_a_command_that_needs_a_file_says_so(command: tuple[str]) -> None:
+    assert "give a YAML file, or --config-name with one of copies" in failure(*command)
+
+
+def test_settings_replace_those_of_a_bundled_file() -> None:
+    assert "did you mean 'epochs'" in failure("train", "--config-name", "tiny", "epoch=3")
+    assert "did you mean 'epochs'" in failure("train", "epoch=3", "--config-name", "tiny")
+    assert "expected key=value" in failure("train", "other.yaml", "--config-name", "tiny")
+    assert "give one of them" in failure("score", "other.yaml", "--config-name", "scores")
+
+
+def test_a_name_in_the_place_of_a_path_gets_a_hint() -> None:
+    assert failure("train", "tiny").endswith("did you mean --config-name tiny?")
+
+
+def test_the_paths_of_release_0_1_work_with_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.warns(DeprecationWarning, match="--config-name tiny"):
+        assert read_config("configs/tiny.yaml") == read_config(FOLDER / "tiny.yaml")
+    os.mkdir("configs")
+    Path("configs/tiny.yaml").write_text("train: a\nvalid: b\noutput: c\nlexicon: d\n")
+    own = TrainConfig(train="a", valid="b", output="c", lexicon="d")
+    assert read_config("configs/tiny.yaml") == own, "a file that is there comes first"
