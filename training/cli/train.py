@@ -35,7 +35,7 @@ def train(
 ) -> None:
     """Train an acoustic model, or resume an interrupted run."""
     from training.configs.reading import required_config
-    from training.run.config import read_config
+    from training.configs.training import read_config
     from training.run.trainer import train as run
 
     overrides = list(arguments or [])

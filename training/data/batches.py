@@ -18,14 +18,12 @@ from torch.nn import functional as F
 from asr.errors import ConfigError
 from asr.features.log_mel import ENERGY_FLOOR, HOP_MS, MEL_BANDS
 from asr.lexicon.lexicon import Lexicon
-from asr.text.alphabet import PHONE_TOKENS
+from training.configs.training import AugmentationConfig, BatchConfig
 from training.data.conditions import in_condition, with_pause_before
 from training.data.feature_cache import FeatureCache
 from training.data.noise_bank import NoiseBank
-from training.model.phone_crf import PhoneTrigram
-from training.model.targets import target_ids
-from training.run.config import AugmentationConfig, BatchConfig
-from training.teacher.reader import TeacherTargets
+from training.data.targets import target_ids
+from training.data.teacher_targets import TeacherTargets
 
 SILENCE = math.log(ENERGY_FLOOR)
 
@@ -91,10 +89,9 @@ class Batches:
         self._targets = [target_ids(utterance.text, lexicon) for utterance in cache.utterances]
         self.without_phones = sum(not phones for phones, _ in self._targets)
 
-    def phone_trigram(self) -> PhoneTrigram:
-        """A trigram of phones, estimated on the texts of the corpus."""
-        sequences = [phones for phones, _ in self._targets if phones]
-        return PhoneTrigram(sequences, len(PHONE_TOKENS))
+    def phone_sequences(self) -> list[list[int]]:
+        """The phones of each text of the corpus that has pronunciations."""
+        return [phones for phones, _ in self._targets if phones]
 
     def epoch(self, number: int) -> list[list[int]]:
         """Lists of utterance numbers, one for each batch, in the order of this epoch."""

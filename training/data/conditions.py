@@ -15,8 +15,8 @@ import numpy as np
 from scipy.signal import fftconvolve
 
 from asr.features.log_mel import ENERGY_FLOOR, HOP_MS, MEL_BANDS, mel_filters
+from training.configs.training import ConditionConfig
 from training.data.noise_bank import NoiseBank
-from training.run.config import ConditionConfig
 
 LOG_FLOOR = math.log(ENERGY_FLOOR)
 NEPERS_PER_DB = math.log(10) / 10  # of power

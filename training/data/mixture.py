@@ -7,11 +7,10 @@ from typing import NamedTuple
 import numpy as np
 
 from asr.lexicon.lexicon import Lexicon
+from training.configs.training import TrainConfig
 from training.data.batches import Batch, Batches
 from training.data.feature_cache import FeatureCache
-from training.model.phone_crf import PhoneTrigram
-from training.run.config import TrainConfig
-from training.teacher.reader import TeacherTargets, has_teacher_targets
+from training.data.teacher_targets import TeacherTargets, has_teacher_targets
 
 
 def open_mixture(config: TrainConfig, lexicon: Lexicon, processes: int) -> Mixture:
@@ -67,9 +66,9 @@ class Mixture:
         """The number of utterances with a word that has no pronunciation."""
         return sum(batches.without_phones for batches in self.corpora)
 
-    def phone_trigram(self) -> PhoneTrigram:
+    def phone_sequences(self) -> list[list[int]]:
         """Of the first corpus only: synthetic speech must not change the phone statistics."""
-        return self.corpora[0].phone_trigram()
+        return self.corpora[0].phone_sequences()
 
     def epoch(self, number: int) -> list[Part]:
         """The batches of an epoch."""

@@ -18,12 +18,12 @@ from torch.nn import functional as F
 from asr.features.log_mel import MEL_BANDS
 from asr.lexicon.lexicon import Lexicon
 from asr.text.alphabet import PHONE_TOKENS
+from training.configs.training import BatchConfig
 from training.data.batches import Batch, Batches
 from training.data.feature_cache import FeatureCache
+from training.data.teacher_targets import TeacherTargets
 from training.experiments.cells import Cell, hidden_for, recurrent_layer
 from training.model.objectives import ctc, teacher_posteriors
-from training.run.config import BatchConfig
-from training.teacher.reader import TeacherTargets
 
 WIDTH = 128  # of a layer's input, and of the LSTM's cells
 LAYERS = 2

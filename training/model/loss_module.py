@@ -14,12 +14,12 @@ from asr.acoustic.torch_model import AcousticModel
 from asr.acoustic.types import AcousticConfig, Mode
 from asr.errors import ConfigError
 from asr.text.alphabet import PHONE_TOKENS
+from training.configs.training import ObjectiveConfig, TrainConfig
 from training.data.batches import Batch
 from training.data.feature_cache import FeatureCache
+from training.data.teacher_targets import COMPONENTS
 from training.model import objectives
 from training.model.phone_crf import PhoneTrigram, ctc_crf
-from training.run.config import ObjectiveConfig, TrainConfig
-from training.teacher.posteriors import COMPONENTS
 
 
 class LossModule(nn.Module):

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from training.run.config import TrainConfig
+from training.configs.training import TrainConfig
 from training.run.muon import Muon
 
 

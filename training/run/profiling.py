@@ -8,7 +8,7 @@ import time
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from training.run.config import TrainConfig
+from training.configs.training import TrainConfig
 from training.run.trainer import train
 
 # The `record_function` names of training/run/trainer.py, and their descriptions.

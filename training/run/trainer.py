@@ -27,6 +27,8 @@ from asr.acoustic.torch_model import AcousticModel
 from asr.acoustic.types import Mode
 from asr.errors import ConfigError
 from asr.lexicon.lexicon import read_lexicon
+from asr.text.alphabet import PHONE_TOKENS
+from training.configs.training import TrainConfig
 from training.data.batches import Batches
 from training.data.feature_cache import FeatureCache
 from training.data.fingerprints import check_fingerprints, fingerprints
@@ -34,9 +36,9 @@ from training.data.loading import loaded, wanted_from
 from training.data.mixture import Mixture, open_mixture
 from training.evaluation.token_errors import spelled_samples, token_errors
 from training.model.loss_module import LossModule, backward, first_model, to_device
+from training.model.phone_crf import PhoneTrigram
 from training.run.averaging import make_average
 from training.run.checkpoint import read_checkpoint, write_checkpoint
-from training.run.config import TrainConfig
 from training.run.non_finite import NonFiniteLosses
 from training.run.optimisers import make_optimisers
 from training.run.run_log import RunLog
@@ -71,7 +73,9 @@ def train(
     torch.manual_seed(config.seed)
     model = first_model(config, batches.corpora[0].cache)
     loss_module: Any = LossModule(
-        model, weights, batches.phone_trigram() if weights.ctc_crf else None
+        model,
+        weights,
+        PhoneTrigram(batches.phone_sequences(), len(PHONE_TOKENS)) if weights.ctc_crf else None,
     )
     updates_by_epoch = [
         len(batches.epoch(epoch)) // fabric.world_size for epoch in range(config.epochs)

@@ -25,21 +25,14 @@ from asr.errors import DataError
 from asr.lexicon.lexicon import Lexicon
 from asr.text.alphabet import LETTER_TOKENS, PHONE_TOKENS
 from training.data.feature_cache import FeatureCache
-from training.model.targets import target_ids
+from training.data.targets import target_ids
+from training.data.teacher_targets import COMPONENTS, POSTERIORS_WIDTH, step_offsets
 
 STEP_SAMPLES = 640  # a pair of Whisper's vectors
 ENCODER_WIDTH = 512
 ENCODING_WIDTH = 2 * ENCODER_WIDTH  # a pair of vectors: one step of 40 ms
 WINDOW_SAMPLES = 30 * SAMPLE_RATE
 GAP_SAMPLES = 3 * SAMPLE_RATE // 10
-COMPONENTS = 128
-POSTERIORS_WIDTH = len(PHONE_TOKENS) + len(LETTER_TOKENS)
-
-
-def step_offsets(cache: FeatureCache) -> np.ndarray:
-    """[utterances + 1] first step of each utterance in the files of teacher targets."""
-    steps = -(-cache.frame_counts() // 4)
-    return np.concatenate([[0], np.cumsum(steps)])
 
 
 def encode_corpus(

@@ -30,9 +30,9 @@ from asr.cli.main import app, main
 from asr.model_folder import BUNDLED_MODEL, LANGUAGE_MODEL, LEXICON
 from tests.asr.cli.random_commands import command_line, setting, small_files
 from tests.training.synthetic import write_synthetic_cache
+from training.configs.training import TrainConfig
 from training.data.copy_config import CopyConfig
 from training.language_model.config import WordModelConfig
-from training.run.config import TrainConfig
 
 LONGEST_SECONDS = 60
 COMMANDS: dict[str, Any] = {

@@ -76,7 +76,7 @@ def test_a_stream_saved_by_release_0_1_goes_on(recognizer: Recognizer, speech: S
 
 
 def test_a_run_with_old_settings(tmp_path: Path) -> None:
-    from training.run.config import TrainConfig, read_settings
+    from training.configs.training import TrainConfig, read_settings
 
     config = tmp_path / "old.yaml"
     config.write_text("train: a\nvalid: b\noutput: c\nlexicon: d\nfull_mode_every: 5\n")

@@ -12,10 +12,10 @@ from asr.cli.main import app
 from asr.errors import ConfigError
 from training.configs import FOLDER, bundled_names
 from training.configs.reading import read_settings, required_config
+from training.configs.training import TrainConfig, read_config
 from training.data.copy_config import CopyConfig
 from training.evaluation.config import ScoreConfig
 from training.language_model.config import WordModelConfig
-from training.run.config import TrainConfig, read_config
 
 
 @pytest.mark.parametrize("name", bundled_names())

@@ -15,12 +15,12 @@ from asr.audio import SAMPLE_RATE, Samples
 from asr.cli.main import app
 from asr.errors import ConfigError, DataError
 from tests.conftest import DEMO
+from training.configs.training import AugmentationConfig, BatchConfig
 from training.data.augmented_copies import _simulated_rooms, change_sound, write_copies
 from training.data.batches import Batches
 from training.data.copy_config import CopyConfig, sound_changes
 from training.data.corpora import find_corpus
 from training.data.feature_cache import FeatureCache, write_feature_cache
-from training.run.config import AugmentationConfig, BatchConfig
 
 NOTHING = {
     f"{name}_share": 0.0 for name in ("room", "noise", "clip", "resample", "telephone", "codec")

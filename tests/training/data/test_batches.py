@@ -11,10 +11,10 @@ from torch.nn import functional as F
 
 from asr.errors import ConfigError
 from tests.training.synthetic import write_synthetic_cache
+from training.configs.training import AugmentationConfig, BatchConfig
 from training.data.batches import SILENCE, Batches, augment, stretch, warp_bands
 from training.data.feature_cache import FeatureCache
 from training.model import objectives
-from training.run.config import AugmentationConfig, BatchConfig
 
 
 @pytest.fixture

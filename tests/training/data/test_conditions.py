@@ -15,6 +15,7 @@ from asr.cli.main import app
 from asr.errors import DataError
 from asr.features.log_mel import log_mel
 from tests.training.synthetic import write_synthetic_cache
+from training.configs.training import AugmentationConfig, BatchConfig, ConditionConfig
 from training.data.batches import Batches
 from training.data.conditions import (
     LOG_FLOOR,
@@ -27,7 +28,6 @@ from training.data.conditions import (
     with_pause_before,
 )
 from training.data.noise_bank import NoiseBank, write_noise_bank
-from training.run.config import AugmentationConfig, BatchConfig, ConditionConfig
 
 DB = math.log(10) / 10
 

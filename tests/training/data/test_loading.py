@@ -20,11 +20,11 @@ from asr.errors import ConfigError, DataError
 from asr.lexicon.lexicon import read_lexicon
 from tests.training.run.test_trainer import configured, tiny
 from tests.training.synthetic import write_synthetic_cache
+from training.configs.training import AugmentationConfig
 from training.data.batches import SILENCE, Batch, augment
 from training.data.loading import loaded, wanted_from
 from training.data.mixture import Mixture, open_mixture
 from training.run.checkpoint import read_checkpoint
-from training.run.config import AugmentationConfig
 from training.run.trainer import train
 
 

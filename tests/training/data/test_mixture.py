@@ -10,10 +10,10 @@ import pytest
 from asr.errors import ConfigError, DataError
 from asr.lexicon.lexicon import Lexicon
 from tests.training.synthetic import write_synthetic_cache
+from training.configs.training import TrainConfig
 from training.data.mixture import Mixture, open_mixture
-from training.run.config import TrainConfig
+from training.data.teacher_targets import COMPONENTS, POSTERIORS_WIDTH, step_offsets
 from training.run.trainer import train
-from training.teacher.posteriors import COMPONENTS, POSTERIORS_WIDTH, step_offsets
 
 LEXICON: Lexicon = {"yes": [("Y", "EH", "S")], "no": [("N", "OW")], "way": [("W", "EY")]}
 

@@ -11,10 +11,10 @@ import torch
 from asr.acoustic.torch_model import AcousticModel
 from asr.acoustic.types import AcousticConfig
 from asr.lexicon.lexicon import read_lexicon
+from training.configs.training import BatchConfig, ObjectiveConfig, TrainConfig
 from training.data.batches import Batches
 from training.data.feature_cache import FeatureCache
 from training.model.loss_module import LossModule, backward
-from training.run.config import BatchConfig, ObjectiveConfig, TrainConfig
 from training.run.trainer import make_fabric
 
 if __name__ == "__main__":

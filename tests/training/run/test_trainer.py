@@ -17,7 +17,7 @@ from asr.errors import ConfigError, DataError
 from asr.model_folder import read_model_config
 from tests.training.synthetic import write_synthetic_cache
 from training.configs import FOLDER
-from training.run.config import TrainConfig, read_config
+from training.configs.training import TrainConfig, read_config
 from training.run.profiling import profile_lines
 from training.run.schedule import learning_rate
 from training.run.trainer import train

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from asr.errors import DataError
+from asr.text.alphabet import LETTER_TOKENS, PHONE_TOKENS
 from training.data.feature_cache import FeatureCache
-from training.teacher.posteriors import COMPONENTS, POSTERIORS_WIDTH, step_offsets
 
 
 def has_teacher_targets(cache: FeatureCache) -> bool:
@@ -41,3 +41,15 @@ class TeacherTargets:
             return np.memmap(path, np.float16, "r", shape=shape)
         except (OSError, ValueError) as error:
             raise DataError(f"{path}: {error}; rill prepare teacher makes it") from None
+
+
+COMPONENTS = 128
+
+
+POSTERIORS_WIDTH = len(PHONE_TOKENS) + len(LETTER_TOKENS)
+
+
+def step_offsets(cache: FeatureCache) -> np.ndarray:
+    """[utterances + 1] first step of each utterance in the files of teacher targets."""
+    steps = -(-cache.frame_counts() // 4)
+    return np.concatenate([[0], np.cumsum(steps)])
