@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from asr.audio import Samples, read_audio
 from asr.model_folder import BUNDLED_MODEL
 from asr.recognizer import Recognizer
-from training.language_model.config import WordModelConfig
-from training.language_model.lstm_training import train_language_model
+from training.language_model.lstm.config import WordModelConfig
+from training.language_model.lstm.training import train_language_model
 
 DEMO = BUNDLED_MODEL / "demo.flac"
 SHARED = Path(__file__).parents[2] / "shared"

@@ -53,7 +53,7 @@ def benchmark(
     from asr.model_folder import BUNDLED_MODEL
     from streaming.benchmark.peers import chosen_peers
     from streaming.benchmark.table import benchmark as run
-    from training.data.layouts import transcripts_of
+    from training.corpora.layouts import transcripts_of
 
     if peer_model and not peers:
         raise ConfigError("--peer-model belongs to --peers")
@@ -124,7 +124,7 @@ def delays(
     from asr.audio import read_audio
     from streaming.benchmark.word_delay import measure_delays
     from streaming.endpointing import endpoint_rules
-    from training.data.corpora import find_corpus
+    from training.corpora.corpus import find_corpus
     from training.evaluation.error_rates import UtteranceResult, error_rates
     from training.evaluation.word_times import spoken_words
 

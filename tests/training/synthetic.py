@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from training.data.corpora import Utterance, write_utterances
+from training.corpora.corpus import Utterance, write_utterances
 from training.data.feature_cache import FeatureCache
 
 

@@ -174,8 +174,8 @@ def train(
     """Train an LSTM language model for --rescore, or resume an interrupted run."""
     from asr.cli.options import say
     from training.configs.reading import config_path, read_settings
-    from training.language_model.config import WordModelConfig
-    from training.language_model.lstm_training import train_language_model
+    from training.language_model.lstm.config import WordModelConfig
+    from training.language_model.lstm.training import train_language_model
 
     settings = read_settings(WordModelConfig, config_path(config, config_name), setting)
     model = train_language_model(texts, output, valid, settings, say)
@@ -248,7 +248,7 @@ def tune_decoder(
     """Find the language model weight, blank penalty and word score with the fewest word errors."""
     from asr.model_folder import BUNDLED_MODEL, save_settings
     from training.configs.reading import read_settings, required_config
-    from training.data.corpora import find_corpus
+    from training.corpora.corpus import find_corpus
     from training.evaluation.config import ScoreConfig
     from training.evaluation.decoder_tuning import settings_line, tune
     from training.evaluation.score_table import utterances_of

@@ -13,7 +13,7 @@ from asr.errors import ConfigError
 from training.cli.options import ConfigName
 
 if TYPE_CHECKING:
-    from training.data.corpora import Corpus
+    from training.corpora.corpus import Corpus
 
 prepare_app = typer.Typer(
     help="Make the files that training reads.", no_args_is_help=True, add_completion=False
@@ -29,7 +29,7 @@ def prepare_corpus(
     ] = 2,
 ) -> None:
     """Check a corpus and write its features into a cache."""
-    from training.data.corpora import find_corpus
+    from training.corpora.corpus import find_corpus
 
     found = find_corpus(corpus)
     typer.echo(f"{corpus}: {found.summary()}")
@@ -54,7 +54,7 @@ def prepare_librispeech(
     ] = 2,
 ) -> None:
     """Check parts of LibriSpeech and write their features into two caches."""
-    from training.data.librispeech import check_parts, find_parts
+    from training.corpora.librispeech import check_parts, find_parts
 
     check_parts(train, valid)
     # Both are found before either is prepared: a missing part shows at once, not an hour later.

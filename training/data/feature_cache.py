@@ -19,7 +19,7 @@ import numpy as np
 from asr.audio import read_audio
 from asr.errors import AudioError, DataError
 from asr.features.log_mel import MEL_BANDS, log_mel
-from training.data.corpora import Corpus, Utterance, read_utterances, write_utterances
+from training.corpora.corpus import Corpus, Utterance, read_utterances, write_utterances
 
 COPIES_FILE = "variants.f16"
 FILES_OF_FRAMES = (

@@ -21,7 +21,7 @@ from asr.decoder.types import Decoder, decode
 from asr.errors import ConfigError, DataError
 from asr.lexicon.custom_words import written_words
 from asr.recognizer import Recognizer
-from training.data.corpora import find_corpus
+from training.corpora.corpus import find_corpus
 from training.evaluation.decoder_tuning import EmittedUtterance, emissions_of
 
 UNRELATED = (1, 100, 5000)  # custom words that are not in the corpus

@@ -21,7 +21,7 @@ from asr.decoder.settings import BeamSettings
 from asr.decoder.types import decode
 from asr.errors import AudioError, ConfigError, DataError
 from asr.recognizer import Recognizer
-from training.data.corpora import Utterance
+from training.corpora.corpus import Utterance
 
 STEPS = {"lm_weight": 0.25, "blank_penalty": 0.35, "word_score": 0.5, "rescore_share": 0.1}
 MINIMA = {"lm_weight": 0.0, "blank_penalty": 0.0, "word_score": -10.0, "rescore_share": 0.0}

@@ -17,9 +17,9 @@ from asr.decoder.types import decode
 from asr.errors import AudioError, DataError
 from asr.recognizer import Recognizer
 from asr.transcript import Word
+from training.corpora.corpus import Utterance, find_corpus
 from training.data.augmented_copies import change_sound
 from training.data.copy_config import CopyConfig
-from training.data.corpora import Utterance, find_corpus
 from training.evaluation.confidence import (
     Reliability,
     calibrated,
@@ -82,7 +82,7 @@ def evaluate_corpus(
     every: int = 1,
     change: CopyConfig | None = None,
 ) -> Evaluation:
-    """Recognise a corpus in one of the layouts of training/data/layouts.py.
+    """Recognise a corpus in one of the layouts of training/corpora/layouts.py.
 
     Args:
         separate: speakers who are a part each; the others together are the part `read`.

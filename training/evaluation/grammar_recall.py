@@ -17,7 +17,7 @@ from asr.decoder.grammar import FILLER_COST, UNKNOWN, GrammarDecoder, read_gramm
 from asr.decoder.types import Decoder, decode
 from asr.errors import ConfigError, DataError
 from asr.recognizer import Recognizer
-from training.data.corpora import find_corpus
+from training.corpora.corpus import find_corpus
 from training.evaluation.decoder_tuning import EmittedUtterance, emissions_of
 
 

@@ -18,8 +18,8 @@ from typing import Literal
 from asr.acoustic.types import Mode
 from asr.errors import AudioError, DataError
 from asr.recognizer import Recognizer
+from training.corpora.corpus import Utterance, find_corpus
 from training.data.copy_config import CopyConfig, sound_changes
-from training.data.corpora import Utterance, find_corpus
 from training.evaluation.config import ScoreConfig, ScoredSet
 from training.evaluation.error_rates import ErrorRates, UtteranceResult, error_rates
 from training.evaluation.evaluate import recognise_utterance, word_recogniser

@@ -32,7 +32,7 @@ from tests.asr.cli.random_commands import command_line, setting, small_files
 from tests.training.synthetic import write_synthetic_cache
 from training.configs.training import TrainConfig
 from training.data.copy_config import CopyConfig
-from training.language_model.config import WordModelConfig
+from training.language_model.lstm.config import WordModelConfig
 
 LONGEST_SECONDS = 60
 COMMANDS: dict[str, Any] = {

@@ -21,7 +21,7 @@ from streaming.benchmark.stages import measure_stages
 from streaming.stream import Stream
 from tests.asr.cli.test_cli import rill
 from tests.conftest import DEMO
-from training.data.layouts import transcripts_of
+from training.corpora.layouts import transcripts_of
 
 
 def test_each_way_of_hearing_is_measured(recognizer: Recognizer, speech: Samples) -> None:

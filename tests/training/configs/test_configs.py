@@ -15,7 +15,7 @@ from training.configs.reading import read_settings, required_config
 from training.configs.training import TrainConfig, read_config
 from training.data.copy_config import CopyConfig
 from training.evaluation.config import ScoreConfig
-from training.language_model.config import WordModelConfig
+from training.language_model.lstm.config import WordModelConfig
 
 
 @pytest.mark.parametrize("name", bundled_names())

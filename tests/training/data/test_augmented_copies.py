@@ -16,10 +16,10 @@ from asr.cli.main import app
 from asr.errors import ConfigError, DataError
 from tests.conftest import DEMO
 from training.configs.training import AugmentationConfig, BatchConfig
+from training.corpora.corpus import find_corpus
 from training.data.augmented_copies import _simulated_rooms, change_sound, write_copies
 from training.data.batches import Batches
 from training.data.copy_config import CopyConfig, sound_changes
-from training.data.corpora import find_corpus
 from training.data.feature_cache import FeatureCache, write_feature_cache
 
 NOTHING = {

@@ -13,7 +13,7 @@ from asr.decoder.settings import BeamSettings
 from asr.errors import ConfigError
 from asr.model_folder import BUNDLED_MODEL, read_model_config, save_settings
 from asr.recognizer import Recognizer
-from training.data.corpora import find_corpus
+from training.corpora.corpus import find_corpus
 from training.evaluation.decoder_tuning import neighbours, tune
 
 

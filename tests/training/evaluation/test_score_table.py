@@ -13,8 +13,8 @@ from asr.cli.main import app
 from asr.errors import ConfigError, DataError
 from asr.recognizer import Recognizer
 from tests.conftest import DEMO
+from training.corpora.corpus import Utterance
 from training.data.copy_config import sound_changes
-from training.data.corpora import Utterance
 from training.evaluation.config import ScoredSet
 from training.evaluation.evaluate import evaluate_corpus
 from training.evaluation.score_table import half_of, utterances_of

@@ -14,7 +14,7 @@ import pytest
 from asr.acoustic.types import Mode
 from asr.audio import duration_seconds
 from training.configs import FOLDER
-from training.data.corpora import find_corpus
+from training.corpora.corpus import find_corpus
 
 CONFIG = FOLDER / "tiny.yaml"
 SPEAKER = "kathleen"

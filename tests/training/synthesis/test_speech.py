@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from asr.audio import SAMPLE_RATE, Samples
 from asr.errors import DataError
-from training.data.corpora import find_corpus
+from training.corpora.corpus import find_corpus
 from training.synthesis import speech as synthesis
 from training.synthesis.kokoro import read_voices
 from training.synthesis.vocoder import DILATIONS, STFT_HOP, STFT_SIZE, Vocoder

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from asr.errors import ConfigError, DataError
-from training.data.corpora import Corpus, find_corpus
+from training.corpora.corpus import Corpus, find_corpus
 
 FOLDER = "LibriSpeech"
 TRAINING_PARTS = ("train-clean-100", "train-clean-360", "train-other-500")

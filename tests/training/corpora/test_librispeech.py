@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 from asr.audio import SAMPLE_RATE
 from asr.cli.main import app
 from asr.errors import ConfigError, DataError
+from training.corpora.librispeech import check_parts, find_parts
 from training.data.feature_cache import FeatureCache
-from training.data.librispeech import check_parts, find_parts
 
 
 def write_part(folder: Path, speaker: int) -> None:

@@ -14,7 +14,7 @@ from torch import nn
 from asr.acoustic.onnx_graph import Graph, Weights
 from asr.acoustic.onnx_lstm import add_lstm
 from asr.language_model.lstm import FORMAT, METADATA
-from training.language_model.word_network import Vocabulary, WordNetwork
+from training.language_model.lstm.word_network import Vocabulary, WordNetwork
 
 SAMPLE_WORDS = 4_000  # of a text, to measure the range of values between two layers
 MARGIN = 1.5  # factor on that range

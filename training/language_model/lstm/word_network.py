@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from asr.errors import DataError
 from asr.language_model.lstm import END, RARE
-from training.language_model.config import WordModelConfig
+from training.language_model.lstm.config import WordModelConfig
 
 State = tuple[Tensor, Tensor]  # h and c, [1, batch, hidden] each
 

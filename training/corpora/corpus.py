@@ -12,8 +12,8 @@ from asr.audio import duration_seconds
 from asr.errors import AudioError, DataError
 from asr.text.alphabet import letter_ids
 from asr.text.normalise import normalise
-from training.data.layouts import Found, walk_corpus
-from training.data.transcripts import problem_of, without_tags
+from training.corpora.layouts import Found, walk_corpus
+from training.corpora.transcripts import problem_of, without_tags
 
 SHORTEST_SECONDS = 0.3
 LONGEST_SECONDS = 35.0
@@ -58,7 +58,7 @@ class Corpus:
 
 
 def find_corpus(path: str | Path) -> Corpus:
-    """All utterances of a corpus in one of the layouts of training/data/layouts.py, each checked.
+    """All utterances of a corpus, each checked; training/corpora/layouts.py has the layouts.
 
     Raises:
         DataError: no corpus there, or nothing usable in it.

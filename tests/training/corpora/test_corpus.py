@@ -11,7 +11,7 @@ import soundfile
 from asr.audio import SAMPLE_RATE, read_audio
 from asr.errors import DataError
 from asr.features.log_mel import log_mel
-from training.data.corpora import find_corpus, read_utterances, write_utterances
+from training.corpora.corpus import find_corpus, read_utterances, write_utterances
 from training.data.feature_cache import FeatureCache, write_feature_cache
 
 SENTENCES = {

@@ -20,7 +20,7 @@ from pathlib import Path
 from asr.audio import SOUND_SUFFIXES
 from asr.errors import DataError
 from asr.text.normalise import normalise
-from training.data.transcripts import read_lines, read_text, without_tags
+from training.corpora.transcripts import read_lines, read_text, without_tags
 
 HINT = (
     "LibriSpeech's layout (*.trans.txt), LJ Speech's (metadata.csv), a .tsv file of Common Voice, "

@@ -21,16 +21,16 @@ from torch import nn
 
 from asr.errors import ConfigError, DataError
 from asr.text.sentences import read_sentences
-from training.language_model.config import WordModelConfig
-from training.language_model.texts import no_usable_sentence
-from training.language_model.word_network import (
+from training.language_model.lstm.config import WordModelConfig
+from training.language_model.lstm.export import write_word_network
+from training.language_model.lstm.word_network import (
     State,
     Vocabulary,
     WordNetwork,
     choose_words,
     perplexity,
 )
-from training.language_model.word_network_export import write_word_network
+from training.language_model.texts import no_usable_sentence
 from training.run.checkpoint import read_checkpoint, write_checkpoint
 from training.run.non_finite import NonFiniteLosses
 from training.run.schedule import learning_rate

@@ -16,10 +16,15 @@ from asr.language_model.lstm import END, RARE, LstmLanguageModel
 from asr.model_folder import BUNDLED_MODEL
 from tests.conftest import SMALL_LSTM
 from training.configs.reading import read_settings
-from training.language_model.config import WordModelConfig
-from training.language_model.lstm_training import CHECKPOINT, train_language_model
-from training.language_model.word_network import Vocabulary, WordNetwork, choose_words, perplexity
-from training.language_model.word_network_export import write_word_network
+from training.language_model.lstm.config import WordModelConfig
+from training.language_model.lstm.export import write_word_network
+from training.language_model.lstm.training import CHECKPOINT, train_language_model
+from training.language_model.lstm.word_network import (
+    Vocabulary,
+    WordNetwork,
+    choose_words,
+    perplexity,
+)
 
 SETTINGS = SMALL_LSTM.model_copy(update={"cutoffs": [6, 12], "dropout": 0.1, "epochs": 4})
 BOOK = (

@@ -12,9 +12,9 @@ import soundfile
 
 from asr.audio import SAMPLE_RATE
 from asr.errors import DataError
-from training.data.corpora import Corpus, find_corpus
-from training.data.layouts import transcripts_of
-from training.data.transcripts import problem_of, without_tags
+from training.corpora.corpus import Corpus, find_corpus
+from training.corpora.layouts import transcripts_of
+from training.corpora.transcripts import problem_of, without_tags
 
 
 def record(path: Path, seconds: float = 3.0) -> None:
@@ -226,7 +226,7 @@ def test_rill_prepare_corpus_tells_what_it_did(tmp_path: Path) -> None:
 def test_a_small_corpus_is_not_shown_as_zero_hours(
     seconds: float, shown: str, tmp_path: Path
 ) -> None:
-    from training.data.corpora import Utterance
+    from training.corpora.corpus import Utterance
 
     assert f" {shown}, " in Corpus([Utterance("a", "", "a", "s", seconds)], []).summary()
 
