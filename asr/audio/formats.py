@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import IO
 
+from asr.audio.containers import HEAD_BYTES
 from asr.audio.containers.mpeg_frames import first_frame, skip_tags
 
 # Endings of the files that a folder is searched for.
@@ -29,8 +30,6 @@ DEMUXERS = (
 APPLE_DOUBLE, APPLE_DOUBLE_NAME = b"\x00\x05\x16\x07", "apple double"
 ASF = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
 W64 = b"riff\x2e\x91\xcf\x11"
-# Enough to find the first frame of an MP3 that starts with other bytes.
-HEAD_BYTES = 65_536
 
 
 def format_of(file: IO[bytes]) -> str | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from typing import IO, Any
 
+from asr.audio.containers import HEAD_BYTES
 from asr.audio.containers.mp4_boxes import last_box_is_cut
 from asr.audio.containers.mpeg_frames import (
     FrameCount,
@@ -20,7 +21,6 @@ from asr.audio.containers.mpeg_frames import (
 )
 from asr.audio.containers.ogg_pages import scan_pages
 from asr.audio.containers.wav_chunks import UNKNOWN_SIZE, data_is_cut
-from asr.audio.formats import HEAD_BYTES
 
 _READ_BYTES = 1 << 20
 _STREAMINFO = b"fLaC"
