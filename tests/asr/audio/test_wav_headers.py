@@ -11,6 +11,7 @@ import pytest
 from asr.audio import (
     SAMPLE_RATE,
     duration_seconds,
+    estimated_seconds,
     read_audio,
 )
 from tests.asr.audio.sound_files import (
@@ -42,6 +43,11 @@ def test_a_wav_is_read_to_its_end_whatever_its_header_says(data: bytes) -> None:
     assert not damage, damage
     np.testing.assert_allclose(samples, tones(SAMPLE_RATE, 2.0), atol=1 / 2**15)
     assert duration_seconds(BytesIO(data)) == pytest.approx(2.0)
+
+
+@pytest.mark.parametrize("data", [wav(0, 0), wav(0xFFFFFFFF, 0xFFFFFFFF), wav(SOUND_BYTES)])
+def test_an_unknown_length_is_estimated_from_the_size(data: bytes) -> None:
+    assert estimated_seconds(BytesIO(data)) == pytest.approx(2.0, abs=0.01)
 
 
 def test_a_wav_that_declares_more_than_it_holds_is_truncated() -> None:
