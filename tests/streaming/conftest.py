@@ -15,7 +15,8 @@ import pytest
 
 from asr.audio import SAMPLE_RATE, Samples
 from asr.recognizer import Recognizer
-from streaming.stream import Final, Stream
+from streaming.events import Final
+from streaming.stream import Stream
 
 SINK_RATE = 48_000
 

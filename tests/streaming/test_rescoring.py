@@ -21,7 +21,8 @@ from asr.errors import ConfigError, ModelError
 from asr.model_folder import BUNDLED_MODEL
 from asr.recognizer import Recognizer
 from asr.transcript import Segment
-from streaming.stream import Final, Partial, Stream
+from streaming.events import Event, Final, Partial
+from streaming.stream import Stream
 from tests.conftest import DEMO, cut, cut_points
 
 READINGS = 20
@@ -86,7 +87,7 @@ def test_custom_words_keep_what_was_asked_for_them(rescored: Recognizer, speech:
 
 
 def test_only_finals_are_rescored(rescored: Recognizer, plain: Recognizer, speech: Samples) -> None:
-    def events(recognizer: Recognizer) -> list[Partial]:
+    def events(recognizer: Recognizer) -> list[Event]:
         stream = Stream(recognizer, second_pass=False)
         return [*stream.push(speech), stream.finish()]
 
