@@ -1,5 +1,5 @@
-"""Messages of every protocol, cut, mixed up and damaged at random: one clear error or a result,
-never an exception in the log, never a hang, and the next honest client hears its words.
+"""Messages of every protocol, cut, shuffled and damaged at random: one clear error or a result,
+never an exception in the log, never a hang, and the next honest client has its words.
 
     pytest tests/streaming/server/test_bad_messages.py --bad-messages 2000
 """
@@ -61,7 +61,7 @@ def choose() -> random.Random:
 
 
 def damaged(data: bytes, choose: random.Random) -> bytes:
-    """A few bytes changed, left out, doubled, or the rest gone."""
+    """A few bytes changed, removed, doubled, or the rest cut off."""
     changed = bytearray(data)
     for _ in range(choose.choice((1, 1, 2, 8))):
         at = choose.randrange(len(changed) + 1)
@@ -80,7 +80,7 @@ def damaged(data: bytes, choose: random.Random) -> bytes:
 
 
 def odd_object(record: dict[str, Any], choose: random.Random) -> dict[str, Any]:
-    """Fields with odd values, fields left out, fields that nobody knows."""
+    """Fields with odd values, missing fields, unknown fields."""
     record = dict(record)
     for _ in range(choose.choice((1, 1, 2))):
         name = choose.choice([*record, *record, "x", "words", "encoding", "silence", "second_pass"])
@@ -117,25 +117,25 @@ def conversation(whole: list[Message | dict[str, Any]], choose: random.Random) -
             case 3:
                 choose.shuffle(messages)
     bad = set(choose.sample(range(len(messages)), min(len(messages), choose.choice((0, 1, 1, 2)))))
-    told: list[Message] = []
+    sent: list[Message] = []
     for number, message in enumerate(messages):
         if isinstance(message, dict):
-            told.append(odd_text(message, choose) if number in bad else json.dumps(message))
+            sent.append(odd_text(message, choose) if number in bad else json.dumps(message))
         elif isinstance(message, bytes):
-            told.append(damaged(message, choose) if number in bad else message)
+            sent.append(damaged(message, choose) if number in bad else message)
         else:
-            told.append(message)
-    return told
+            sent.append(message)
+    return sent
 
 
-async def say(server: Server, path: str, messages: list[Message]) -> tuple[list[Any], int]:
-    """All that was told, and the code of the close."""
-    told: list[Any] = []
+async def send(server: Server, path: str, messages: list[Message]) -> tuple[list[Any], int]:
+    """All messages of the server, and the code of the close."""
+    received: list[Any] = []
     async with websockets.connect(f"ws://{server.address}{path}", open_timeout=30) as stream:
 
         async def read() -> None:
             async for message in stream:
-                told.append(json.loads(message))
+                received.append(json.loads(message))
 
         reading = asyncio.ensure_future(read())
         with suppress(websockets.ConnectionClosed):
@@ -144,7 +144,7 @@ async def say(server: Server, path: str, messages: list[Message]) -> tuple[list[
                 await asyncio.sleep(0)
         with suppress(websockets.ConnectionClosedError):
             await reading
-    return told, int(stream.close_code)
+    return received, int(stream.close_code)
 
 
 async def raw_frames(server: Server, path: str, data: bytes) -> tuple[list[Any], int]:
@@ -161,13 +161,13 @@ async def raw_frames(server: Server, path: str, data: bytes) -> tuple[list[Any],
 def all_of(
     tasks: list[Callable[[], Awaitable[Any]]],
 ) -> list[Any]:
-    """What each came to, `AT_ONCE` at a time; none may hang."""
+    """The result of each, `AT_ONCE` at a time; none may hang."""
 
     async def run() -> list[Any]:
-        places = asyncio.Semaphore(AT_ONCE)
+        slots = asyncio.Semaphore(AT_ONCE)
 
         async def one(task: Callable[[], Awaitable[Any]]) -> Any:
-            async with places:
+            async with slots:
                 return await asyncio.wait_for(task(), HANG_SECONDS)
 
         return await asyncio.gather(*map(one, tasks))
@@ -175,7 +175,7 @@ def all_of(
     return asyncio.run(run())
 
 
-def unharmed(server: Server, pcm: bytes, expected: list[dict[str, Any]]) -> None:
+def check_server(server: Server, pcm: bytes, expected: list[dict[str, Any]]) -> None:
     assert final_words(asyncio.run(recite(server.address, pcm, 5))) == expected
     log = server.log().replace("WARNING:  Invalid HTTP request received.\n", "")
     assert log == "", log[-3000:]
@@ -229,29 +229,29 @@ def test_messages_of_a_websocket(
     answers = all_of(
         [
             lambda it=it: (
-                raw_frames(server, path, it) if isinstance(it, bytes) else say(server, path, it)
+                raw_frames(server, path, it) if isinstance(it, bytes) else send(server, path, it)
             )
             for it in asked
         ]
     )
     codes = Counter(code for _, code in answers)
     print("closed with", dict(codes))
-    for messages, (told, code) in zip(asked, answers):
-        assert code in CLOSES, (code, messages, told)
+    for messages, (received, code) in zip(asked, answers):
+        assert code in CLOSES, (code, messages, received)
         if code >= 4400:
-            last = told[-1]
-            said = last.get("message")
-            assert said and "\n" not in said and len(said) < 400, last
+            last = received[-1]
+            text = last.get("message")
+            assert text and "\n" not in text and len(text) < 400, last
         elif code == 1000 and path == "/v1/stream":
-            assert told[-1]["type"] == "done", (messages, told)
+            assert received[-1]["type"] == "done", (messages, received)
     assert len(codes) > 1
-    unharmed(server, pcm, expected)
+    check_server(server, pcm, expected)
 
 
-def test_pages_of_ogg_whose_checksums_are_right(
+def test_damaged_ogg_pages_with_correct_checksums(
     server: Server, pcm: bytes, expected: list[dict[str, Any]], choose: random.Random, request: Any
 ) -> None:
-    """So that what is in them is looked at: heads, tables, flags, packets."""
+    """The damage reaches the parser: headers, tables, flags, packets."""
     pytest.importorskip("av")
     data = opus(pcm[:20_000])
     starts = [found.start() for found in re.finditer(b"OggS", data)]
@@ -276,17 +276,18 @@ def test_pages_of_ogg_whose_checksums_are_right(
     start = json.dumps({"type": "start", "encoding": "opus-in-ogg"})
     answers = all_of(
         [
-            lambda sound=bad_sound(): say(
+            lambda sound=bad_sound(): send(
                 server, "/v1/stream", [start, sound, '{"type": "finish"}']
             )
             for _ in range(request.config.getoption("--bad-messages"))
         ]
     )
     print("closed with", dict(Counter(code for _, code in answers)))
-    for told, code in answers:
-        assert code in (1000, 4400), (code, told)
-        assert told[-1]["type"] == "done" if code == 1000 else told[-1]["code"] == "bad_audio", told
-    unharmed(server, pcm, expected)
+    for received, code in answers:
+        assert code in (1000, 4400), (code, received)
+        last = received[-1]
+        assert last["type"] == "done" if code == 1000 else last["code"] == "bad_audio", received
+    check_server(server, pcm, expected)
 
 
 def test_requests_to_openai_s_address(
@@ -347,7 +348,7 @@ def test_requests_to_openai_s_address(
             message = json.loads(answer.partition(b"\r\n\r\n")[2])["error"]["message"]
             assert message and len(message) < 600
     assert statuses["200"] > 5 and len(statuses) > 1
-    unharmed(server, pcm, expected)
+    check_server(server, pcm, expected)
 
 
 def test_events_of_wyoming(
@@ -365,7 +366,7 @@ def test_events_of_wyoming(
     ]
 
     def bad_events() -> bytes:
-        said = b""
+        data = b""
         chosen = [event for event in events if choose.random() < 0.9]
         if choose.random() < 0.3:
             choose.shuffle(chosen)
@@ -376,8 +377,8 @@ def test_events_of_wyoming(
             if choose.random() < 0.2:
                 header = odd_object(header | {"data_length": 0}, choose)
             line = json.dumps(header).encode() + b"\n" + payload
-            said += damaged(line, choose) if choose.random() < 0.1 else line
-        return said
+            data += damaged(line, choose) if choose.random() < 0.1 else line
+        return data
 
     async def ask(data: bytes) -> bytes:
         reader, writer = await asyncio.open_connection("127.0.0.1", server.wyoming_port)
@@ -397,4 +398,4 @@ def test_events_of_wyoming(
         assert answer.count(b'"type": "error"') <= 1, (data, answer)
     assert sum(b"transcript" in answer for answer in answers) > 5
     assert sum(b'"error"' in answer for answer in answers) > 5
-    unharmed(server, pcm, expected)
+    check_server(server, pcm, expected)

@@ -1,5 +1,5 @@
 """Many clients of all protocols, a third of them hostile: nothing of them stays in the server, and
-each honest one is told what a stream alone tells.
+each honest one receives the words of a stream alone.
 
     pytest tests/streaming/server/test_soak.py --connections 300 -s
     pytest tests/streaming/server/test_soak.py -m slow -s          1,000 of them
@@ -25,8 +25,8 @@ import soundfile
 
 from asr.audio import SAMPLE_RATE
 from asr.recognizer import Recognizer
+from streaming.events import Final
 from streaming.stream import Stream
-from streaming.utterance import Final
 from tests.streaming.server.served import Server, httpx, served
 from tests.streaming.server.test_server import START, connected, final_words, websockets
 from tests.streaming.test_faults import (
@@ -229,34 +229,34 @@ HOSTILE: tuple[Client, ...] = (
 
 
 async def soak(server: Server, pcm: bytes, count: int, seed: int) -> list[tuple[str, Any]]:
-    """So many clients, `AT_ONCE` at a time; what the honest ones were told."""
-    places = asyncio.Semaphore(AT_ONCE)
-    told: list[tuple[str, Any]] = []
+    """Run this many clients, `AT_ONCE` at a time; the results of the honest ones."""
+    slots = asyncio.Semaphore(AT_ONCE)
+    results: list[tuple[str, Any]] = []
 
     async def client(number: int) -> None:
         choose = random.Random(seed + number)
-        async with places:
+        async with slots:
             if number % 3 == 0:
                 with suppress(*GONE):
                     await choose.choice(HOSTILE)(server, pcm, choose)
                 return
             honest = choose.choice(HONEST)
             try:
-                told.append(
+                results.append(
                     (honest.__name__, await asyncio.wait_for(honest(server, pcm, choose), 60))
                 )
             except Exception as error:
-                told.append((honest.__name__, repr(error)))
+                results.append((honest.__name__, repr(error)))
 
     await asyncio.gather(*map(client, range(count)))
-    return told
+    return results
 
 
-async def settled(server: Server, least: dict[str, int]) -> dict[str, int]:
+async def settled(server: Server, limit: dict[str, int]) -> dict[str, int]:
     for _ in range(150):
         nobody = await asyncio.to_thread(server.streams) == 0
         held = await asyncio.to_thread(server.held)
-        if nobody and all(held[what] <= least[what] for what in COUNTED):
+        if nobody and all(held[what] <= limit[what] for what in COUNTED):
             break
         await asyncio.sleep(0.1)
     return held
@@ -268,29 +268,30 @@ def run_soak(recognizer: Recognizer, pcm: bytes, count: int) -> None:
     print(f"seed {seed}: RILL_SEED={seed} repeats it")
     stream = Stream(recognizer)
     events = [*stream.push(np.frombuffer(pcm, "<i2")), stream.finish()]
-    right = [w.word for event in events if isinstance(event, Final) for w in event.words]
+    expected = [w.word for event in events if isinstance(event, Final) for w in event.words]
     sound = (np.frombuffer(pcm, "<i2") / 2**15).astype(np.float32)
     offline = recognizer.transcribe(sound).text.split()
-    assert len(right) > 2
+    assert len(expected) > 2
     with served(limits=LIMITS, wyoming=True) as server:
         asyncio.run(soak(server, pcm, 30, seed + 10**6))  # warms up
         warm = server.held()
         warm["threads"] += 2
         before = asyncio.run(settled(server, warm | {"tasks": 8}))
-        before["threads"] += 2  # of pools of a fixed size, which begin when they are first needed
-        began = time.monotonic()
-        told = asyncio.run(soak(server, pcm, count, seed))
-        seconds = time.monotonic() - began
+        before["threads"] += 2  # of pools of a fixed size, whose threads start when first needed
+        started = time.monotonic()
+        results = asyncio.run(soak(server, pcm, count, seed))
+        seconds = time.monotonic() - started
         wrong = [
             (name, words)
-            for name, words in told
-            if words != (offline if name == "upload" else right)
+            for name, words in results
+            if words != (offline if name == "upload" else expected)
         ]
         assert not wrong, (len(wrong), wrong[:3])
-        assert len(told) == count - len(range(0, count, 3))
+        assert len(results) == count - len(range(0, count, 3))
         after = asyncio.run(settled(server, before))
         print(
-            f"{count} connections in {seconds:.0f} s, honest: {dict(Counter(n for n, _ in told))}"
+            f"{count} connections in {seconds:.0f} s, "
+            f"honest: {dict(Counter(n for n, _ in results))}"
         )
         for when, held in (("before", before), ("after", after)):
             shown = {what: held[what] for what in COUNTED}
