@@ -68,9 +68,9 @@ class Server:
     async def settled(self, limit: dict[str, int]) -> dict[str, int]:
         """The resources once they are within `limit`, or after 20 s."""
         for _ in range(200):
-            nobody = httpx.get(f"http://{self.address}/health").json()["streams"] == 0
+            idle = httpx.get(f"http://{self.address}/health").json()["streams"] == 0
             held = self.held()
-            if nobody and all(held[what] <= limit[what] for what in COUNTED):
+            if idle and all(held[what] <= limit[what] for what in COUNTED):
                 break
             await asyncio.sleep(0.1)
         return held

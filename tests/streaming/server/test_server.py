@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -287,23 +286,3 @@ def test_a_client_without_access_is_refused() -> None:
     finally:
         process.terminate()
         process.wait(timeout=20)
-
-
-def test_a_server_that_ends_lets_streams_emit_their_last_words(
-    pcm: bytes, expected: list[dict[str, Any]]
-) -> None:
-    process, address = start_server()
-
-    async def cut_short() -> list[dict[str, Any]]:
-        async with connected(address) as socket:
-            await socket.send(json.dumps(START))
-            await socket.recv()
-            await socket.send(pcm)
-            messages = [json.loads(await socket.recv())]  # it has been recognised
-            process.send_signal(signal.SIGTERM)
-            messages += [json.loads(message) async for message in socket]
-        return messages
-
-    messages = asyncio.run(cut_short())
-    assert final_words(messages) == expected and messages[-1]["type"] == "done"
-    assert process.wait(timeout=20) == 0

@@ -13,7 +13,7 @@ import pytest
 
 from streaming.server.app import CLOSE_SECONDS, FINISH_SECONDS
 from tests.streaming.server.served import Server, served
-from tests.streaming.server.test_server import START, connected, final_words
+from tests.streaming.server.test_server import START, connected, final_words, start_server
 from tests.streaming.server.uploads import END, PART, connection, head, hour_of_silence
 from tests.streaming.test_faults import frame, handshake
 
@@ -140,3 +140,23 @@ def test_sigterm_during_all_of_them_lets_a_stream_emit_its_last_words(
         assert final_words(messages) == expected and messages[-1]["type"] == "done"
         assert server.process.wait(timeout=60) == 0
         assert time.monotonic() - started < PROMISED_SECONDS + 5
+
+
+def test_a_server_that_ends_lets_streams_emit_their_last_words(
+    pcm: bytes, expected: list[dict[str, Any]]
+) -> None:
+    process, address = start_server()
+
+    async def cut_short() -> list[dict[str, Any]]:
+        async with connected(address) as socket:
+            await socket.send(json.dumps(START))
+            await socket.recv()
+            await socket.send(pcm)
+            messages = [json.loads(await socket.recv())]  # it has been recognised
+            process.send_signal(signal.SIGTERM)
+            messages += [json.loads(message) async for message in socket]
+        return messages
+
+    messages = asyncio.run(cut_short())
+    assert final_words(messages) == expected and messages[-1]["type"] == "done"
+    assert process.wait(timeout=20) == 0

@@ -122,7 +122,7 @@ BAD = {
     "no channels": START.replace(b'"channels": 1', b'"channels": 0'),
     "a rate that is none": START.replace(b"16000", b"NaN"),
     "an absurd rate": START.replace(b"16000", b"7"),
-    "two begins": START * 2,
+    "two starts": START * 2,
     "another format": START + CHUNK.replace(b"16000", b"8000"),
     "an end within a sample": START
     + CHUNK.replace(b"}}", b'}, "payload_length": 3}')
@@ -131,7 +131,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("sent", BAD.values(), ids=BAD)
-def test_a_bad_event_is_told_and_the_connection_closed(port: int, sent: bytes) -> None:
+def test_an_invalid_event_is_reported_and_the_connection_closed(port: int, sent: bytes) -> None:
     async def misbehave() -> list[Event]:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(sent)
@@ -146,7 +146,7 @@ def test_a_bad_event_is_told_and_the_connection_closed(port: int, sent: bytes) -
 
 
 def test_others_are_not_harmed(port: int, pcm: bytes, expected: list[dict[str, object]]) -> None:
-    """Clients that vanish within an event and within a recording give their places back."""
+    """Clients that vanish within an event or a recording free their streams."""
 
     async def vanish(sent: bytes) -> None:
         _, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -156,8 +156,8 @@ def test_others_are_not_harmed(port: int, pcm: bytes, expected: list[dict[str, o
 
     async def among_others() -> list[Event]:
         others = [vanish(b'{"type": "describe", "data_length": 9}\n{'), vanish(START)]
-        told, *_ = await asyncio.gather(send_recording(port, pcm), *others)
-        return told
+        events, *_ = await asyncio.gather(send_recording(port, pcm), *others)
+        return events
 
     text = " ".join(str(word["word"]) for word in expected)
     for _ in range(3):
@@ -167,7 +167,7 @@ def test_others_are_not_harmed(port: int, pcm: bytes, expected: list[dict[str, o
 @pytest.mark.parametrize(
     "address", ["127.0.0.1:10300", "tcp://127.0.0.1", "tcp://x:port", "unix:x"]
 )
-def test_an_address_that_is_none_is_told(address: str) -> None:
+def test_an_invalid_address_is_reported(address: str) -> None:
     result = CliRunner().invoke(app, ["serve", "--wyoming", address])
     assert isinstance(result.exception, ConfigError) and "tcp://HOST:PORT" in str(result.exception)
 

@@ -1,15 +1,13 @@
 """The page's download formats (streaming/web/formats.js) equal those of asr/transcript.py.
 
-Python generates random transcripts, and both sides format them. The rules by which words become cues
-exist in both languages; this test keeps them equal.
+Python generates random transcripts, and both sides format them. The rules by which words become
+cues exist in both languages; this test keeps them equal.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import random
-import secrets
 import shutil
 import subprocess
 from dataclasses import asdict
@@ -27,13 +25,6 @@ LETTERS = "abcdefghijklmnopqrstuvwxyz'éßñ語😀"
 Part = list[list[Word]]  # utterances
 
 pytestmark = pytest.mark.skipif(not shutil.which("node"), reason="needs node (Debian: nodejs)")
-
-
-@pytest.fixture
-def choose() -> random.Random:
-    seed = int(os.environ.get("RILL_SEED") or secrets.randbelow(2**32))
-    print(f"seed {seed}: RILL_SEED={seed} repeats it")
-    return random.Random(seed)
 
 
 def random_utterance(choose: random.Random, start: float) -> list[Word]:
