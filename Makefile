@@ -1,11 +1,13 @@
 # `make demo` hears a recording, `make test` runs the tests, `make figures` draws the figures of the
 # docs anew, `make lint` checks style and types. Each makes .venv first. PYTEST has options of pytest.
-PYTHON ?= python3.11
+# The first of Python 3.11 to 3.13 that runs.
+PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3 python; do \
+	$$name -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2> /dev/null && echo $$name && break; done)
 RILL = .venv/bin/rill
 
 PYTEST ?=
 
-.PHONY: demo test lint figures
+.PHONY: check demo figures lint test wheel
 
 demo: .venv/demo
 	$(RILL) transcribe asr/models/en-small/demo.flac
@@ -16,7 +18,15 @@ test: .venv/dev
 lint: .venv/dev
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
+	.venv/bin/lint-imports --no-logo
 	.venv/bin/mypy
+
+# What takes less than two minutes: before each commit.
+check: lint
+	.venv/bin/python -m pytest -n 2 -m "not slow and not minutes" $(PYTEST)
+
+wheel:
+	scripts/build_wheels.sh
 
 figures: .venv/dev
 	for script in docs/figures/[a-z]*.py; do .venv/bin/python $$script || exit 1; done

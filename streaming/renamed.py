@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
-    from asr.recognizer import Heard, RecognizerState
+    from asr.recognizer import RecognizerState, StepOutput
     from streaming.events import Final, Partial
-    from streaming.stream import Stream
 
 
 class RenamedMethods:
@@ -19,17 +18,17 @@ class RenamedMethods:
     def seconds_heard(self) -> float:
         """Deprecated name of `seconds_pushed`."""
         _warn("seconds_heard", "seconds_pushed")
-        return cast("Stream", self).seconds_pushed
+        return cast(Any, self).seconds_pushed
 
-    def hear(self, state: RecognizerState, heard: Heard) -> list[Partial]:
+    def hear(self, state: RecognizerState, heard: StepOutput) -> list[Partial]:
         """Deprecated name of `process`."""
         _warn("hear", "process")
-        return cast("Stream", self).process(state, heard)
+        return cast(Any, self).process(state, heard)
 
     def finishing(self) -> Iterator[Final | None]:
         """Deprecated name of `finish_work`."""
         _warn("finishing", "finish_work")
-        return cast("Stream", self).finish_work()
+        return cast(Any, self).finish_work()
 
 
 def _warn(old: str, new: str) -> None:

@@ -21,7 +21,7 @@ from typing import TypeVar
 import numpy as np
 
 from asr.audio import Samples
-from asr.recognizer import Heard, Recognizer, RecognizerState
+from asr.recognizer import Recognizer, RecognizerState, StepOutput
 from streaming.events import Event, Final, Partial
 from streaming.stream import Stream
 
@@ -91,7 +91,7 @@ def raised_if_failed(result: Result | Failure) -> Result:
 
 def _step_batch(
     streams: Sequence[Stream],
-) -> list[tuple[RecognizerState, Heard] | Failure]:
+) -> list[tuple[RecognizerState, StepOutput] | Failure]:
     """The network's output for each stream's next chunk."""
     inputs: list[tuple[RecognizerState, Samples] | Failure] = []
     for stream in streams:
@@ -103,7 +103,7 @@ def _step_batch(
     if not chunks:
         return [chunk for chunk in inputs if isinstance(chunk, Exception)]
     recognizer = streams[0].recognizer
-    outputs: Iterator[tuple[RecognizerState, Heard] | Failure]
+    outputs: Iterator[tuple[RecognizerState, StepOutput] | Failure]
     if len(chunks) == 1:
         outputs = iter([_step_alone(recognizer, *chunks[0])])
     else:
@@ -116,7 +116,7 @@ def _step_batch(
 
 def _step_alone(
     recognizer: Recognizer, state: RecognizerState, chunk: Samples
-) -> tuple[RecognizerState, Heard] | Failure:
+) -> tuple[RecognizerState, StepOutput] | Failure:
     try:
         return recognizer.step(state, chunk)
     except Exception as error:

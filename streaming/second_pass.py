@@ -59,7 +59,7 @@ class SecondPass:
 
     def _run(self) -> Iterator[None]:
         engine = self._recognizer.engine
-        everything = engine.read(np.concatenate([self._preceding_frames, self.frames]))
+        everything = engine.run_offline(np.concatenate([self._preceding_frames, self.frames]))
         preceding_steps = len(self._preceding_frames) // engine.config.frames_per_step
         emission = Emission(*(part[:, preceding_steps:] for part in everything))
         yield

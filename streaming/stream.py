@@ -21,7 +21,7 @@ import numpy as np
 
 from asr.audio import SAMPLE_RATE, OffsetFilter, Resampler, Samples
 from asr.errors import ConfigError
-from asr.recognizer import Heard, Recognizer, RecognizerState
+from asr.recognizer import Recognizer, RecognizerState, StepOutput
 from asr.transcript import Word
 from streaming.chunks import ChunkQueue
 from streaming.endpointing import EndpointRules
@@ -148,7 +148,7 @@ class Stream(RenamedMethods):
         """The arguments of `Recognizer.step`, whose results `process` takes."""
         return self._state, self._waiting.take(self.recognizer.chunk_samples)
 
-    def process(self, state: RecognizerState, output: Heard) -> list[Partial]:
+    def process(self, state: RecognizerState, output: StepOutput) -> list[Partial]:
         """Take the network's output for a chunk: a `Partial` if the words of the running utterance
         changed. `work` is called next."""
         self._state = state
@@ -277,7 +277,7 @@ class Stream(RenamedMethods):
             state["before"],
         )
         for emission in state["emissions"]:
-            utterance.process(Heard(state["frames"][:0], emission))
+            utterance.process(StepOutput(state["frames"][:0], emission))
         utterance.silent_steps = state["silent_steps"]
         if state["reading"]:
             utterance.start_second_pass(*state["reading"])

@@ -8,8 +8,8 @@ import numpy as np
 
 from asr.acoustic.types import Emitted
 from asr.features.log_mel import MEL_BANDS
-from asr.recognizer import Heard, Recognizer, shift_words
-from asr.transcript import Alternative, Word
+from asr.recognizer import Recognizer, StepOutput
+from asr.transcript import Alternative, Word, shift_words
 from streaming.endpointing import Endpoint, EndpointRules, endpoint, second_pass_is_due
 from streaming.events import Final, Partial
 from streaming.second_pass import SecondPass
@@ -63,7 +63,7 @@ class Utterance:
         self._frames = [np.concatenate(self._frames)]
         return self._frames[0]
 
-    def process(self, output: Heard) -> None:
+    def process(self, output: StepOutput) -> None:
         """Add the next steps."""
         emission = output.emission
         if self._has_second_pass:

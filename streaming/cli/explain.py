@@ -56,8 +56,8 @@ def explain(
 
     check_extra("explain", LIBRARIES)
     from asr.acoustic.types import acoustic_config
+    from asr.introspection.explanation import checked_end
     from asr.introspection.explanation import explain as explain_recording
-    from asr.introspection.explanation import place_in
     from asr.introspection.page import write_page
     from asr.model_folder import BUNDLED_MODEL
     from streaming.recordings import transcribe_streaming
@@ -65,8 +65,16 @@ def explain(
     blocks = acoustic_config(model or BUNDLED_MODEL).blocks
     if layer > blocks:
         raise ConfigError(f"--layer {layer}: the model has {blocks} blocks")
-    place_in(recording, start, end)  # reports an invalid part before the model is loaded
-    recognizer = load_recognizer(model, decoder, lm, lexicon, words, EngineChoice.torch, threads)
+    checked_end(recording, start, end)  # reports an invalid part before the model is loaded
+    recognizer = load_recognizer(
+        model,
+        lm,
+        decoder=decoder,
+        lexicon=lexicon,
+        words=words,
+        engine=EngineChoice.torch,
+        threads=threads,
+    )
     first_pass = partial(transcribe_streaming, second_pass=False)
     explanation = explain_recording(recognizer, recording, mode.value, first_pass, start, end)
     page = output or Path(f"{recording.stem}.explain.html")

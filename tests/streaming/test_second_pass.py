@@ -37,13 +37,13 @@ def sound(speech: Samples) -> Samples:
 def runs(recognizer: Recognizer, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The number of frames of each run of the second pass."""
     lengths: list[int] = []
-    read_again = recognizer.engine.read
+    read_again = recognizer.engine.run_offline
 
     def counting(frames: np.ndarray) -> Emitted:
         lengths.append(len(frames))
         return read_again(frames)
 
-    monkeypatch.setattr(recognizer.engine, "read", counting)
+    monkeypatch.setattr(recognizer.engine, "run_offline", counting)
     return lengths
 
 

@@ -109,7 +109,7 @@ def test_words_that_the_second_pass_drops_are_withdrawn(
     nothing = Emission(np.zeros((1, 2000, 40), np.float32), np.zeros((1, 2000, 29), np.float32))
     for part in nothing:
         part[..., 1:] = -50.0
-    monkeypatch.setattr(recognizer.engine, "read", lambda frames: nothing)
+    monkeypatch.setattr(recognizer.engine, "run_offline", lambda frames: nothing)
     stream = Stream(recognizer)
     silence = np.zeros(3 * SAMPLE_RATE, np.float32)
     events = stream.push(np.concatenate([speech[: 3 * SAMPLE_RATE], silence]))
@@ -127,13 +127,13 @@ def test_the_second_pass_ends_with_the_utterance(
 ) -> None:
     """The second of two utterances is recognised as if alone; neither has words of the other."""
     read: list[np.ndarray] = []
-    read_again = recognizer.engine.read
+    read_again = recognizer.engine.run_offline
 
     def remember(frames: np.ndarray) -> Emitted:
         read.append(frames)
         return read_again(frames)
 
-    monkeypatch.setattr(recognizer.engine, "read", remember)
+    monkeypatch.setattr(recognizer.engine, "run_offline", remember)
     silence = np.zeros(2 * SAMPLE_RATE, np.float32)
     stream = Stream(recognizer)
     first = finals_of(stream.push(np.concatenate([speech, silence])))
