@@ -102,10 +102,17 @@ def test_missing_parts_are_reported(state: bytes, recognizer: Recognizer) -> Non
         others = {other: array for other, array in arrays.items() if other != name}
         with pytest.raises(ModelError, match="not the state of a stream, or damaged"):
             Stream.restore(without_checksum(others, plain), recognizer)
-    for name in plain:
+    for name in set(plain) - {"start_seconds"}:
         others = {other: value for other, value in plain.items() if other != name}
         with pytest.raises(ModelError, match="not the state of a stream, or damaged"):
             Stream.restore(without_checksum(arrays, others), recognizer)
+
+
+def test_a_state_without_start_time_starts_at_0(state: bytes, recognizer: Recognizer) -> None:
+    """As of release 0.1."""
+    arrays, plain = parts_of(state)
+    assert plain.pop("start_seconds") == 0.0
+    assert ended(without_checksum(arrays, plain), recognizer) == ended(state, recognizer)
 
 
 WRONG: list[tuple[str, Any]] = [
@@ -116,6 +123,7 @@ WRONG: list[tuple[str, Any]] = [
     ),
     *((name, value) for name in ("finished", "second_pass") for value in (None, 1, "no")),
     *(("name", value) for value in (None, 5, ["x"])),
+    *(("start_seconds", value) for value in (None, "0", True, -1.0, float("nan"), float("inf"))),
     *(("shown", value) for value in (None, ["the"], [{}], [{"word": "the"}], 5)),
     ("shown", [{"word": 5, "start": 0.0, "end": 1.0, "confidence": 1.0}]),
     ("shown", [{"word": "a", "start": None, "end": 1.0, "confidence": 1.0}]),
