@@ -5,14 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from streaming.stream import Final, Partial, Stream
+    from streaming.events import Event, Final, Partial
+    from streaming.stream import Stream
 
-__all__ = ["Final", "Partial", "Stream"]
+__all__ = ["Event", "Final", "Partial", "Stream"]
 
 
 def __getattr__(name: str) -> object:
-    if name in __all__:
-        from streaming import stream
+    if name == "Stream":
+        from streaming.stream import Stream
 
-        return getattr(stream, name)
+        return Stream
+    if name in __all__:
+        from streaming import events
+
+        return getattr(events, name)
     raise AttributeError(f"module 'streaming' has no attribute '{name}'")

@@ -1,7 +1,7 @@
-"""When an utterance ends. Pure: counts of steps in, a decision out.
+"""Endpoint detection. Pure computation: durations in, a decision out.
 
-Rules as in sherpa-onnx (after Kaldi): a silence after words ends the utterance; a longer silence
-without words begins it anew; and no utterance grows without end.
+The rules are those of sherpa-onnx (after Kaldi): a silence after words ends the utterance, a longer
+silence without words starts a new one, and the length of an utterance is bounded.
 """
 
 from __future__ import annotations
@@ -11,22 +11,22 @@ from dataclasses import InitVar, dataclass
 from typing import Literal
 
 Endpoint = Literal["none", "pause", "forced"]
-# Of the silence that ends an utterance, how much has come when the second pass begins: the less,
-# the more often it is in vain; what is left is time to do it in.
+# The second pass starts after this share of the silence that ends an utterance. With a smaller
+# share it is discarded more often; the rest of the silence is the time in which it runs.
 SECOND_PASS_SHARE = 2 / 3
-TINY_SECONDS = 1e-6  # steps times 0.04 s are not exactly what they mean
+TOLERANCE_SECONDS = 1e-6  # multiples of 0.04 s are not exact in binary
 
 
 @dataclass(frozen=True)
 class EndpointRules:
-    """Durations in seconds; and how sure the network must have been around a word (0 to 1) for it
-    to be told, so that noise and music say nothing (streaming/speech_filter.py; 0 believes all)."""
+    """Durations in seconds, and the mean speech probability around a word (0 to 1) below which the
+    word is dropped as noise or music (streaming/speech_filter.py; 0 keeps all words)."""
 
     silence_after_words: float = 1.2
     silence_without_words: float = 2.4
-    longest_utterance: float = 20.0  # from here on any short pause ends it
+    longest_utterance: float = 20.0  # after this, any short pause ends it
     short_pause: float = 0.2
-    longest_without_pause: float = 30.0  # from here on it is cut where it stands
+    longest_without_pause: float = 30.0  # after this, it is cut within speech
     min_speech: float = 0.35
     least_sureness: InitVar[float | None] = None  # the name of min_speech in release 0.1
 
@@ -40,9 +40,9 @@ class EndpointRules:
             object.__setattr__(self, "min_speech", least_sureness)
 
 
-def endpoint_rules(**wanted: float | None) -> EndpointRules:
-    """The rules with what was asked for in place of the defaults; None asks for nothing."""
-    return EndpointRules(**{name: value for name, value in wanted.items() if value is not None})
+def endpoint_rules(**values: float | None) -> EndpointRules:
+    """The default rules with these values; None keeps the default."""
+    return EndpointRules(**{name: value for name, value in values.items() if value is not None})
 
 
 def endpoint(
@@ -55,21 +55,21 @@ def endpoint(
     """Whether the utterance ends here.
 
     Args:
-        utterance_seconds: since it began.
-        silence_seconds: since the last sound that the model took for speech.
-        has_words: something was recognised in it.
-        ahead_seconds: of sound that has come after all this, and that the model has not judged yet.
-            It is counted as silence too, or every end would come so much late; if there is speech
-            in it, that begins the next utterance. A short pause has to be one in any case.
+        utterance_seconds: length of the utterance so far.
+        silence_seconds: since the last speech step.
+        has_words: words were recognised in it.
+        ahead_seconds: of audio that has arrived and waits for its look-ahead. It counts as silence,
+            because every endpoint would be late by it otherwise; speech in it belongs to the next
+            utterance. `short_pause` of silence is required in any case.
 
     Returns:
-        "pause" at a silence, "forced" when it is cut in running speech, else "none".
+        "pause" at a silence, "forced" for a cut within speech, else "none".
     """
     needed = rules.silence_after_words if has_words else rules.silence_without_words
-    needed = _judged(rules, needed, ahead_seconds)
+    needed = _required_silence(rules, needed, ahead_seconds)
     if utterance_seconds >= rules.longest_utterance:
         needed = min(needed, rules.short_pause)
-    if silence_seconds >= needed - TINY_SECONDS:
+    if silence_seconds >= needed - TOLERANCE_SECONDS:
         return "pause"
     return "forced" if utterance_seconds >= rules.longest_without_pause else "none"
 
@@ -77,12 +77,12 @@ def endpoint(
 def second_pass_is_due(
     rules: EndpointRules, silence_seconds: float, ahead_seconds: float = 0.0
 ) -> bool:
-    """Whether so much silence after words has come that an utterance is read again
-    (streaming/second_pass.py), its end being likely: two thirds of what ends it."""
-    needed = _judged(rules, rules.silence_after_words * SECOND_PASS_SHARE, ahead_seconds)
-    return silence_seconds >= needed - TINY_SECONDS
+    """Whether the silence after words is long enough to start the second pass
+    (streaming/second_pass.py): two thirds of the silence that ends the utterance."""
+    needed = _required_silence(rules, rules.silence_after_words * SECOND_PASS_SHARE, ahead_seconds)
+    return silence_seconds >= needed - TOLERANCE_SECONDS
 
 
-def _judged(rules: EndpointRules, silence: float, ahead_seconds: float) -> float:
-    """Of so much silence, what the model must have judged to be silence."""
+def _required_silence(rules: EndpointRules, silence: float, ahead_seconds: float) -> float:
+    """The part of a silence that the network must have processed."""
     return max(silence - ahead_seconds, min(silence, rules.short_pause))

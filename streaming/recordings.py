@@ -1,7 +1,7 @@
-"""Recordings heard as live streams hear them: `rill transcribe --mode streaming`.
+"""Recordings through the streaming path: `rill transcribe --mode streaming`.
 
-Several are heard side by side: chunk by chunk the network hears the next of each as one batch
-(streaming/scheduler.py), which is cheaper and gives each the bits that it has alone.
+Several recordings run in parallel: the network processes the next chunk of each as one batch
+(streaming/scheduler.py), which is cheaper and gives each recording the bits that it has alone.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from asr.errors import RecognitionError, RillError
 from asr.recognizer import Recognizer
 from asr.transcript import Segment, Transcript, transcript_of
 from streaming.endpointing import EndpointRules
+from streaming.events import Final
 from streaming.scheduler import process_batch
 from streaming.stream import Stream
-from streaming.utterance import Final
 
-SIDE_BY_SIDE = 4  # more of them win little (docs/scale.md), and each needs its own beam
-MAX_WAITING = 200  # transcripts that wait for a recording before them
+MAX_PARALLEL = 4  # more save little (docs/scale.md), and each needs its own beam
+MAX_WAITING = 200  # transcripts that wait for an earlier recording
 
 
 def transcribe_streaming(
@@ -28,21 +28,21 @@ def transcribe_streaming(
     rules: EndpointRules = EndpointRules(),
     second_pass: bool = True,
 ) -> Transcript:
-    """The transcript of a recording read in streaming mode, in bounded memory: what a live stream
-    would have told.
+    """Transcribe a recording in streaming mode, in bounded memory: the words that a live stream
+    would emit.
 
     Args:
-        blocks: float32 [samples] at 16 kHz, as `asr.audio.read_blocks` gives them.
+        blocks: float32 [samples] at 16 kHz, as `asr.audio.read_blocks` returns them.
         second_pass: as of `Stream`.
 
     Raises:
         AudioError: as Recognizer.transcribe.
         RecognitionError: as `transcribe_batch`.
     """
-    (heard,) = transcribe_batch(recognizer, [blocks], rules, second_pass)
-    if isinstance(heard, RillError):
-        raise heard
-    return heard
+    (result,) = transcribe_batch(recognizer, [blocks], rules, second_pass)
+    if isinstance(result, RillError):
+        raise result
+    return result
 
 
 def transcribe_batch(
@@ -51,65 +51,65 @@ def transcribe_batch(
     rules: EndpointRules = EndpointRules(),
     second_pass: bool = True,
 ) -> Iterator[Transcript | RillError]:
-    """For each recording, in their order, what `transcribe_streaming` returns or raises.
+    """For each recording, in order, what `transcribe_streaming` returns or raises.
 
-    `SIDE_BY_SIDE` of them are read at a time, each as far as it is heard. An exception that nobody
-    foresaw is a RecognitionError of the one recording that it came with.
+    `MAX_PARALLEL` of them are open at a time, and none is read further than it is recognised. An
+    unexpected exception becomes the RecognitionError of the recording in which it was raised.
     """
-    coming, numbers = iter(recordings), count()
-    heard_now: dict[int, _Recording] = {}
-    ended: dict[int, Transcript | RillError] = {}
-    told = 0
+    pending, numbers = iter(recordings), count()
+    running: dict[int, _Recording] = {}
+    results: dict[int, Transcript | RillError] = {}
+    next_number = 0
     while True:
-        room = min(SIDE_BY_SIDE - len(heard_now), MAX_WAITING - len(ended))
-        for blocks in islice(coming, max(0, room)):
-            stream = Stream(recognizer, SAMPLE_RATE, rules, second_pass=second_pass)
-            heard_now[next(numbers)] = _Recording(stream, blocks)
-        if not heard_now:
+        room = min(MAX_PARALLEL - len(running), MAX_WAITING - len(results))
+        for blocks in islice(pending, max(0, room)):
+            stream = Stream(recognizer, SAMPLE_RATE, rules, second_pass=second_pass, savable=False)
+            running[next(numbers)] = _Recording(stream, blocks)
+        if not running:
             return
-        for number, recording in list(heard_now.items()):
-            if (end := recording.go_on()) is not None:
-                ended[number] = end
-                del heard_now[number]
-        while told in ended:
-            yield ended.pop(told)
-            told += 1
-        if heard_now:
-            # A list, for the generator would hold the streams. Only what `work` tells is final.
-            answers = list(process_batch([recording.stream for recording in heard_now.values()]))
-            for number, answer in zip(list(heard_now), answers):
-                if isinstance(answer, Exception):
-                    ended[number] = heard_now.pop(number).failed(answer)
+        for number, recording in list(running.items()):
+            if (result := recording.advance()) is not None:
+                results[number] = result
+                del running[number]
+        while next_number in results:
+            yield results.pop(next_number)
+            next_number += 1
+        if running:
+            # A list, because the generator would keep the streams alive. The partials are dropped.
+            outcomes = list(process_batch([recording.stream for recording in running.values()]))
+            for number, outcome in zip(list(running), outcomes):
+                if isinstance(outcome, Exception):
+                    results[number] = running.pop(number).failed(outcome)
 
 
 class _Recording:
-    """One that is being heard."""
+    """A recording that is being recognised."""
 
     def __init__(self, stream: Stream, blocks: Iterable[Samples]) -> None:
         self.stream = stream
         self._finals: list[Final] = []
-        # Not a method: a circle of references would keep the stream's beam long after its end.
-        self._hearing = _hear(stream, blocks, self._finals)
+        # Not a method: a reference cycle would keep the stream's beam long after its end.
+        self._chunks = _process_blocks(stream, blocks, self._finals)
 
-    def go_on(self) -> Transcript | RillError | None:
-        """To where the stream's next chunk is to be heard; at the recording's end its transcript,
-        or what is wrong with it."""
+    def advance(self) -> Transcript | RillError | None:
+        """Read on until the stream has its next chunk, and return None; at the end of the recording
+        return its transcript, or its error."""
         try:
-            return next(self._hearing)
+            return next(self._chunks)
         except Exception as error:
             return self.failed(error)
 
     def failed(self, error: Exception) -> Transcript | RillError:
         """The utterances that ended before an exception, with it as their damage; the exception
-        where none did."""
+        itself if none did."""
         fault = error if isinstance(error, RillError) else RecognitionError.of(error)
-        seconds = self.stream.seconds_heard
+        seconds = self.stream.seconds_pushed
         if not self._finals or not seconds:
             return fault
         return transcript_of(_segments(self._finals), seconds, [fault])
 
 
-def _hear(
+def _process_blocks(
     stream: Stream, blocks: Iterable[Samples], finals: list[Final]
 ) -> Iterator[Transcript | None]:
     damage: list[RillError] = []
@@ -117,10 +117,10 @@ def _hear(
         stream.accept(block)
         while stream.has_chunk:
             yield None
-            for told in stream.work():
-                finals += told
+            for ended in stream.work():
+                finals += ended
     finals.append(stream.finish())
-    yield transcript_of(_segments(finals), stream.seconds_heard, damage)
+    yield transcript_of(_segments(finals), stream.seconds_pushed, damage)
 
 
 def _segments(finals: Iterable[Final]) -> list[Segment]:

@@ -1,11 +1,11 @@
-"""Many streams in step: chunks that wait at the same moment go through the network as one batch.
+"""Many streams at once: chunks that wait at the same moment go through the network as one batch.
 
-What each stream tells is what `Stream.push` alone tells, to the last bit
-(asr/acoustic/onnx_engine.py); decoding is each stream's own. `push_batch` is for recordings side
-by side; `Turns` for live voices, on a few threads.
+The events of each stream are bit-identical to those of `Stream.push` alone
+(asr/acoustic/onnx_engine.py); decoding is separate for each stream. `push_batch` is for recordings
+in parallel, `StreamScheduler` for live streams on a few threads.
 
-A failure is its stream's own too: an exception of one stream is that stream's answer, and the
-others are heard as if it were not there. When a batch fails, each of its chunks is heard alone.
+A failure stays with its stream: an exception in one stream is that stream's result, and the others
+continue. When a batch fails, each of its chunks goes through the network alone.
 """
 
 from __future__ import annotations
@@ -22,27 +22,25 @@ import numpy as np
 
 from asr.audio import Samples
 from asr.recognizer import Recognizer, RecognizerState, StepOutput
+from streaming.events import Event, Final, Partial
 from streaming.stream import Stream
-from streaming.utterance import Final, Partial
 
 Result = TypeVar("Result")
+Failure = Exception  # of one stream, in place of its result
 
-MAX_BATCH_CHUNKS = 32  # chunks: others that come meanwhile wait for their decoding too
-
-
-Failure = Exception  # of one stream: its answer, in place of what it would have told
+MAX_BATCH_CHUNKS = 32  # chunks that arrive during a batch wait until it is decoded
 
 
 def push_batch(
     streams: Sequence[Stream], pieces: Sequence[np.ndarray]
-) -> list[list[Partial] | Failure]:
+) -> list[list[Event] | Failure]:
     """`Stream.push` for many streams of one recogniser, each with its own samples.
 
     Returns:
         For each stream what `Stream.push` returns, or the exception that it raises: an AudioError
         for samples that cannot be used, and that stream is as it was before.
     """
-    told: list[list[Partial]] = [[] for _ in streams]
+    events: list[list[Event]] = [[] for _ in streams]
     failures: dict[int, Failure] = {}
     for number, (stream, samples) in enumerate(zip(streams, pieces)):
         try:
@@ -59,55 +57,61 @@ def push_batch(
                 failures[number] = error
         if not ready:
             break
-        heard = process_batch([streams[number] for number in ready])
-        for number, events in zip(ready, heard):
+        results = process_batch([streams[number] for number in ready])
+        for number, partials in zip(ready, results):
             try:
-                told[number] += raised_if_failed(events)
+                events[number] += raised_if_failed(partials)
                 for finals in streams[number].work():
-                    told[number] += finals
+                    events[number] += finals
             except Exception as error:
                 failures[number] = error
-    return [failures.get(number, events) for number, events in enumerate(told)]
+    return [failures.get(number, found) for number, found in enumerate(events)]
 
 
 def process_batch(streams: Sequence[Stream]) -> Iterator[list[Partial] | Failure]:
-    """The next chunk of each, all of which have one and share a network: what each tells, as soon
-    as it is decoded, or the exception that ended it. Each stream's `work` comes next."""
-    for stream, heard in zip(streams, _step_batch(streams)):
+    """Process the next chunk of each stream; all have one, and share a network.
+
+    Returns:
+        For each stream, as soon as its chunk is decoded, the result of `Stream.process` or the
+        exception that was raised. `work` of each stream is called next.
+    """
+    for stream, output in zip(streams, _step_batch(streams)):
         try:
-            yield stream.hear(*raised_if_failed(heard))
+            yield stream.process(*raised_if_failed(output))
         except Exception as error:
             yield error
 
 
-def raised_if_failed(answer: Result | Failure) -> Result:
-    """The answer, if it is no exception."""
-    if isinstance(answer, Exception):
-        raise answer
-    return answer
+def raised_if_failed(result: Result | Failure) -> Result:
+    """The result; raises it if it is an exception."""
+    if isinstance(result, Exception):
+        raise result
+    return result
 
 
 def _step_batch(
     streams: Sequence[Stream],
 ) -> list[tuple[RecognizerState, StepOutput] | Failure]:
-    """What the network makes of each stream's next chunk."""
-    given: list[tuple[RecognizerState, Samples] | Failure] = []
+    """The network's output for each stream's next chunk."""
+    inputs: list[tuple[RecognizerState, Samples] | Failure] = []
     for stream in streams:
         try:
-            given.append(stream.next_chunk())
+            inputs.append(stream.next_chunk())
         except Exception as error:
-            given.append(error)
-    whole = [chunk for chunk in given if not isinstance(chunk, Exception)]
-    if not whole:
-        return [chunk for chunk in given if isinstance(chunk, Exception)]
+            inputs.append(error)
+    chunks = [chunk for chunk in inputs if not isinstance(chunk, Exception)]
+    if not chunks:
+        return [chunk for chunk in inputs if isinstance(chunk, Exception)]
     recognizer = streams[0].recognizer
-    try:
-        stepped: Iterator[tuple[RecognizerState, StepOutput] | Failure] = iter(
-            recognizer.step_batch(*zip(*whole))
-        )
-    except Exception:  # nobody knows whose chunk it was: alone, a step changes no other's state
-        stepped = iter([_step_alone(recognizer, *chunk) for chunk in whole])
-    return [chunk if isinstance(chunk, Exception) else next(stepped) for chunk in given]
+    outputs: Iterator[tuple[RecognizerState, StepOutput] | Failure]
+    if len(chunks) == 1:
+        outputs = iter([_step_alone(recognizer, *chunks[0])])
+    else:
+        try:
+            outputs = iter(recognizer.step_batch(*zip(*chunks)))
+        except Exception:  # of an unknown stream; a step changes no other stream's state
+            outputs = iter([_step_alone(recognizer, *chunk) for chunk in chunks])
+    return [chunk if isinstance(chunk, Exception) else next(outputs) for chunk in inputs]
 
 
 def _step_alone(
@@ -121,69 +125,74 @@ def _step_alone(
 
 @dataclass(eq=False)
 class _Job:
-    """What was asked for and not yet answered."""
+    """A request that has no result yet."""
 
     stream: Stream
-    pieces: Iterator[list[Final]] | None = None  # of a stream's `work` that has begun
-    told: list[Partial] = field(default_factory=list)
-    answer: Future[list[Partial]] = field(default_factory=Future)
+    pieces: Iterator[list[Final]] | None = None  # of a stream's `work` that has started
+    events: list[Event] = field(default_factory=list)
+    future: Future[list[Event]] = field(default_factory=Future)
 
     def fail(self, error: Exception) -> None:
-        """The answer is this exception, if there is no answer yet."""
-        if isinstance(error, StopIteration):  # which a coroutine that waits cannot be told
+        """Make the exception the result, if there is none yet."""
+        if isinstance(error, StopIteration):  # which cannot be raised in a coroutine that awaits
             error = RuntimeError(f"a stream raised {error!r}")
-        if not self.answer.done():
-            self.answer.set_exception(error)
+        if not self.future.done():
+            self.future.set_exception(error)
 
 
 class StreamScheduler:
-    """Threads on which streams take turns. Whoever has waited longest is served first, and at one
-    turn gets a chunk heard, or a piece of a second pass; with it go the chunks of all others that
-    wait. A voice that is alone waits for nobody, and one that sends faster than it speaks has no
-    more turns than the others."""
+    """Threads that serve many streams in a fair order.
+
+    The stream that waited longest is served first. A turn processes one chunk, together with the
+    chunks of all other waiting streams, or one piece of a second pass. A single stream waits for
+    nothing, and a stream that sends faster than real time has no more turns than the others.
+    """
 
     def __init__(
-        self, workers: int, worked: Callable[[float], None] = lambda seconds: None
+        self, workers: int, on_turn: Callable[[float], None] = lambda seconds: None
     ) -> None:
-        """Starts the threads.
+        """Start the threads.
 
         Args:
-            worked: is told the seconds that each turn took.
+            on_turn: called after each turn with its seconds.
         """
         self._waiting: deque[_Job] = deque()
         self._changed = threading.Condition()
         self._closed = False
-        self._worked = worked
+        self._on_turn = on_turn
         self._threads = [
-            threading.Thread(target=self._work, name=f"turns-{number}", daemon=True)
+            threading.Thread(target=self._work, name=f"stream-worker-{number}", daemon=True)
             for number in range(workers)
         ]
         for thread in self._threads:
             thread.start()
 
-    def push(self, stream: Stream, samples: np.ndarray) -> Future[list[Partial]]:
-        """`Stream.push`; the next call for this stream only when this one is answered, and none
-        after an exception that is no RillError: the stream has ended. Samples that complete no
-        chunk are kept and answered here and now. All streams share a network."""
+    def push(self, stream: Stream, samples: np.ndarray) -> Future[list[Event]]:
+        """`Stream.push` on a thread.
+
+        Samples that complete no chunk are queued, and the future is done on return. All streams
+        share a network. The next call for a stream comes when the future of this one is done, and
+        none comes after an exception that is no RillError, which ends the stream.
+        """
         job = _Job(stream)
         try:
             stream.accept(samples)
             has_chunk = stream.has_chunk
         except Exception as error:
             job.fail(error)
-            return job.answer
+            return job.future
         if has_chunk:
-            return self._ask(job)
-        job.answer.set_result([])
-        return job.answer
+            return self._submit(job)
+        job.future.set_result([])
+        return job.future
 
-    def finish(self, stream: Stream) -> Future[list[Partial]]:
-        """`Stream.finish`: a list of the last utterance."""
-        return self._ask(_Job(stream, pieces=([f] if f else [] for f in stream.finishing())))
+    def finish(self, stream: Stream) -> Future[list[Event]]:
+        """`Stream.finish` on a thread: a list of the last utterance."""
+        return self._submit(_Job(stream, pieces=([f] if f else [] for f in stream.finish_work())))
 
     def close(self) -> None:
-        """No more work is begun; who waits gets a CancelledError. A turn that has begun is waited
-        for: a process that ends within one, in the network's own code, would be aborted."""
+        """Start no more turns; waiting requests end with CancelledError. Waits for running turns:
+        a process that exits during one, within native code of the network, would abort."""
         with self._changed:
             self._closed = True
             waiting, self._waiting = self._waiting, deque()
@@ -194,25 +203,25 @@ class StreamScheduler:
             if thread is not threading.current_thread():
                 thread.join()
 
-    def _ask(self, job: _Job) -> Future[list[Partial]]:
-        job.answer.set_running_or_notify_cancel()  # whoever asks cannot take it back
+    def _submit(self, job: _Job) -> Future[list[Event]]:
+        job.future.set_running_or_notify_cancel()  # the caller cannot cancel it
         with self._changed:
             if self._closed:
                 job.fail(CancelledError())
             else:
                 self._waiting.append(job)
                 self._changed.notify()
-        return job.answer
+        return job.future
 
     def _work(self) -> None:
         while jobs := self._next_batch():
-            began = time.monotonic()
+            started = time.monotonic()
             try:
-                (self._hear if jobs[0].pieces is None else self._go_on)(jobs)
-            except Exception as error:  # a thread that ends would leave all others unanswered
+                (self._process if jobs[0].pieces is None else self._continue)(jobs)
+            except Exception as error:  # a thread that ends would leave all others without results
                 for job in jobs:
                     job.fail(error)
-            self._worked(time.monotonic() - began)
+            self._on_turn(time.monotonic() - started)
 
     def _next_batch(self) -> list[_Job]:
         with self._changed:
@@ -226,31 +235,31 @@ class StreamScheduler:
                 self._waiting = deque(job for job in self._waiting if job not in taken)
         return jobs
 
-    def _hear(self, jobs: list[_Job]) -> None:
-        """A chunk for each."""
-        for job, told in zip(jobs, process_batch([job.stream for job in jobs])):
+    def _process(self, jobs: list[_Job]) -> None:
+        """One chunk of each stream."""
+        for job, partials in zip(jobs, process_batch([job.stream for job in jobs])):
             try:
-                job.told += raised_if_failed(told)
+                job.events += raised_if_failed(partials)
                 if job.stream.has_work:
                     job.pieces = job.stream.work()
-                self._answer_or_wait(job)
+                self._complete_or_requeue(job)
             except Exception as error:
                 job.fail(error)
 
-    def _go_on(self, jobs: list[_Job]) -> None:
-        """A piece of a second pass, or of an utterance's end."""
+    def _continue(self, jobs: list[_Job]) -> None:
+        """One piece of a second pass, or of an utterance's end."""
         (job,) = jobs
         assert job.pieces
         try:
-            job.told += next(job.pieces)
+            job.events += next(job.pieces)
         except StopIteration:
             job.pieces = None
-        self._answer_or_wait(job)
+        self._complete_or_requeue(job)
 
-    def _answer_or_wait(self, job: _Job) -> None:
-        """The answer, or the next turn when all others had theirs."""
+    def _complete_or_requeue(self, job: _Job) -> None:
+        """Set the result, or wait for the next turn behind all other streams."""
         if job.pieces is None and not job.stream.has_chunk:
-            job.answer.set_result(job.told)
+            job.future.set_result(job.events)
             return
         with self._changed:
             if not self._closed:

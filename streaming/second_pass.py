@@ -1,10 +1,10 @@
-"""The second pass: an utterance read again in offline mode, both directions (Sainath et al. 2019,
-arXiv 1908.10992).
+"""The second pass: an utterance is recognised again in offline mode, with both directions of the
+network (two-pass recognition: Sainath et al. 2019, arXiv 1908.10992).
 
-It begins while the silence that will end the utterance still runs, so that its words are there when
-the utterance ends. What it reads is what had been heard when it began, counted in steps of the
-network: so its words do not depend on how fast it was done or how the sound came. If somebody
-speaks before the silence is over, it was in vain, and all is read again later.
+It starts during the silence that will probably end the utterance, so that its words are ready at
+the endpoint. Its input is fixed when it starts, as a number of frames and steps: its words depend
+neither on the speed of the machine nor on how the audio is cut. When speech follows before the
+endpoint, the second pass is discarded and runs again at the next endpoint.
 """
 
 from __future__ import annotations
@@ -18,53 +18,53 @@ from asr.recognizer import Recognizer
 from asr.transcript import Alternative, Word
 from streaming.speech_filter import likely_words, speech_probability
 
-STEPS_AT_ONCE = 64  # that are decoded before others have their turn
+STEPS_PER_PIECE = 64  # decoded in one piece of work; other streams run between two pieces
 
 
-class Reading:
-    """The words of an utterance, told by both directions of the network."""
+class SecondPass:
+    """One run of the second pass over one utterance."""
 
     def __init__(
         self,
         recognizer: Recognizer,
-        before: np.ndarray,
+        preceding_frames: np.ndarray,
         frames: np.ndarray,
         steps: int,
         min_speech: float,
     ) -> None:
-        """A reading that has not begun.
+        """A run that has not started.
 
         Args:
-            before: [frames, mels], whole steps that came before the utterance. It may begin with a
-                word, and the network hears words better that do not begin at once.
-            frames: [frames, mels] of the utterance, and some that come after: the look-ahead.
-            steps: of the network that belong to the utterance.
-            min_speech: of words that are told (streaming/speech_filter.py).
+            preceding_frames: [frames, mels], whole steps before the utterance. The utterance may
+                start with a word, and the network recognises a word better after some context.
+            frames: [frames, mels] of the utterance, and some that follow as look-ahead.
+            steps: network steps that belong to the utterance.
+            min_speech: of the speech filter (streaming/speech_filter.py).
         """
         self.frames, self.steps = frames, steps
-        self.words: list[Word] = []  # with times since the first step, when it is done
+        self.words: list[Word] = []  # times in seconds since the first step; valid once done
         self.done = False
-        self._recognizer, self._before = recognizer, before
+        self._recognizer, self._preceding_frames = recognizer, preceding_frames
         self._min_speech = min_speech
         self._decoding = recognizer.decoder.start()
-        self._pieces = self._read()
+        self._pieces = self._run()
 
     def work(self) -> Iterator[None]:
         """What is left to do, in pieces that each take about as long as a chunk."""
         return self._pieces
 
     def alternatives(self) -> tuple[Alternative, ...]:
-        """As many as the recogniser was asked for, when it is done."""
+        """As many hypotheses as the recogniser is configured for; valid once done."""
         return self._recognizer.alternatives_of(self._decoding)
 
-    def _read(self) -> Iterator[None]:
+    def _run(self) -> Iterator[None]:
         engine = self._recognizer.engine
-        heard = engine.run_offline(np.concatenate([self._before, self.frames]))
-        steps_before = len(self._before) // engine.config.frames_per_step
-        emission = Emission(*(part[:, steps_before:] for part in heard))
+        everything = engine.run_offline(np.concatenate([self._preceding_frames, self.frames]))
+        preceding_steps = len(self._preceding_frames) // engine.config.frames_per_step
+        emission = Emission(*(part[:, preceding_steps:] for part in everything))
         yield
-        for start in range(0, self.steps, STEPS_AT_ONCE):
-            steps = slice(start, min(start + STEPS_AT_ONCE, self.steps))
+        for start in range(0, self.steps, STEPS_PER_PIECE):
+            steps = slice(start, min(start + STEPS_PER_PIECE, self.steps))
             self._decoding.push(Emission(*(part[:, steps] for part in emission)))
             yield
         self.words = likely_words(

@@ -1,5 +1,5 @@
-"""A stream's state as bytes: safetensors for the numbers, JSON for the rest; nothing is executed
-on reading, and streaming/state_checks.py checks every part before it is used."""
+"""A stream's state as bytes: safetensors for the arrays, JSON for the rest. Reading executes
+nothing, and streaming/state_checks.py checks every part before it is used."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ PLAIN = (
     "shown",
     "finished",
     "second_pass",
+    "start_seconds",
     "rules",
     "name",
 )
@@ -61,13 +62,13 @@ def pack_state(state: dict[str, Any], recognizer: Recognizer) -> bytes:
 
 
 def unpack_state(data: bytes | bytearray | memoryview, recognizer: Recognizer) -> dict[str, Any]:
-    """What `pack_state` was given.
+    """The argument of `pack_state`.
 
     Raises:
         ModelError: damaged bytes, another version, or the state of another model.
     """
     try:
-        # `bytes` of a number would be so many zeros.
+        # `bytes` of an integer would be that many zeros.
         data = bytes(data) if isinstance(data, bytearray | memoryview) else data
         arrays, plain = _read(data)
         if plain["version"] != STATE_VERSION:
@@ -83,17 +84,18 @@ def unpack_state(data: bytes | bytearray | memoryview, recognizer: Recognizer) -
         )
         if odd:
             raise ValueError("an emission lacks its phones or letters")
-        started = plain["reading"]
+        plain.setdefault("start_seconds", 0.0)  # absent from states of release 0.1
+        extent = plain["reading"]  # of the second pass
         state = {key: plain[key] for key in PLAIN} | {
             "resampler": {
                 **plain["resampler"],
                 "history": arrays["history"],
                 "channel_block": arrays.get("channel_block"),
             },
-            # A stream that an older Rill saved has none.
+            # Absent from older states.
             "offset": {**plain.get("offset", {}), "offset_block": arrays.get("offset_block")},
             "rules": EndpointRules(**_renamed(plain["rules"])),
-            "reading": None if started is None else tuple(started),
+            "reading": None if extent is None else tuple(extent),
             "waiting": arrays["waiting"],
             "frames": arrays["utterance"],
             "before": arrays["before"],
@@ -108,7 +110,7 @@ def unpack_state(data: bytes | bytearray | memoryview, recognizer: Recognizer) -
     except _DAMAGE as error:
         reason = f"{type(error).__name__}: {error}" if isinstance(error, LookupError) else error
         raise ModelError(
-            f"not the state of a stream, or damaged ({reason}); begin a new stream"
+            f"not the state of a stream, or damaged ({reason}); start a new stream"
         ) from None
 
 
@@ -127,14 +129,14 @@ def _read(data: bytes) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     header_length = int.from_bytes(data[:8], "little")
     metadata = json.loads(data[8 : 8 + header_length])["__metadata__"]
     arrays = load(data)
-    # Streams that were saved before there was a sum have none.
+    # Older states have no checksum.
     if metadata.get("checksum", found := _checksum(arrays, metadata["stream"])) != found:
-        raise ValueError("its check sum is another")
+        raise ValueError("the checksum differs")
     return arrays, json.loads(metadata["stream"])
 
 
 def _checksum(arrays: dict[str, np.ndarray], text: str) -> str:
-    """Of all that is saved: whatever byte of it changes, this is another."""
+    """CRC-32 of everything that is saved."""
     found = zlib.crc32(text.encode())
     for name, array in sorted(arrays.items()):
         found = zlib.crc32(f"{name} {array.dtype} {array.shape}".encode(), found)
@@ -143,5 +145,5 @@ def _checksum(arrays: dict[str, np.ndarray], text: str) -> str:
 
 
 def _renamed(rules: dict[str, float]) -> dict[str, float]:
-    """Endpoint rules as release 0.1 saved them, with the names of today."""
+    """Endpoint rules as release 0.1 saved them, with the current names."""
     return {"min_speech" if name == "least_sureness" else name: v for name, v in rules.items()}

@@ -1,6 +1,6 @@
-"""Whether a stream's state is one: each array's type, shape and numbers, and how they fit.
+"""Checks of a saved stream's state: each array's type, shape and values, and how they fit together.
 
-A state comes from a disk or a network. What is wrong in it must be told before the network, the
+A state comes from a disk or a network connection. Damage is reported before the neural network, the
 resampler or the compiled search reads it.
 """
 
@@ -20,20 +20,20 @@ from asr.errors import ModelError
 from asr.features.log_mel import MEL_BANDS, WINDOW_SAMPLES
 from asr.recognizer import RecognizerState
 
-MAX_NUMBER = 2**52  # of samples or steps: a float is exact up to here
-MAX_HISTORY_SECONDS = 1.5  # a quarter, and up to one more of the oddest rates
+MAX_NUMBER = 2**52  # samples or steps; a float is exact up to here
+MAX_HISTORY_SECONDS = 1.5  # 0.25 s, and up to 1 s more at rates with a small common divisor
 
 
 def check_state(state: dict[str, Any], config: AcousticConfig) -> None:
-    """Checks what `streaming.state.unpack_state` found.
+    """Check the state that `streaming.state.unpack_state` read.
 
     Raises:
-        ValueError: what is wrong with it.
+        ValueError: with the first fault.
     """
     _check_resampler(state["resampler"])
-    if "channels" in state["resampler"]:  # an older Rill kept none
+    if "channels" in state["resampler"]:  # absent from older states
         _check_mixer(state["resampler"])
-    # An older Rill kept no offset; a part of one is damage.
+    # Older states have no offset; a part of one is damage.
     if state["offset"]["offset_block"] is not None or len(state["offset"]) > 1:
         _check_offset(state["offset"])
     _check("waiting", state["waiting"], (None,))
@@ -49,19 +49,21 @@ def check_state(state: dict[str, Any], config: AcousticConfig) -> None:
             raise ValueError(str(error)) from None
     steps = sum(emission.phones.shape[1] for emission in state["emissions"])
     _check_number("first_step", state["first_step"])
-    _check_number("silent_steps", state["silent_steps"], most=steps)
+    _check_number("silent_steps", state["silent_steps"], max_value=steps)
     if state["reading"] is not None:
-        frames, read_steps = state["reading"]
-        _check_number("reading", frames, most=len(state["frames"]))
-        _check_number("reading", read_steps, most=steps)
-        # The second pass reads so many steps of these frames, or one less at their end.
-        if read_steps > -(-frames // config.frames_per_step):
-            raise ValueError(f"reading has {frames} frames for {read_steps} steps")
+        frames, second_pass_steps = state["reading"]
+        _check_number("reading", frames, max_value=len(state["frames"]))
+        _check_number("reading", second_pass_steps, max_value=steps)
+        # The network returns this many steps for the frames.
+        if second_pass_steps > -(-frames // config.frames_per_step):
+            raise ValueError(f"reading has {frames} frames for {second_pass_steps} steps")
     for name in ("finished", "second_pass"):
         if not isinstance(state[name], bool):
             raise ValueError(f"{name} is {state[name]!r}")
     if not isinstance(state["name"], str):
         raise ValueError(f"name is {state['name']!r}")
+    if not _is_number(start := state["start_seconds"]) or not 0 <= start < math.inf:
+        raise ValueError(f"start_seconds is {start!r}")
     for name, value in vars(state["rules"]).items():
         if not _is_number(value) or not value >= 0:
             raise ValueError(f"the rule {name} is {value!r}")
@@ -80,7 +82,7 @@ def _check_resampler(state: dict[str, Any]) -> None:
         raise ValueError(f"history of {len(history)} samples")
     unit = rate // math.gcd(rate, SAMPLE_RATE)
     if rate != SAMPLE_RATE and (state["samples_in"] - len(history)) % unit:
-        raise ValueError("history begins between two samples of 16 kHz")
+        raise ValueError("history starts between two samples of 16 kHz")
     ahead = state["samples_out"] - state["samples_in"] / rate * SAMPLE_RATE
     if not -MAX_HISTORY_SECONDS * SAMPLE_RATE < ahead <= unit:
         raise ValueError("samples_in and samples_out do not fit each other")
@@ -101,7 +103,7 @@ def _check_mixer(state: dict[str, Any]) -> None:
             raise ValueError(f"an energy of {energy!r}")
     for name in ("channel_before", "channel"):
         if state[name] is not None:
-            _check_number(name, state[name], most=channels - 1)
+            _check_number(name, state[name], max_value=channels - 1)
 
 
 def _check_offset(state: dict[str, Any]) -> None:
@@ -120,10 +122,11 @@ def _check_carried(carried: RecognizerState, config: AcousticConfig) -> None:
         raise ValueError(f"{len(carried.samples)} samples of a window of {WINDOW_SAMPLES}")
     frames = carried.acoustic.frames
     _check("frames", frames, (1, None, MEL_BANDS))
-    # An engine may wait for a step for each block before it begins (asr/acoustic/onnx_engine.py).
+    # An engine may need one step for each block before its first output
+    # (asr/acoustic/onnx_engine.py).
     steps = 1 + config.blocks * config.lookahead
-    most = (1 + steps) * config.frames_per_step + 2 * config.context_frames
-    if not config.context_frames <= frames.shape[1] < most:
+    max_frames = (1 + steps) * config.frames_per_step + 2 * config.context_frames
+    if not config.context_frames <= frames.shape[1] < max_frames:
         raise ValueError(f"{frames.shape[1]} frames carried")
     for block in carried.acoustic.blocks:
         for name in ("hidden", "cell"):
@@ -134,32 +137,33 @@ def _check_carried(carried: RecognizerState, config: AcousticConfig) -> None:
             if waiting.shape[1] > config.lookahead:
                 raise ValueError(f"{name} has {waiting.shape[1]} steps")
         if block.waiting_input.shape != block.waiting_output.shape:
-            raise ValueError("waiting_input and waiting_output have other lengths")
+            raise ValueError("waiting_input and waiting_output differ in length")
 
 
 def _check(name: str, array: np.ndarray, shape: tuple[int | None, ...]) -> None:
-    """An array of float32 that are all finite numbers; None in its shape is any length."""
+    """Raises ValueError unless it is a float32 array of finite numbers; None in the shape is any
+    length."""
     fits = array.ndim == len(shape) and all(
         wanted in (None, length) for wanted, length in zip(shape, array.shape)
     )
     if array.dtype != np.float32 or not fits:
         raise ValueError(f"{name} is {array.dtype} {list(array.shape)}")
     if not np.isfinite(array).all():
-        raise ValueError(f"{name} holds what is no number")
+        raise ValueError(f"{name} has values that are not finite")
 
 
-def _check_number(name: str, value: Any, least: int = 0, most: int = MAX_NUMBER) -> None:
-    """A whole number."""
-    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+def _check_number(name: str, value: Any, min_value: int = 0, max_value: int = MAX_NUMBER) -> None:
+    """Raises ValueError unless it is an integer within the bounds."""
+    if not isinstance(value, int) or isinstance(value, bool) or not min_value <= value <= max_value:
         raise ValueError(f"{name} is {value!r}")
 
 
 def _check_word(word: dict[str, Any]) -> None:
     times = (word["start"], word["end"], word["confidence"])
     if len(word) != 4 or not isinstance(word["word"], str) or not all(map(_is_number, times)):
-        raise ValueError(f"a word that was shown is {word!r}")
+        raise ValueError(f"a word of the last partial is {word!r}")
 
 
 def _is_number(value: Any) -> bool:
-    is_float = isinstance(value, int | float) and not isinstance(value, bool)
-    return is_float and not math.isnan(value)
+    is_real = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_real and not math.isnan(value)

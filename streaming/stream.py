@@ -1,4 +1,4 @@
-"""A stream: push samples of any rate as they come, get events.
+"""A stream: push samples of any rate as they arrive, get events.
 
     stream = Stream(recognizer, sample_rate=48_000)
     for block in microphone:
@@ -6,15 +6,15 @@
             print(event.text)
     print(stream.finish().text)
 
-The network always runs on whole chunks of 120 ms, counted from the first sample, whatever pieces
-the samples come in, and an utterance ends at the end of a chunk. So the same sound gives the same
-words at the same times, to the last bit, for every way of cutting it.
+The network runs on whole chunks of 120 ms, counted from the first sample, whatever the lengths of
+the pushed pieces, and an utterance ends at the end of a chunk. So the same audio gives
+bit-identical words and times for every way of cutting it.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import numpy as np
@@ -23,16 +23,22 @@ from asr.audio import SAMPLE_RATE, OffsetFilter, Resampler, Samples
 from asr.errors import ConfigError
 from asr.recognizer import Recognizer, RecognizerState, StepOutput
 from asr.transcript import Word
+from streaming.chunks import ChunkQueue
 from streaming.endpointing import EndpointRules
+from streaming.events import Event, Final, Partial
+from streaming.renamed import RenamedMethods
 from streaming.state import pack_state, unpack_state
-from streaming.utterance import Final, Partial, Utterance
+from streaming.utterance import Utterance
+
+__all__ = ["Event", "Final", "Partial", "Stream"]
 
 
-class Stream:
-    """One voice in time. All its state is its own; many streams share one recogniser.
+class Stream(RenamedMethods):
+    """The recognition of one audio stream. All its state is its own; many streams share one
+    recogniser.
 
-    A stream belongs to one thread at a time: the order of samples that two threads push at once is
-    nobody's. A call that comes while another runs is a ConfigError, and changes nothing.
+    A stream belongs to one thread at a time, because the order of samples that two threads push at
+    once is undefined. A call during another call raises ConfigError and changes nothing.
     """
 
     def __init__(
@@ -42,146 +48,161 @@ class Stream:
         rules: EndpointRules = EndpointRules(),
         name: str = "stream",
         second_pass: bool = True,
+        *,
+        start_seconds: float = 0.0,
+        tap: Callable[[Samples], Samples] | None = None,
+        savable: bool = True,
     ) -> None:
-        """A stream that has heard nothing.
+        """A stream without samples.
 
         Args:
-            second_pass: read each utterance again when it has ended, in both directions, and tell
-                those words in its `Final` (Sainath et al. 2019, arXiv 1908.10992).
+            second_pass: recognise each utterance again in offline mode when it ends, and put those
+                words into its `Final` (Sainath et al. 2019, arXiv 1908.10992).
+            start_seconds: time of the first sample; word times count from it.
+            tap: called with all audio, float32 [samples] at 16 kHz; what it returns is recognised
+                instead. It is not part of the saved state.
+            savable: False keeps no audio that only `save` needs; `save` then raises ConfigError.
 
         Raises:
             AudioError: a sample rate that cannot be resampled.
-            ConfigError: a name that is no text, a second_pass that is neither True nor False.
+            ConfigError: a name that is not a string, a second_pass that is neither True nor False.
         """
         if not isinstance(name, str):
-            raise ConfigError(f"name {name!r}: expected a text")
+            raise ConfigError(f"name {name!r}: expected a string")
         if not isinstance(second_pass, bool | np.bool_):
             raise ConfigError(f"second_pass {second_pass!r}: expected True or False")
         self.recognizer, self.rules, self.name = recognizer, rules, name
         self.second_pass = bool(second_pass)
-        self._resampler = Resampler(sample_rate, name)
+        self._start_seconds, self._tap, self._savable = float(start_seconds), tap, savable
+        self._resampler = Resampler(sample_rate, name, keep_history=savable)
         self._offset = OffsetFilter()
-        self._waiting = np.zeros(0, np.float32)
+        self._waiting = ChunkQueue()
         self._state: RecognizerState = recognizer.initial_state()
         self._finished = False
-        self._utterance = Utterance(recognizer, rules, second_pass)
+        self._utterance = Utterance(recognizer, rules, self.second_pass, self._start_seconds)
         self._in_use = threading.Lock()
 
     @property
-    def seconds_heard(self) -> float:
-        """Seconds of sound pushed so far."""
+    def seconds_pushed(self) -> float:
+        """Seconds of audio pushed so far."""
         return self._resampler.samples_in / self._resampler.sample_rate
 
-    def push(self, samples: np.ndarray) -> list[Partial]:
-        """Hear the next samples.
+    def push(self, samples: np.ndarray) -> list[Event]:
+        """Accept samples and recognise every chunk that they complete.
 
         Args:
-            samples: floats in -1..1 or signed integers, [samples] or [samples, channels].
+            samples: [samples] or [samples, channels], floats in -1..1 or signed integers.
 
         Returns:
-            What is new: a `Partial` when the words of the running utterance changed, a `Final` for
-            each utterance that ended. Often nothing.
+            A `Partial` each time the words of the running utterance changed, a `Final` for each
+            utterance that ended. Often nothing.
 
         Raises:
             AudioError: samples that cannot be used; the stream is as it was before.
-            ConfigError: the stream was finished, or another thread uses it at this moment.
+            ConfigError: the stream is finished, or another thread uses it at this moment.
         """
         with self._alone():
             self._accept(samples)
-            events: list[Partial] = []
+            events: list[Event] = []
             while self.has_chunk:
-                events += self.hear(*self.recognizer.step(*self.next_chunk()))
-                for told in self.work():
-                    events += told
+                events += self.process(*self.recognizer.step(*self.next_chunk()))
+                for finals in self.work():
+                    events += finals
             return events
 
     def finish(self) -> Final:
-        """No more sound comes: the last utterance, with every word that was said.
+        """End the stream: the last utterance, with every word up to the last sample.
 
         Raises:
-            ConfigError: the stream was finished before, or another thread uses it at this moment.
+            ConfigError: the stream is finished already, or another thread uses it at this moment.
         """
         with self._alone():
-            *_, final = self.finishing()
+            *_, final = self.finish_work()
         assert final
         return final
 
-    # The parts of `push` and `finish`, for those who let many streams take turns
+    # The parts of `push` and `finish`, for a caller that schedules many streams
     # (streaming/scheduler.py).
 
     def accept(self, samples: np.ndarray) -> None:
-        """Keep the samples until they are heard; raises as `push`."""
+        """Queue the samples; raises as `push`."""
         with self._alone():
             self._accept(samples)
 
     def _accept(self, samples: np.ndarray) -> None:
         if self._finished:
-            raise ConfigError(f"{self.name}: the stream was finished; begin a new one")
-        resampled = self._resampler.push(samples)
-        self._waiting = np.concatenate([self._waiting, self._offset.push(resampled)])
+            raise ConfigError(f"{self.name}: the stream is finished; start a new one")
+        self._queue(self._resampler.push(samples))
+
+    def _queue(self, resampled: Samples) -> None:
+        if self._tap:
+            resampled = self._tap(resampled)
+        self._waiting.push(self._offset.push(resampled))
 
     @property
     def has_chunk(self) -> bool:
-        """A whole chunk waits to be heard."""
+        """A whole chunk is queued."""
         return len(self._waiting) >= self.recognizer.chunk_samples
 
     def next_chunk(self) -> tuple[RecognizerState, Samples]:
-        """What `Recognizer.step` is to be given; `hear` wants what it returns."""
-        chunk, rest = np.split(self._waiting, [self.recognizer.chunk_samples])
-        # A view would keep all that was pushed at once in memory until the next push.
-        self._waiting = rest if len(rest) >= self.recognizer.chunk_samples else rest.copy()
-        return self._state, chunk
+        """The arguments of `Recognizer.step`, whose results `process` takes."""
+        return self._state, self._waiting.take(self.recognizer.chunk_samples)
 
-    def hear(self, state: RecognizerState, heard: StepOutput) -> list[Partial]:
-        """A chunk that the network has heard: the words of the running utterance, if they changed.
-        `work` comes next."""
+    def process(self, state: RecognizerState, output: StepOutput) -> list[Partial]:
+        """Take the network's output for a chunk: a `Partial` if the words of the running utterance
+        changed. `work` is called next."""
         self._state = state
-        self._utterance.hear(heard)
-        return self._utterance.news() if heard.emission.phones.shape[1] else []
+        self._utterance.process(output)
+        return self._utterance.update() if output.emission.phones.shape[1] else []
 
     @property
     def has_work(self) -> bool:
         """The second pass is due, or the utterance ends: `work` comes before the next chunk."""
-        reading = self._utterance.reading
-        return self._utterance.ends != "none" or bool(reading and not reading.done)
+        run = self._utterance.second_pass
+        return self._utterance.endpoint != "none" or bool(run and not run.done)
 
     def work(self) -> Iterator[list[Final]]:
-        """Does the second pass if it is due, and ends the utterance if it ends here: pieces of
-        work, each about as long as that of a chunk, and what it told."""
-        if self._utterance.reading:
-            yield from ([] for _ in self._utterance.reading.work())
-        if self._utterance.ends == "none":
+        """Run the second pass if it is due, and end the utterance if this is its endpoint: pieces
+        of work, each about as long as that of a chunk, with the events of each."""
+        if self._utterance.second_pass:
+            yield from ([] for _ in self._utterance.second_pass.work())
+        if self._utterance.endpoint == "none":
             return
         ended = self._utterance
-        for final in ended.final(self.seconds_heard):
-            # A Final without words takes back what a Partial told.
-            yield [final] if final and (final.words or ended.shown) else []
-        if ended.ends == "pause":
-            # Trained on single utterances, the LSTM begins each with an empty memory.
+        for final in ended.finish(self._end_seconds):
+            # A Final without words withdraws the words of the last Partial.
+            yield [final] if final and (final.words or ended.partial_words) else []
+        if ended.endpoint == "pause":
+            # Training starts each utterance with the LSTM's state at zero.
             self._state = self.recognizer.forget(self._state)
-        self._utterance = ended.next()
+        self._utterance = ended.following()
 
-    def finishing(self) -> Iterator[Final | None]:
-        """`finish` in pieces of work; the last gives the utterance."""
+    def finish_work(self) -> Iterator[Final | None]:
+        """`finish` in pieces of work; the last piece returns the utterance."""
         if self._finished:
-            raise ConfigError(f"{self.name}: the stream was finished before")
+            raise ConfigError(f"{self.name}: the stream is finished already")
         self._finished = True
-        rest = self._offset.push(self._resampler.finish())
-        self._waiting = np.concatenate([self._waiting, rest])
-        while self.has_chunk:  # what the resampler held can fill one more
-            self._state, heard = self.recognizer.step(*self.next_chunk())
-            self._utterance.hear(heard)
-        self._state, heard = self.recognizer.step(self._state, self._waiting)
-        self._utterance.hear(heard)
-        self._utterance.hear(self.recognizer.finish(self._state))
-        yield from self._utterance.final(latest=self.seconds_heard)
+        self._queue(self._resampler.finish())
+        while self.has_chunk:  # what the resampler held back may complete one more
+            self._state, output = self.recognizer.step(*self.next_chunk())
+            self._utterance.process(output)
+        self._state, output = self.recognizer.step(*self.next_chunk())
+        self._utterance.process(output)
+        self._utterance.process(self.recognizer.finish(self._state))
+        yield from self._utterance.finish(self._end_seconds)
+
+    @property
+    def _end_seconds(self) -> float:
+        return self._start_seconds + self.seconds_pushed
 
     def save(self) -> bytes:
-        """The stream's state; `restore` goes on from it, in another process too.
+        """The stream's state; `restore` continues from it, in another process too.
 
         Raises:
-            ConfigError: another thread uses the stream at this moment.
+            ConfigError: another thread uses the stream at this moment, or it is not savable.
         """
+        if not self._savable:
+            raise ConfigError(f"{self.name}: made with savable=False, so it cannot be saved")
         with self._alone():
             return self._pack()
 
@@ -202,17 +223,18 @@ class Stream:
             {
                 "resampler": self._resampler.state(),
                 "offset": self._offset.state(),
-                "waiting": self._waiting,
+                "waiting": self._waiting.waiting(),
                 "carried": self._state,
                 "frames": self._utterance.frames,
-                "before": self._utterance.before,
+                "before": self._utterance.preceding_frames,
                 "emissions": self._utterance.emissions,
                 "first_step": self._utterance.first_step,
                 "silent_steps": self._utterance.silent_steps,
-                "reading": self._utterance.started,
-                "shown": [vars(word) for word in self._utterance.shown],
+                "reading": self._utterance.second_pass_extent,
+                "shown": [vars(word) for word in self._utterance.partial_words],
                 "finished": self._finished,
                 "second_pass": self.second_pass,
+                "start_seconds": self._start_seconds,
                 "rules": vars(self.rules),
                 "name": self.name,
             },
@@ -226,31 +248,40 @@ class Stream:
         recognizer: Recognizer,
         rules: EndpointRules | None = None,
     ) -> Stream:
-        """A stream that goes on where `save` left one, as if nothing had happened.
+        """A stream that continues where `save` was called, with the events of one that was never
+        interrupted.
 
         Args:
-            rules: from now on; those that the stream had if not given.
+            rules: from now on; the saved ones if not given.
 
         Raises:
             ModelError: the bytes are no stream's state, or another model's.
         """
         state = unpack_state(data, recognizer)
         rate, second_pass = state["resampler"]["sample_rate"], state["second_pass"]
-        rules = rules or state["rules"]
-        stream = cls(recognizer, rate, rules, state["name"], second_pass)
+        start_seconds, rules = state["start_seconds"], rules or state["rules"]
+        stream = cls(
+            recognizer, rate, rules, state["name"], second_pass, start_seconds=start_seconds
+        )
         stream._resampler = Resampler.from_state(state["resampler"], stream.name)
         stream._offset = OffsetFilter.from_state(state["offset"])
-        stream._waiting = state["waiting"]
+        stream._waiting = ChunkQueue(state["waiting"])
         stream._state = state["carried"]
         utterance = Utterance(
-            recognizer, rules, second_pass, state["first_step"], state["frames"], state["before"]
+            recognizer,
+            rules,
+            second_pass,
+            start_seconds,
+            state["first_step"],
+            state["frames"],
+            state["before"],
         )
         for emission in state["emissions"]:
-            utterance.hear(StepOutput(state["frames"][:0], emission))
+            utterance.process(StepOutput(state["frames"][:0], emission))
         utterance.silent_steps = state["silent_steps"]
         if state["reading"]:
-            utterance.read(*state["reading"])
-        utterance.shown = tuple(Word(**word) for word in state["shown"])
+            utterance.start_second_pass(*state["reading"])
+        utterance.partial_words = tuple(Word(**word) for word in state["shown"])
         stream._utterance = utterance
         stream._finished = state["finished"]
         return stream

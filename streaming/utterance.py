@@ -1,9 +1,8 @@
-"""The utterance that a stream is hearing: what came of it so far, when it ends, and its words."""
+"""The running utterance of a stream: its steps so far, its words, and when it ends."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -12,30 +11,11 @@ from asr.features.log_mel import MEL_BANDS
 from asr.recognizer import Recognizer, StepOutput
 from asr.transcript import Alternative, Word, shift_words
 from streaming.endpointing import Endpoint, EndpointRules, endpoint, second_pass_is_due
-from streaming.second_pass import Reading
-from streaming.speech_filter import likely_words, speech_probability
+from streaming.events import Final, Partial
+from streaming.second_pass import SecondPass
+from streaming.speech_filter import SpeechFilter, speech_probability
 
-STEPS_BEFORE = 12  # an utterance, 480 ms, that the second pass hears too
-
-
-@dataclass(frozen=True)
-class Partial:
-    """What was heard of the utterance so far; it may still change."""
-
-    words: tuple[Word, ...]
-
-    @property
-    def text(self) -> str:
-        """The words, divided by spaces."""
-        return " ".join(word.word for word in self.words)
-
-
-@dataclass(frozen=True)
-class Final(Partial):
-    """An utterance that has ended; its words will not change. No words: nothing was said."""
-
-    revised: bool = False  # words that the last Partial told are not the first words of this
-    alternatives: tuple[Alternative, ...] = ()  # as many as the recogniser was asked for
+PRECEDING_STEPS = 12  # 480 ms before an utterance, which the second pass has as context
 
 
 class Utterance:
@@ -45,34 +25,37 @@ class Utterance:
         self,
         recognizer: Recognizer,
         rules: EndpointRules,
-        second_pass: bool,
+        has_second_pass: bool,
+        start_seconds: float = 0.0,
         first_step: int = 0,
         frames: np.ndarray | None = None,
-        before: np.ndarray | None = None,
+        preceding_frames: np.ndarray | None = None,
     ) -> None:
-        """An utterance of which nothing was heard.
+        """An utterance without steps.
 
         Args:
-            second_pass: read it again when it has ended, in both directions.
-            first_step: of the network, counted from the begin of the stream.
-            frames: [frames, mels] of it that came before its first step did.
-            before: [frames, mels] of whole steps that came before it, for the second pass.
+            has_second_pass: recognise it again in offline mode when it ends.
+            start_seconds: time of the stream's first sample.
+            first_step: of the network, counted from the start of the stream.
+            frames: [frames, mels] of it that arrived before its first step.
+            preceding_frames: [frames, mels] of whole steps before it, for the second pass.
         """
-        self._recognizer, self._rules, self._second_pass = recognizer, rules, second_pass
+        self._recognizer, self._rules = recognizer, rules
+        self._has_second_pass, self._start_seconds = has_second_pass, start_seconds
         self._step_seconds = recognizer.engine.config.step_ms / 1000
         self.first_step = first_step
-        # Of this utterance, and some that come after.
-        nothing = np.zeros((0, MEL_BANDS), np.float32)
-        self._frames = [nothing if frames is None else frames]
-        self.before = nothing if before is None else before
-        self.emissions: list[Emitted] = []  # from which the decoding can be made again
+        no_frames = np.zeros((0, MEL_BANDS), np.float32)
+        # Of this utterance, and some that follow it.
+        self._frames = [no_frames if frames is None else frames]
+        self.preceding_frames = no_frames if preceding_frames is None else preceding_frames
+        self.emissions: list[Emitted] = []  # kept because a saved beam is rebuilt from them
         self._decoding = recognizer.decoder.start()
-        self._sure: list[np.ndarray] = []  # of its steps, streaming/speech_filter.py
-        self._speech_heard = False
+        self._speech_filter = SpeechFilter(self._step_seconds, rules.min_speech)
+        self._has_speech = False
         self.silent_steps = 0
-        self.shown: tuple[Word, ...] = ()  # by the last Partial
-        self.ends: Endpoint = "none"
-        self.reading: Reading | None = None  # that has begun; its words are those of the final
+        self.partial_words: tuple[Word, ...] = ()  # of the last Partial
+        self.endpoint: Endpoint = "none"
+        self.second_pass: SecondPass | None = None  # the run whose words the Final will have
 
     @property
     def frames(self) -> np.ndarray:
@@ -80,30 +63,31 @@ class Utterance:
         self._frames = [np.concatenate(self._frames)]
         return self._frames[0]
 
-    def hear(self, heard: StepOutput) -> None:
-        """The next steps."""
-        emission = heard.emission
-        if self._second_pass:
-            self._frames.append(heard.frames)
+    def process(self, output: StepOutput) -> None:
+        """Add the next steps."""
+        emission = output.emission
+        if self._has_second_pass:
+            self._frames.append(output.frames)
         self._decoding.push(emission)
         self.emissions.append(emission)
-        self._sure.append(speech_probability(emission))
-        speech = np.flatnonzero(self._sure[-1])
-        if len(speech):
-            self._speech_heard = True
-            self.reading = None  # there is more to be read
-        steps = emission.phones.shape[1]
-        self.silent_steps = (
-            steps - 1 - int(speech[-1]) if len(speech) else self.silent_steps + steps
-        )
+        speech_probabilities = speech_probability(emission)
+        self._speech_filter.push(speech_probabilities)
+        speech_steps = np.flatnonzero(speech_probabilities)
+        steps = len(speech_probabilities)
+        if len(speech_steps):
+            self._has_speech = True
+            self.second_pass = None  # it lacks these steps
+            self.silent_steps = steps - 1 - int(speech_steps[-1])
+        else:
+            self.silent_steps += steps
 
-    def news(self) -> list[Partial]:
-        """The words so far, if they are others than before; sets `ends`, and `reading` when the
-        second pass is due."""
-        words = self._likely_words(self._decoding.words(), self._sure)
+    def update(self) -> list[Partial]:
+        """A `Partial` if the words have changed; sets `endpoint`, and `second_pass` when a run of
+        it is due."""
+        words = self._speech_filter.likely_words(self._decoding.words())
         silence_seconds = self.silent_steps * self._step_seconds
         ahead_seconds = self._recognizer.ahead_steps * self._step_seconds
-        self.ends = endpoint(
+        self.endpoint = endpoint(
             self._rules,
             self._decoding.steps * self._step_seconds,
             silence_seconds,
@@ -111,67 +95,76 @@ class Utterance:
             ahead_seconds,
         )
         due = words and second_pass_is_due(self._rules, silence_seconds, ahead_seconds)
-        if self._second_pass and due and not self.reading:
-            self.read(len(self.frames), self._decoding.steps)
-        if self.ends != "none" or [w.word for w in words] == [w.word for w in self.shown]:
+        if self._has_second_pass and due and not self.second_pass:
+            self.start_second_pass(len(self.frames), self._decoding.steps)
+        if self.endpoint != "none" or texts_of(words) == texts_of(self.partial_words):
             return []
-        self.shown = self._in_recording(words)
-        return [Partial(self.shown)]
+        self.partial_words = self._in_stream_time(words)
+        return [Partial(self.partial_words)]
 
-    def read(self, frames: int, steps: int) -> None:
-        """Let the second pass read so much of it; `reading.work` does it."""
-        least = self._rules.min_speech
-        self.reading = Reading(self._recognizer, self.before, self.frames[:frames], steps, least)
+    def start_second_pass(self, frame_count: int, step_count: int) -> None:
+        """Start a run over the first frames and steps; `second_pass.work` does it."""
+        self.second_pass = SecondPass(
+            self._recognizer,
+            self.preceding_frames,
+            self.frames[:frame_count],
+            step_count,
+            self._rules.min_speech,
+        )
 
     @property
-    def started(self) -> tuple[int, int] | None:
-        """What `read` was told, of the second pass that has begun."""
-        return (len(self.reading.frames), self.reading.steps) if self.reading else None
+    def second_pass_extent(self) -> tuple[int, int] | None:
+        """Frames and steps of the run that has started."""
+        run = self.second_pass
+        return (len(run.frames), run.steps) if run else None
 
-    def final(self, latest: float) -> Iterator[Final | None]:
-        """The utterance as it is told at its end: pieces of work, of which the last gives it.
+    def finish(self, end_seconds: float) -> Iterator[Final | None]:
+        """The `Final`, in pieces of work of which the last one returns it.
 
         Args:
-            latest: seconds; no word ends after it.
+            end_seconds: no word ends later.
         """
-        if self._second_pass and self._speech_heard and not self.reading:
-            # With the frames that come after it as look-ahead, but without their steps.
-            self.read(len(self.frames), self._decoding.steps)
-        if self.reading:
-            for _ in self.reading.work():
+        if self._has_second_pass and self._has_speech and not self.second_pass:
+            # The frames that follow the utterance are look-ahead; their steps are not part of it.
+            self.start_second_pass(len(self.frames), self._decoding.steps)
+        if self.second_pass:
+            for _ in self.second_pass.work():
                 yield None
-            heard = self.reading.words
+            recognised = self.second_pass.words
         else:
-            heard = self._likely_words(self._decoding.words(finished=True), self._sure)
-        words = self._in_recording(heard, latest)
-        shown = [word.word for word in self.shown]
-        revised = [word.word for word in words[: len(shown)]] != shown
+            recognised = self._speech_filter.likely_words(self._decoding.words(finished=True))
+        words = self._in_stream_time(recognised, end_seconds)
+        partial_texts = texts_of(self.partial_words)
+        revised = texts_of(words)[: len(partial_texts)] != partial_texts
         yield Final(words, revised, self._alternatives() if words else ())
 
-    def next(self) -> Utterance:
-        """The one that begins where this ends, with the frames heard that belong to it."""
+    def following(self) -> Utterance:
+        """The utterance that starts where this one ends, with the frames that belong to it."""
         steps, per_step = self._decoding.steps, self._recognizer.engine.config.frames_per_step
-        mine, frames = np.split(self.frames, [steps * per_step])
-        before = np.concatenate([self.before, mine])[-STEPS_BEFORE * per_step :]
+        own_frames, frames = np.split(self.frames, [steps * per_step])
+        preceding_frames = np.concatenate([self.preceding_frames, own_frames])
         return Utterance(
             self._recognizer,
             self._rules,
-            self._second_pass,
+            self._has_second_pass,
+            self._start_seconds,
             self.first_step + steps,
             frames.copy(),
-            before.copy(),
+            preceding_frames[-PRECEDING_STEPS * per_step :].copy(),
         )
 
     def _alternatives(self) -> tuple[Alternative, ...]:
-        if self.reading:
-            return self.reading.alternatives()
+        if self.second_pass:
+            return self.second_pass.alternatives()
         return self._recognizer.alternatives_of(self._decoding)
 
-    def _likely_words(self, words: list[Word], sure: list[np.ndarray]) -> list[Word]:
-        if not words:
-            return []
-        least = self._rules.min_speech
-        return likely_words(words, np.concatenate(sure), self._step_seconds, least)
+    def _in_stream_time(
+        self, words: list[Word], end_seconds: float = float("inf")
+    ) -> tuple[Word, ...]:
+        start_seconds = self._start_seconds + self.first_step * self._step_seconds
+        return shift_words(words, start_seconds, end_seconds)
 
-    def _in_recording(self, words: list[Word], latest: float = float("inf")) -> tuple[Word, ...]:
-        return shift_words(words, self.first_step * self._step_seconds, latest)
+
+def texts_of(words: list[Word] | tuple[Word, ...]) -> list[str]:
+    """The words without their times."""
+    return [word.word for word in words]

@@ -42,8 +42,15 @@ class Resampler:
     within 1e-6.
     """
 
-    def __init__(self, sample_rate: float, name: str = "sound") -> None:
-        """Raises AudioError for a rate that is not a whole number of hertz from 4 to 768 kHz."""
+    def __init__(self, sample_rate: float, name: str = "sound", keep_history: bool = True) -> None:
+        """A resampler without samples.
+
+        Args:
+            keep_history: keep the last 250 ms, which only `state` needs.
+
+        Raises:
+            AudioError: a rate that is not a whole number of hertz from 4 to 768 kHz.
+        """
         given: Any = sample_rate  # may be a NumPy number, which the type does not include
         if not isinstance(given, Real) or isinstance(given, bool):
             raise AudioError(
@@ -61,8 +68,10 @@ class Resampler:
         self.samples_out = 0
         self._drop = 0  # outputs of a restored resampler that were returned before it was saved
         self._primed = np.zeros(0, np.float32)  # outputs of the priming that were not
-        self._recent = _RecentSamples(int(_HISTORY_SECONDS * self.sample_rate) + self._unit_in)
         self._soxr = _new_soxr(self.sample_rate)
+        kept = int(_HISTORY_SECONDS * self.sample_rate) + self._unit_in
+        needed = keep_history and self._soxr is not None
+        self._recent = _RecentSamples(kept) if needed else None
         self._mixer = ChannelMixer(self.sample_rate)
         self._integers = IntegerScale(self.sample_rate, name)
 
@@ -80,7 +89,8 @@ class Resampler:
         if self._soxr is None:
             self.samples_out += len(mono)
             return mono
-        self._recent.push(mono)
+        if self._recent:
+            self._recent.push(mono)
         return self._returned(self._soxr.resample_chunk(mono))
 
     def finish(self) -> Samples:
@@ -90,7 +100,8 @@ class Resampler:
         return self._returned(self._soxr.resample_chunk(np.zeros(0, np.float32), last=True))
 
     def state(self) -> dict[str, Any]:
-        """The carried state: numbers and the arrays `history` and `channel_block`."""
+        """The carried state: numbers and the arrays `history` and `channel_block`. Only of a
+        resampler that keeps its history."""
         return {
             "sample_rate": self.sample_rate,
             "samples_in": self.samples_in,
@@ -106,7 +117,7 @@ class Resampler:
         resampler.samples_in = int(state["samples_in"])
         resampler.samples_out = int(state["samples_out"])
         resampler._mixer.restore(state)
-        if resampler._soxr is not None:
+        if resampler._soxr is not None and resampler._recent is not None:
             history = np.asarray(state["history"], np.float32)
             resampler._recent.push(history)
             unit_in, unit_out = _ratio(resampler.sample_rate)
@@ -131,7 +142,7 @@ class Resampler:
 
     def _history(self) -> Samples:
         """The last 250 ms, starting at a sample whose 16 kHz position is whole; empty at 16 kHz."""
-        recent = self._recent.samples() if self._soxr is not None else np.zeros(0, np.float32)
+        recent = self._recent.samples() if self._recent is not None else np.zeros(0, np.float32)
         keep_from = max(0, self.samples_in - int(_HISTORY_SECONDS * self.sample_rate))
         keep_from = keep_from // self._unit_in * self._unit_in
         return recent[max(0, len(recent) - (self.samples_in - keep_from)) :].copy()

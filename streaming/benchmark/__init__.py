@@ -1,14 +1,16 @@
-"""How fast, how large, how soon: `rill benchmark`, `rill load`, `rill delays`.
+"""Speed, memory and delays: `rill benchmark`, `rill load`, `rill delays`.
 
-Imports nothing, for start_up.py times imports.
+Imports nothing, because start_up.py measures imports.
 
-table.py           what `rill benchmark` tells, one after another
-speed.py           what a second of sound costs in each mode, chunk and precision; delays
-stages.py          where that goes
+table.py           the measurements of `rill benchmark`
+speed.py           the cost of a second of audio in each mode, chunk length and precision; delays
+stages.py          the cost of each stage
 memory.py          of one stream, of each further one, and over hours
 start_up.py        a cold start and its parts
 peers.py           other recognisers on the same recordings, each in a peer_process.py
-load.py            many voices at once in real time
-word_delay.py      how late the words of a corpus are told
-fresh_process.py   Python processes that measure something
+load.py            many streams in real time
+socket_load.py     the same against a running server
+custom_words.py    the cost of custom words
+word_delay.py      the delay of the words of a corpus
+fresh_process.py   measurements in a fresh Python process
 """

@@ -1,9 +1,9 @@
-"""What a set of custom words costs, and whom it keeps waiting.
+"""The cost of a set of custom words, and the delay that it causes for another stream.
 
     python -m streaming.benchmark.custom_words      (one core: taskset -c 0 python -m ...)
 
-Sets of 1, 10, 100 and 1,000 words are made, every other word one that no lexicon has, while another
-voice speaks in real time: CPU time, memory and the worst delay of that voice's chunks.
+Sets of 1, 10, 100 and 1,000 words are made while another stream runs in real time; every other word
+is in no lexicon. Measured are CPU time, memory and the worst delay of that stream's chunks.
 """
 
 from __future__ import annotations
@@ -27,52 +27,52 @@ MEBIBYTE = 2**20
 
 
 def main() -> None:
-    """Prints a line for each size."""
+    """Print a line for each size."""
     recognizer = Recognizer.load(threads=1)
     recognizer.warm_up()
-    recognizer.with_words(["kubernetes"])  # what all sets share is made for the first
-    voice = _Voice(recognizer)
+    recognizer.with_words(["kubernetes"])  # loads what all sets share
+    live = _LiveStream(recognizer)
     time.sleep(ALONE_SECONDS)
-    print(f"no words: worst delay of a chunk {voice.worst_ms():.0f} ms", flush=True)
+    print(f"no words: worst delay of a chunk {live.worst_ms():.0f} ms", flush=True)
     kept = []
     for size in SIZES:
-        private, began = _private_bytes(), time.monotonic()
+        private, started = _private_bytes(), time.monotonic()
         cpu = []
         for number in range(SETS):
-            cpu_began = time.process_time() - voice.cpu_seconds
+            cpu_started = time.process_time() - live.cpu_seconds
             kept.append(recognizer.with_words(_words(recognizer, size, number)))
-            cpu.append(time.process_time() - voice.cpu_seconds - cpu_began)
+            cpu.append(time.process_time() - live.cpu_seconds - cpu_started)
         print(
             f"{size} words: {sorted(cpu)[SETS // 2]:.2f} s of CPU time, "
             f"{(_private_bytes() - private) / MEBIBYTE / SETS:.0f} MiB, worst delay of a chunk "
-            f"{voice.worst_ms():.0f} ms ({SETS} sets in {time.monotonic() - began:.1f} s)",
+            f"{live.worst_ms():.0f} ms ({SETS} sets in {time.monotonic() - started:.1f} s)",
             flush=True,
         )
-    voice.stop()
+    live.stop()
 
 
-class _Voice:
-    """The bundled recording over and over in real time, heard on a thread of its own."""
+class _LiveStream:
+    """The bundled recording in a loop in real time, recognised on its own thread."""
 
     def __init__(self, recognizer: Recognizer) -> None:
-        self.cpu_seconds = 0.0  # that it has used
+        self.cpu_seconds = 0.0  # of its thread
         self._stream = Stream(recognizer, second_pass=False)
         self._delays_ms: list[float] = []
         self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._speak)
+        self._thread = threading.Thread(target=self._run)
         self._thread.start()
 
     def worst_ms(self) -> float:
-        """Of the chunks since the last question."""
+        """The worst delay of a chunk since the last call."""
         delays, self._delays_ms = self._delays_ms, []
         return max(delays, default=float("nan"))
 
     def stop(self) -> None:
-        """Speaks no more."""
+        """End the thread."""
         self._stopped.set()
         self._thread.join()
 
-    def _speak(self) -> None:
+    def _run(self) -> None:
         seconds = self._stream.recognizer.chunk_samples / SAMPLE_RATE
         pieces = spoken_pieces([read_audio(BUNDLED_MODEL / "demo.flac")], 0, seconds)
         due = time.monotonic()
@@ -86,7 +86,7 @@ class _Voice:
 
 
 def _words(recognizer: Recognizer, size: int, number: int) -> list[str]:
-    """Lines of custom words, others for every number: known ones and names that nobody knows."""
+    """Lines of custom words, different for each number: known words and invented ones."""
     assert isinstance(recognizer.decoder, BeamDecoder)
     plain = (word for word in recognizer.decoder.lexicon if word.isalpha() and len(word) > 3)
     known = list(islice(plain, 1000 * number, 1000 * number + size))
@@ -94,7 +94,7 @@ def _words(recognizer: Recognizer, size: int, number: int) -> list[str]:
 
 
 def _private_bytes() -> int:
-    """Memory of this process that no file lies behind."""
+    """Anonymous memory of this process."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("RssAnon"))
 

@@ -1,4 +1,4 @@
-"""Fresh Python processes that measure something."""
+"""Measurements in a fresh Python process."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from asr.errors import ConfigError
 
 
 def output_of(arguments: list[str]) -> str:
-    """What Python prints with these arguments.
+    """The output of Python with these arguments.
 
     Raises:
         ConfigError: it failed; the message is its last line.
     """
     done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True)
     if done.returncode:
-        last = (done.stderr.strip() or "no reason given").splitlines()[-1]
+        last = (done.stderr.strip() or "no message").splitlines()[-1]
         raise ConfigError(f"a process of the benchmark failed: {last.removeprefix('rill: ')}")
     return done.stdout

@@ -1,9 +1,10 @@
-"""What a machine carries: `rill load --streams 1,10,25,50,100`.
+"""The number of streams that a machine carries: `rill load --streams 1,10,25,50,100`.
 
-Voices speak in real time in this process, as a server hears them: pieces of 100 ms, different
-recordings one after another with a pause between, begun at different moments. `Turns` hears them on
-one thread a core. The delay of a piece is from the moment at which it was spoken to that at which
-what came of it was told; pieces that complete no chunk, and need next to no work, do not count.
+Simulated speakers send audio in real time within this process, as clients of a server do: pieces of
+100 ms, different recordings one after another with pauses, started at different times.
+`StreamScheduler` processes them on one thread per core. The delay of a piece is the time from its
+end in the audio to its events; pieces that complete no chunk need almost no work and are not
+counted.
 """
 
 from __future__ import annotations
@@ -25,48 +26,49 @@ from asr.audio import SAMPLE_RATE, Samples, read_audio
 from asr.batch.jobs import find_recordings
 from asr.errors import ConfigError
 from asr.recognizer import Recognizer
+from streaming.events import Event
 from streaming.scheduler import StreamScheduler, push_batch, raised_if_failed
-from streaming.stream import Partial, Stream
+from streaming.stream import Stream
 
 PIECE_SECONDS = 0.1
 PAUSE_SECONDS = 1.5  # between two recordings: longer than the silence that ends an utterance
-START_SECONDS = 2.0  # in which all voices begin; what is told in it does not count
-BATCHED = (1, 50)  # voices
+START_SECONDS = 2.0  # within which all streams start; its delays are not counted
+BATCH_SIZES = (1, 50)  # streams
 MAX_RECORDINGS = 50  # of a folder
 
 
 @dataclass(frozen=True)
 class Load:
-    """So many voices at once in real time. Delays in milliseconds."""
+    """A number of streams in real time. Delays in milliseconds."""
 
     streams: int
     delay_ms_median: float
     delay_ms_p95: float
     delay_ms_worst: float
-    cores_used: float  # CPU time in a second of real time, the voices' own included
-    real_time_factor: float  # CPU time of a stream in a second of its sound
+    cores_used: float  # CPU time per second of real time, that of the speakers included
+    real_time_factor: float  # CPU time of a stream per second of its audio
 
     def line(self) -> str:
-        """For people."""
+        """The figures as text."""
         return (
             f"{self.streams} in real time: delay median {self.delay_ms_median:.0f} ms, "
             f"95 % within {self.delay_ms_p95:.0f} ms, worst {self.delay_ms_worst:.0f} ms; "
-            f"{self.cores_used:.2f} cores, real-time factor a stream {self.real_time_factor:.4f}"
+            f"{self.cores_used:.2f} cores, real-time factor per stream {self.real_time_factor:.4f}"
         )
 
 
 @dataclass(frozen=True)
-class InStep:
-    """As fast as it goes, all streams chunk by chunk."""
+class BatchedSpeed:
+    """A number of streams in one batch, as fast as possible."""
 
     streams: int
-    real_time_factor: float  # CPU time of a stream in a second of its sound
+    real_time_factor: float  # CPU time of a stream per second of its audio
 
     def line(self) -> str:
-        """For people."""
+        """The figures as text."""
         return (
-            f"in step, as fast as it goes: {self.streams} stream{'s' * (self.streams > 1)}, "
-            f"real-time factor a stream {self.real_time_factor:.4f}"
+            f"in batches, as fast as possible: {self.streams} stream{'s' * (self.streams > 1)}, "
+            f"real-time factor per stream {self.real_time_factor:.4f}"
         )
 
 
@@ -79,21 +81,24 @@ def measure_load(
     second_pass: bool,
     report: Callable[[str], None],
 ) -> dict[str, Any]:
-    """Report voices in step, and each number of voices in real time; all of it as JSON.
+    """Report streams in batches, and each number of streams in real time.
 
     Args:
-        source: a recording or a folder of them.
-        streams: numbers of voices, as "1,10,50".
-        seconds: of real time for each of them.
-        cores: that this process keeps to, with a thread on each.
-        second_pass: of every voice.
+        source: a recording or a folder of recordings.
+        streams: numbers of streams, as "1,10,50".
+        seconds: of real time for each number.
+        cores: to which this process is bound, with one thread on each.
+        second_pass: of every stream.
+
+    Returns:
+        All figures, as JSON has them.
 
     Raises:
-        ConfigError, AudioError: what cannot be honoured.
+        ConfigError, AudioError: an invalid option or recording.
     """
     counts = numbers(streams)
-    keep_to(cores)
-    recordings = said_in(source)
+    bind_to_cores(cores)
+    recordings = read_recordings(source)
     recognizer.warm_up()
     report(
         f"{len(recordings)} recordings, {sum(map(len, recordings)) / SAMPLE_RATE:.0f} s; "
@@ -101,27 +106,27 @@ def measure_load(
         f"{1000 * recognizer.chunk_samples / SAMPLE_RATE:.0f} ms; "
         f"{'two passes' if second_pass else 'one pass'}; {recognizer.engine.description}"
     )
-    # The first voice of a process pays for what all later ones find in the caches.
+    # One warm-up stream runs first and is not counted: it fills the caches.
     streams_in_batches(recognizer, recordings, 1, seconds, second_pass)
-    in_step = []
-    for count in BATCHED:
-        in_step.append(streams_in_batches(recognizer, recordings, count, seconds, second_pass))
-        report(in_step[-1].line())
+    batched = []
+    for count in BATCH_SIZES:
+        batched.append(streams_in_batches(recognizer, recordings, count, seconds, second_pass))
+        report(batched[-1].line())
     curve = []
     for count in counts:
         curve.append(
-            voices_in_real_time(recognizer, recordings, count, seconds, cores, second_pass)
+            streams_in_real_time(recognizer, recordings, count, seconds, cores, second_pass)
         )
         report(curve[-1].line())
     return {
         "cores": cores,
         "second_pass": second_pass,
-        "in_step": [asdict(one) for one in in_step],
+        "in_step": [asdict(one) for one in batched],
         "real_time": [asdict(one) for one in curve],
     }
 
 
-def voices_in_real_time(
+def streams_in_real_time(
     recognizer: Recognizer,
     recordings: Sequence[Samples],
     streams: int,
@@ -129,38 +134,38 @@ def voices_in_real_time(
     workers: int,
     second_pass: bool,
 ) -> Load:
-    """Delays and CPU time while so many voices speak."""
-    turns = StreamScheduler(workers)
-    voices = [
-        _Voice(
-            turns,
+    """Measure delays and CPU time of this many streams in real time."""
+    scheduler = StreamScheduler(workers)
+    speakers = [
+        _Speaker(
+            scheduler,
             Stream(recognizer, second_pass=second_pass),
             spoken_pieces(recordings, first),
         )
         for first in range(streams)
     ]
-    began = time.monotonic()
-    due = [(began + START_SECONDS * k / streams, k) for k in range(streams)]
+    started = time.monotonic()
+    due = [(started + START_SECONDS * k / streams, k) for k in range(streams)]
     heapq.heapify(due)
-    ends, cpu_began = began + START_SECONDS + seconds, None
+    ends, cpu_started = started + START_SECONDS + seconds, None
     while (at := due[0][0]) < ends:
         time.sleep(max(0.0, at - time.monotonic()))
-        if cpu_began is None and at >= began + START_SECONDS:
-            cpu_began = time.process_time()
+        if cpu_started is None and at >= started + START_SECONDS:
+            cpu_started = time.process_time()
         _, number = heapq.heappop(due)
-        voices[number].speak(at)
+        speakers[number].speak(at)
         heapq.heappush(due, (at + PIECE_SECONDS, number))
-    cpu = time.process_time() - (cpu_began or 0.0)
+    cpu = time.process_time() - (cpu_started or 0.0)
     now = time.monotonic()
-    turns.close()
+    scheduler.close()
     delays = [
-        1000 * (told - spoken)
-        for voice in voices
-        # What was not yet told has waited so long at least.
-        for spoken, told in zip_longest(
-            voice.spoken, voice.told[: len(voice.spoken)], fillvalue=now
+        1000 * (answered - spoken)
+        for speaker in speakers
+        # A lower bound for chunks that have no answer yet.
+        for spoken, answered in zip_longest(
+            speaker.spoken, speaker.answered[: len(speaker.spoken)], fillvalue=now
         )
-        if spoken >= began + START_SECONDS
+        if spoken >= started + START_SECONDS
     ]
     median, p95 = np.percentile(delays, [50, 95])
     return Load(
@@ -174,38 +179,38 @@ def streams_in_batches(
     streams: int,
     seconds: float,
     second_pass: bool,
-) -> InStep:
-    """CPU time of so many streams that hear `seconds` of sound each, chunk by chunk."""
+) -> BatchedSpeed:
+    """Measure the CPU time of this many streams with `seconds` of audio each, chunk by chunk."""
     chunk_seconds = recognizer.chunk_samples / SAMPLE_RATE
     chunks = max(1, round(seconds / chunk_seconds))
-    voices = [
+    sources = [
         list(islice(spoken_pieces(recordings, k, chunk_seconds), chunks)) for k in range(streams)
     ]
-    heard_by = [Stream(recognizer, second_pass=second_pass) for _ in voices]
-    began = time.process_time()
-    for pieces in zip(*voices):
-        for answer in push_batch(heard_by, pieces):
-            raised_if_failed(answer)
-    used = time.process_time() - began
-    return InStep(streams, used / (chunks * chunk_seconds * streams))
+    opened = [Stream(recognizer, second_pass=second_pass) for _ in sources]
+    started = time.process_time()
+    for pieces in zip(*sources):
+        for result in push_batch(opened, pieces):
+            raised_if_failed(result)
+    used = time.process_time() - started
+    return BatchedSpeed(streams, used / (chunks * chunk_seconds * streams))
 
 
 @dataclass(eq=False)
-class _Voice:
-    """One client: it sends what has been spoken as soon as it was answered."""
+class _Speaker:
+    """A client that sends all audio spoken so far when its previous message is answered."""
 
-    turns: StreamScheduler
+    scheduler: StreamScheduler
     stream: Stream
     pieces: Iterator[Samples]
-    spoken: list[float] = field(default_factory=list)  # moments at which a chunk became whole
-    told: list[float] = field(default_factory=list)  # when what came of it was told
+    spoken: list[float] = field(default_factory=list)  # times at which a chunk was complete
+    answered: list[float] = field(default_factory=list)  # times of its answer
     _unsent: list[Samples] = field(default_factory=list)
     _samples: int = 0
     _sending: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def speak(self, at: float) -> None:
-        """The next piece, which ends at that moment."""
+        """Speak the next piece, which ends at this time."""
         piece, chunk = next(self.pieces), self.stream.recognizer.chunk_samples
         with self._lock:
             self._unsent.append(piece)
@@ -220,21 +225,21 @@ class _Voice:
                 return
             self._sending = True
             samples, self._unsent = np.concatenate(self._unsent), []
-            whole = len(self.spoken)
+            complete = len(self.spoken)
 
-        def answered(answer: Future[list[Partial]]) -> None:
-            if answer.exception():
-                return  # the threads have been closed
-            self.told += [time.monotonic()] * (whole - len(self.told))
+        def on_answer(future: Future[list[Event]]) -> None:
+            if future.exception():
+                return  # the scheduler is closed
+            self.answered += [time.monotonic()] * (complete - len(self.answered))
             with self._lock:
                 self._sending = False
             self._send()
 
-        self.turns.push(self.stream, samples).add_done_callback(answered)
+        self.scheduler.push(self.stream, samples).add_done_callback(on_answer)
 
 
-def said_in(source: Path) -> list[Samples]:
-    """A recording or the first ones of a folder."""
+def read_recordings(source: Path) -> list[Samples]:
+    """A recording, or the first ones of a folder."""
     return [read_audio(path) for path in find_recordings([str(source)])[:MAX_RECORDINGS]]
 
 
@@ -244,7 +249,7 @@ def spoken_pieces(
     seconds: float = PIECE_SECONDS,
     pause: float = PAUSE_SECONDS,
 ) -> Iterator[Samples]:
-    """The recordings over and over, with pauses, from a place in the `first` on."""
+    """The recordings in an endless loop with pauses, starting within recording `first`."""
     size, silence = round(seconds * SAMPLE_RATE), round(pause * SAMPLE_RATE)
     order = [recordings[(first + k) % len(recordings)] for k in range(len(recordings))]
     start = first * 7919 * size // 100 % len(order[0])
@@ -256,11 +261,11 @@ def spoken_pieces(
             yield piece
 
 
-def keep_to(count: int) -> None:
-    """Let this process, and threads that it begins from now on, run on so many cores alone.
+def bind_to_cores(count: int) -> None:
+    """Bind this process, and threads that it starts later, to this many cores.
 
     Raises:
-        ConfigError: there are fewer, or the system cannot do it.
+        ConfigError: there are fewer cores, or the system does not support it.
     """
     if not hasattr(os, "sched_setaffinity"):
         raise ConfigError("--cores needs Linux")

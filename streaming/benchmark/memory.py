@@ -26,45 +26,45 @@ UTTERANCE_SECONDS = 8
 
 @dataclass(frozen=True)
 class Memory:
-    """Bytes resident."""
+    """Resident memory in bytes."""
 
     one_stream: int  # with lexicon, language model and both networks
     further_at_its_start: int  # of each further stream
-    further_in_an_utterance: int  # after so many seconds of it: frames, emissions and the beam
+    further_in_an_utterance: int  # after UTTERANCE_SECONDS of it: frames, emissions and the beam
 
     def line(self) -> str:
-        """For people."""
+        """The figures as text."""
         return (
             f"{self.one_stream / MEBIBYTE:.0f} MiB with one stream; each further one "
-            f"{self.further_at_its_start / 1024:.0f} KiB at its begin, "
+            f"{self.further_at_its_start / 1024:.0f} KiB at its start, "
             f"{self.further_in_an_utterance / 1024:.0f} KiB after {UTTERANCE_SECONDS} s of an "
             "utterance"
         )
 
 
 def memory_of_streams(recording: str, model: Path) -> Memory:
-    """In a fresh process, which has nothing else in it."""
-    told = output_of(["-m", "streaming.benchmark.memory", recording, str(model)])
-    return Memory(**json.loads(told))
+    """Measure in a fresh process."""
+    output = output_of(["-m", "streaming.benchmark.memory", recording, str(model)])
+    return Memory(**json.loads(output))
 
 
 def stream_for_hours(
     recognizer: Recognizer, sound: Samples, hours: float
 ) -> Iterator[tuple[float, int]]:
-    """Stream the sound over and over; yields seconds heard and bytes resident, 20 times in all
-    and once after the first minute."""
+    """Stream the audio in a loop; yields seconds of audio and resident bytes after the first minute
+    and 20 times more."""
     stream = Stream(recognizer)
     marks = [60.0] + [hours * 3600 * part / 20 for part in range(1, 21)]
     while marks:
         stream.push(sound)
-        if stream.seconds_heard >= marks[0]:
+        if stream.seconds_pushed >= marks[0]:
             marks.pop(0)
-            yield stream.seconds_heard, resident_bytes()
+            yield stream.seconds_pushed, resident_bytes()
     stream.finish()
 
 
 def resident_bytes() -> int:
-    """Memory that this process holds now."""
+    """Resident memory of this process."""
     status = Path("/proc/self/status")
     if status.exists():
         line = next(x for x in status.read_text().splitlines() if x.startswith("VmRSS"))

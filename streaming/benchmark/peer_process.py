@@ -1,10 +1,10 @@
-"""A recogniser, Rill or another, that hears the recordings named on its standard input.
+"""A recogniser, Rill or another, that transcribes the recordings named on its standard input.
 
     python -m streaming.benchmark.peer_process NAME MODEL_FOLDER
 
-An adapter takes the model's folder, or None, and gives what turns float32 [samples] at 16 kHz into
-text. It raises ImportError when its library is not installed, LookupError when it needs a
-model that was not given.
+An adapter takes the model's folder, or None, and returns a function from float32 [samples] at 16
+kHz to text. It raises ImportError if its library is not installed, LookupError if it needs a model
+that was not given.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ import numpy as np
 
 from asr.audio import SAMPLE_RATE, Samples, read_audio
 
-Hear = Callable[[Samples], str]
+Transcribe = Callable[[Samples], str]
 STEPS_IN_320_MS = 8
 RILL_STREAMING = "rill streaming, 320 ms, two passes"
 
 
-def rill_full(model: Path | None) -> Hear:
-    """Both directions at once."""
+def rill_offline(model: Path | None) -> Transcribe:
+    """Offline mode."""
     from asr.recognizer import Recognizer
 
     assert model
@@ -35,7 +35,7 @@ def rill_full(model: Path | None) -> Hear:
     return lambda sound: recognizer.transcribe(sound).text
 
 
-def rill_streaming(model: Path | None, second_pass: bool = True) -> Hear:
+def rill_streaming(model: Path | None, second_pass: bool = True) -> Transcribe:
     """Chunks of 320 ms."""
     from asr.recognizer import Recognizer
     from streaming.benchmark.speed import stream_text
@@ -46,56 +46,56 @@ def rill_streaming(model: Path | None, second_pass: bool = True) -> Hear:
     return lambda sound: stream_text(recognizer, sound, second_pass)
 
 
-def pocketsphinx(model: Path | None) -> Hear:
+def pocketsphinx(model: Path | None) -> Transcribe:
     """Its own English model."""
     from pocketsphinx import Decoder
 
     decoder = Decoder(samprate=SAMPLE_RATE)
 
-    def hear(sound: Samples) -> str:
+    def transcribe(sound: Samples) -> str:
         decoder.start_utt()
         decoder.process_raw(_in_16_bits(sound), full_utt=True)
         decoder.end_utt()
         hypothesis = decoder.hyp()
         return hypothesis.hypstr if hypothesis else ""
 
-    return hear
+    return transcribe
 
 
-def moonshine(model: Path | None) -> Hear:
-    """The tiny English model that moonshine-voice 0.0.59 brings along."""
+def moonshine(model: Path | None) -> Transcribe:
+    """The tiny English model of moonshine-voice 0.0.59."""
     from moonshine_voice import ModelArch, Transcriber, get_model_path
 
-    transcriber = Transcriber(str(model or _there(get_model_path("tiny-en"))), ModelArch.TINY)
+    transcriber = Transcriber(str(model or _existing(get_model_path("tiny-en"))), ModelArch.TINY)
 
-    def hear(sound: Samples) -> str:
+    def transcribe(sound: Samples) -> str:
         lines = transcriber.transcribe_without_streaming(sound.tolist(), SAMPLE_RATE).lines
         return " ".join(line.text for line in lines)
 
-    return hear
+    return transcribe
 
 
-def faster_whisper(model: Path | None) -> Hear:
+def faster_whisper(model: Path | None) -> Transcribe:
     """int8, beam 5."""
     from faster_whisper import WhisperModel
 
-    whisper = WhisperModel(str(_there(model)), device="cpu", compute_type="int8", cpu_threads=1)
+    whisper = WhisperModel(str(_existing(model)), device="cpu", compute_type="int8", cpu_threads=1)
 
-    def hear(sound: Samples) -> str:
+    def transcribe(sound: Samples) -> str:
         segments, _ = whisper.transcribe(sound, language="en", beam_size=5)
         return " ".join(segment.text for segment in segments)
 
-    return hear
+    return transcribe
 
 
-def vosk(model: Path | None) -> Hear:
+def vosk(model: Path | None) -> Transcribe:
     """Whole recordings, in pieces of a tenth of a second."""
     from vosk import KaldiRecognizer, Model, SetLogLevel
 
     SetLogLevel(-1)
-    loaded = Model(str(_there(model)))
+    loaded = Model(str(_existing(model)))
 
-    def hear(sound: Samples) -> str:
+    def transcribe(sound: Samples) -> str:
         recogniser = KaldiRecognizer(loaded, SAMPLE_RATE)
         texts = []
         for start in range(0, len(sound), SAMPLE_RATE // 10):
@@ -104,23 +104,23 @@ def vosk(model: Path | None) -> Hear:
                 texts.append(json.loads(recogniser.Result())["text"])
         return " ".join([*texts, json.loads(recogniser.FinalResult())["text"]])
 
-    return hear
+    return transcribe
 
 
-def sherpa_onnx(model: Path | None) -> Hear:
+def sherpa_onnx(model: Path | None) -> Transcribe:
     """A streaming transducer: its folder has tokens.txt and encoder*.onnx, decoder, joiner."""
     from sherpa_onnx import OnlineRecognizer
 
-    folder = _there(model)
+    folder = _existing(model)
     parts = {}
     for part in ("encoder", "decoder", "joiner"):
         found = sorted(folder.glob(f"{part}*.onnx"), key=lambda path: "int8" not in path.name)
-        parts[part] = str(_there(found[0] if found else None))
+        parts[part] = str(_existing(found[0] if found else None))
     recogniser = OnlineRecognizer.from_transducer(
         tokens=str(folder / "tokens.txt"), num_threads=1, **parts
     )
 
-    def hear(sound: Samples) -> str:
+    def transcribe(sound: Samples) -> str:
         stream = recogniser.create_stream()
         padded = np.concatenate([sound, np.zeros(SAMPLE_RATE // 2, np.float32)])
         for start in range(0, len(padded), SAMPLE_RATE // 10):
@@ -132,13 +132,13 @@ def sherpa_onnx(model: Path | None) -> Hear:
             recogniser.decode_stream(stream)
         return str(recogniser.get_result(stream))
 
-    return hear
+    return transcribe
 
 
-ADAPTERS: dict[str, Callable[[Path | None], Hear]] = {
+ADAPTERS: dict[str, Callable[[Path | None], Transcribe]] = {
     RILL_STREAMING: rill_streaming,
     "rill streaming, first pass alone": lambda model: rill_streaming(model, second_pass=False),
-    "rill full": rill_full,
+    "rill offline": rill_offline,
     "pocketsphinx": pocketsphinx,
     "vosk": vosk,
     "sherpa-onnx": sherpa_onnx,
@@ -147,7 +147,7 @@ ADAPTERS: dict[str, Callable[[Path | None], Hear]] = {
 }
 
 
-def _there(model: Path | None) -> Path:
+def _existing(model: Path | None) -> Path:
     if model is None or not model.exists():
         raise LookupError
     return model
@@ -159,13 +159,13 @@ def _in_16_bits(sound: Samples) -> bytes:
 
 def _answer_on_stdin(name: str, model: Path | None) -> None:
     answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what libraries print is no answer
+    os.dup2(2, 1)  # the output of libraries goes to stderr
 
-    def answer(**told: object) -> None:
-        print(json.dumps(told), file=answers, flush=True)
+    def answer(**fields: object) -> None:
+        print(json.dumps(fields), file=answers, flush=True)
 
     try:
-        hear = ADAPTERS[name](model)
+        transcribe = ADAPTERS[name](model)
     except ModuleNotFoundError as error:
         answer(absent=f"{error.name} is not installed")
         return
@@ -179,7 +179,7 @@ def _answer_on_stdin(name: str, model: Path | None) -> None:
     for line in sys.stdin:
         sound = read_audio(json.loads(line))
         start = time.process_time()
-        text = hear(sound)
+        text = transcribe(sound)
         answer(text=text, cpu_seconds=time.process_time() - start)
 
 

@@ -1,7 +1,8 @@
-"""Other recognisers on the same recordings, in turns with Rill, on one core: `--peers`.
+"""Other recognisers on the same recordings, alternating with Rill, on one core: `--peers`.
 
-Each runs in a process of its own and is given one recording after another; its CPU time is taken,
-loading and reading the file left out. A peer is an adapter of a few lines (peer_process.py).
+Each runs in its own process and transcribes one recording after another. Its CPU time is measured
+without loading the model and reading the file. A peer is an adapter of a few lines
+(peer_process.py).
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from streaming.benchmark.speed import percent, word_error_rate
 
 @dataclass
 class Compared:
-    """What one system did."""
+    """The figures of one system."""
 
     system: str
     cpu_seconds: float = 0.0
@@ -44,18 +45,18 @@ class Compared:
 def compare(
     peers: Mapping[str, Path | None],
     recordings: Sequence[str],
-    said: Sequence[str | None],
+    references: Sequence[str | None],
     model: Path,
     report: Callable[[str], None],
 ) -> list[dict[str, Any]]:
-    """Rill and the peers that are installed, recording by recording in turns.
+    """Compare Rill and the installed peers, recording by recording.
 
     Args:
-        peers: name and the model's folder, if one was given.
-        said: transcripts of the recordings, where known.
+        peers: names, and the model's folder if one was given.
+        references: transcripts of the recordings, where known.
 
     Raises:
-        ConfigError: one that ends in the middle.
+        ConfigError: a peer's process ends early.
     """
     with ExitStack() as opened:
         systems = []
@@ -71,25 +72,25 @@ def compare(
         compared = [Compared(system.name) for system in systems]
         for recording in recordings:
             for system, row in zip(systems, compared):
-                told = system.hear(recording)
-                row.texts.append(told["text"])
-                row.cpu_seconds += told["cpu_seconds"]
+                answer = system.transcribe(recording)
+                row.texts.append(answer["text"])
+                row.cpu_seconds += answer["cpu_seconds"]
     seconds = sum(duration_seconds(recording) for recording in recordings)
-    usual = next(row.cpu_seconds for row in compared if row.system == RILL_STREAMING)
+    rill = next(row.cpu_seconds for row in compared if row.system == RILL_STREAMING)
     report(f"\n{'system':32} {'RTF':>7} {'of Rill':>10}{'WER':>9}")
     for row in compared:
         row.real_time_factor = row.cpu_seconds / seconds
-        row.times_rill_streaming = row.cpu_seconds / usual
-        row.word_error_rate = word_error_rate(said, row.texts)
+        row.times_rill_streaming = row.cpu_seconds / rill
+        row.word_error_rate = word_error_rate(references, row.texts)
         report(row.line())
     return [asdict(row) for row in compared]
 
 
 def chosen_peers(models: Sequence[str]) -> dict[str, Path | None]:
-    """All peers, with the models that were given for some: NAME=FOLDER.
+    """All peers, with the model folders of NAME=FOLDER options.
 
     Raises:
-        ConfigError: no such peer, or no such folder.
+        ConfigError: no such peer or folder.
     """
     peers: dict[str, Path | None] = {name: None for name in ADAPTERS if not _is_rill(name)}
     for given in models:
@@ -107,7 +108,7 @@ def _is_rill(name: str) -> bool:
 
 
 class _System:
-    """A recogniser in a process of its own."""
+    """A recogniser in its own process."""
 
     def __init__(self, name: str, model: Path | None) -> None:
         self.name = name
@@ -129,10 +130,10 @@ class _System:
         self._process.kill()
         self._process.communicate()
 
-    def hear(self, recording: str) -> dict[str, Any]:
-        """Its text and its CPU seconds."""
+    def transcribe(self, recording: str) -> dict[str, Any]:
+        """The text and the CPU seconds of a recording."""
         assert self._process.stdin
-        with suppress(BrokenPipeError):  # told by what follows
+        with suppress(BrokenPipeError):  # _answer reports it
             print(json.dumps(recording), file=self._process.stdin, flush=True)
         return self._answer()
 
@@ -140,6 +141,6 @@ class _System:
         assert self._process.stdout
         line = self._process.stdout.readline()
         if not line:
-            raise ConfigError(f"--peers: the process of {self.name} ended in the middle")
+            raise ConfigError(f"--peers: the process of {self.name} ended early")
         answer: dict[str, Any] = json.loads(line)
         return answer

@@ -1,9 +1,9 @@
-"""Voices that speak to a running server: `rill load FOLDER --server ws://127.0.0.1:8080`.
+"""Load on a running server: `rill load FOLDER --server ws://127.0.0.1:8080`.
 
-Each is a client of Rill's WebSocket protocol and speaks in real time. However sound is cut, a
-stream tells the same after the same chunk: so what a stream tells of a voice alone, in this
-process, says which piece of sound each message of the server answers, and what has to be in it. The
-delay is from the moment at which that piece was spoken to that at which the message was here.
+Each client uses Rill's WebSocket protocol and sends audio in real time. A stream emits the same
+event after the same chunk for every way of cutting the audio. So a reference stream in this process
+gives the piece of audio that each message of the server answers, and the content that it must have.
+The delay is the time from the end of that piece in the audio to the arrival of the message.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from asr.recognizer import Recognizer
 from streaming.benchmark.load import (
     PIECE_SECONDS,
     START_SECONDS,
-    keep_to,
+    bind_to_cores,
     numbers,
-    said_in,
+    read_recordings,
     spoken_pieces,
 )
 from streaming.microphone.captions import event_record
@@ -36,29 +36,29 @@ from streaming.stream import Stream
 
 PATH = "/v1/stream"
 START = {"type": "start", "sample_rate": SAMPLE_RATE}
-PATIENCE_SECONDS = 60.0  # for the last words, when all was said
+FINISH_TIMEOUT_SECONDS = 60.0  # for the last words after the last audio
 
 Message = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class SocketLoad:
-    """So many clients at once. Delays in milliseconds."""
+    """A number of clients at the same time. Delays in milliseconds."""
 
     clients: int
     delay_ms_median: float
     delay_ms_p95: float
     delay_ms_worst: float
-    messages: int  # whose delays these are
-    as_alone: int  # clients that were told, to the last message, what a stream alone tells
+    messages: int  # with these delays
+    as_alone: int  # clients that received exactly the events of a stream alone
 
     def line(self) -> str:
-        """For people."""
+        """The figures as text."""
         return (
             f"{self.clients} client{'s' * (self.clients > 1)}: delay median "
             f"{self.delay_ms_median:.0f} ms, 95 % within {self.delay_ms_p95:.0f} ms, worst "
             f"{self.delay_ms_worst:.0f} ms ({self.messages} messages); "
-            f"{self.as_alone} of {self.clients} told as a stream alone"
+            f"{self.as_alone} of {self.clients} with the events of a stream alone"
         )
 
 
@@ -73,34 +73,37 @@ def measure_socket_load(
     second_pass: bool,
     report: Callable[[str], None],
 ) -> dict[str, Any]:
-    """Report each number of clients; all of it as JSON.
+    """Report each number of clients.
 
     Args:
-        source: a recording or a folder of them.
-        recognizer: as the server's.
-        server: its address, as "ws://127.0.0.1:8080" or what `rill serve` says.
+        source: a recording or a folder of recordings.
+        recognizer: with the settings of the server's.
+        server: its address, as "ws://127.0.0.1:8080" or as `rill serve` prints it.
         streams: numbers of clients, as "1,10,50".
-        seconds: that each speaks.
-        cores: that this process, with all clients, keeps to.
-        second_pass: that the clients ask for.
+        seconds: of audio of each client.
+        cores: to which this process, with all clients, is bound.
+        second_pass: requested by the clients.
+
+    Returns:
+        All figures, as JSON has them.
 
     Raises:
-        ConfigError, AudioError: what cannot be honoured; no such server, or it refuses.
+        ConfigError, AudioError: an invalid option or recording; no such server, or it refuses.
     """
     counts = numbers(streams)
     address = socket_address(server)
-    keep_to(cores)
-    recordings = said_in(source)
-    voices = [_Voice(recognizer, recordings, k, seconds, second_pass) for k in range(max(counts))]
+    bind_to_cores(cores)
+    recordings = read_recordings(source)
+    scripts = [_Script(recognizer, recordings, k, seconds, second_pass) for k in range(max(counts))]
     curve = []
     for count in counts:
-        curve.append(asyncio.run(_speak_at_once(address, token, voices[:count])))
+        curve.append(asyncio.run(_run_clients(address, token, scripts[:count])))
         report(curve[-1].line())
     return {"server": address, "clients": [asdict(one) for one in curve]}
 
 
 def socket_address(server: str) -> str:
-    """Where the protocol is spoken on that server; raises ConfigError for what is no address."""
+    """The URL of the protocol on this server; raises ConfigError for an invalid address."""
     scheme, host, path = urlsplit(server)[:3]
     scheme = {"http": "ws", "https": "wss"}.get(scheme, scheme)
     if scheme not in ("ws", "wss") or not host or path not in ("", "/", PATH):
@@ -108,8 +111,8 @@ def socket_address(server: str) -> str:
     return f"{scheme}://{host}{PATH}"
 
 
-class _Voice:
-    """What it says, and what a stream tells of it alone."""
+class _Script:
+    """The audio of one client, and the events of a stream alone for it."""
 
     def __init__(
         self,
@@ -119,81 +122,83 @@ class _Voice:
         seconds: float,
         second_pass: bool,
     ) -> None:
-        said = islice(spoken_pieces(recordings, number), max(1, round(seconds / PIECE_SECONDS)))
-        self.pieces = [(piece * 32767).astype("<i2") for piece in said]
+        pieces = islice(spoken_pieces(recordings, number), max(1, round(seconds / PIECE_SECONDS)))
+        self.pieces = [(piece * 32767).astype("<i2") for piece in pieces]
         self.start = START | {"second_pass": second_pass}
         self.chunk_ms = 1000 * recognizer.chunk_samples / SAMPLE_RATE
-        self.alone: list[Message] = []
-        self.answers: list[int] = []  # for each of these, with which piece it came
-        stream = Stream(recognizer, name=f"voice {number}", second_pass=second_pass)
+        self.expected: list[Message] = []
+        self.completed_by: list[int] = []  # the piece that completed each of these
+        stream = Stream(recognizer, name=f"client {number}", second_pass=second_pass)
         for place, piece in enumerate(self.pieces):
             for event in stream.push(piece):
-                self.alone.append(event_record(event))
-                self.answers.append(place)
+                self.expected.append(event_record(event))
+                self.completed_by.append(place)
         last = stream.finish()
         if last.words or last.revised:
-            self.alone.append(event_record(last))
+            self.expected.append(event_record(last))
 
 
 @dataclass
 class _Client:
-    """One that is connected."""
+    """A connected client."""
 
     socket: Any
-    voice: _Voice
-    told: list[Message] = field(default_factory=list)
-    told_at: list[float] = field(default_factory=list)
+    script: _Script
+    received: list[Message] = field(default_factory=list)
+    received_at: list[float] = field(default_factory=list)
 
     async def start(self) -> None:
-        """Up to the server's `ready`."""
+        """Start the stream, up to the server's `ready`."""
         from websockets.exceptions import ConnectionClosed
 
-        with suppress(ConnectionClosed):  # by a server that refuses: it has said why
-            await self.socket.send(json.dumps(self.voice.start))
+        with suppress(ConnectionClosed):  # by a server that refuses; its message has the reason
+            await self.socket.send(json.dumps(self.script.start))
         ready = _message(await self.socket.recv())
-        if ready["chunk_ms"] != self.voice.chunk_ms:
+        if ready["chunk_ms"] != self.script.chunk_ms:
             raise ConfigError(
-                f"the server hears {ready['chunk_ms']:.0f} ms at once, and to compare with it this "
-                f"command {self.voice.chunk_ms:.0f} ms; give both the same --chunk-ms"
+                f"the server uses chunks of {ready['chunk_ms']:.0f} ms, and this command of "
+                f"{self.script.chunk_ms:.0f} ms; give both the same --chunk-ms"
             )
 
     async def speak(self, starts: float) -> None:
-        """All pieces, each at the moment at which it has been spoken; and the last words."""
-        listens = asyncio.ensure_future(self._listen())
+        """Send all pieces in real time, and wait for the last words."""
+        receiver = asyncio.ensure_future(self._receive())
         clock = asyncio.get_running_loop()
         try:
-            for place, piece in enumerate(self.voice.pieces):
+            for place, piece in enumerate(self.script.pieces):
                 await asyncio.sleep(starts + (place + 1) * PIECE_SECONDS - clock.time())
-                if listens.done():
+                if receiver.done():
                     break  # the server has refused the rest
                 await self.socket.send(piece.tobytes())
             else:
                 await self.socket.send('{"type": "finish"}')
-            async with asyncio.timeout(PATIENCE_SECONDS):
-                await listens
+            async with asyncio.timeout(FINISH_TIMEOUT_SECONDS):
+                await receiver
         except TimeoutError:
-            raise ConfigError(f"the server said nothing for {PATIENCE_SECONDS:.0f} s") from None
+            raise ConfigError(
+                f"no message from the server for {FINISH_TIMEOUT_SECONDS:.0f} s"
+            ) from None
         finally:
-            listens.cancel()
+            receiver.cancel()
 
-    async def _listen(self) -> None:
+    async def _receive(self) -> None:
         async for text in self.socket:
             message = _message(text)
             if message["type"] == "done":
                 return
             message.pop("latency")
-            self.told.append(message)
-            self.told_at.append(asyncio.get_running_loop().time())
+            self.received.append(message)
+            self.received_at.append(asyncio.get_running_loop().time())
 
     def delays_ms(self, starts: float) -> list[float]:
-        """Of the messages that answer a piece of sound."""
+        """The delays of the messages that answer a piece of audio."""
         return [
             1000 * (at - starts - (place + 1) * PIECE_SECONDS)
-            for at, place in zip(self.told_at, self.voice.answers)
+            for at, place in zip(self.received_at, self.script.completed_by)
         ]
 
 
-async def _speak_at_once(address: str, token: str | None, voices: Sequence[_Voice]) -> SocketLoad:
+async def _run_clients(address: str, token: str | None, scripts: Sequence[_Script]) -> SocketLoad:
     try:
         from websockets.asyncio.client import connect
         from websockets.exceptions import WebSocketException
@@ -204,27 +209,27 @@ async def _speak_at_once(address: str, token: str | None, voices: Sequence[_Voic
     try:
         async with AsyncExitStack() as stack:
             clients = []
-            for voice in voices:
+            for script in scripts:
                 socket = await stack.enter_async_context(
                     connect(address, additional_headers=headers, max_size=None)
                 )
-                clients.append(_Client(socket, voice))
+                clients.append(_Client(socket, script))
                 await clients[-1].start()
-            began = asyncio.get_running_loop().time()
-            starts = [began + START_SECONDS * k / len(clients) for k in range(len(clients))]
+            started = asyncio.get_running_loop().time()
+            starts = [started + START_SECONDS * k / len(clients) for k in range(len(clients))]
             await asyncio.gather(*(client.speak(at) for client, at in zip(clients, starts)))
     except (OSError, WebSocketException) as error:
         raise ConfigError(f"--server {address}: {error}") from None
     delays = [d for client, at in zip(clients, starts) for d in client.delays_ms(at)]
     if not delays:
-        raise ConfigError("nothing was told; take more --seconds, or recordings with speech")
+        raise ConfigError("no event was received; use more --seconds, or recordings with speech")
     median, p95 = np.percentile(delays, [50, 95])
-    as_alone = sum(client.told == client.voice.alone for client in clients)
+    as_alone = sum(client.received == client.script.expected for client in clients)
     return SocketLoad(len(clients), float(median), float(p95), max(delays), len(delays), as_alone)
 
 
 def _message(text: str | bytes) -> Message:
-    """What the server said; raises ConfigError when it is an error."""
+    """Parse a message of the server; raises ConfigError if it is an error."""
     message: Message = json.loads(text)
     if message["type"] == "error":
         hint = " (see --streams and --streams-per-client of rill serve)"

@@ -1,5 +1,5 @@
-"""What a second of sound costs: offline mode and streaming, chunks long and short, int8 and
-fp32."""
+"""The cost of a second of audio: offline mode, and streaming mode with several chunk lengths, in
+int8 and in fp32."""
 
 from __future__ import annotations
 
@@ -16,40 +16,41 @@ import numpy as np
 from asr.audio import SAMPLE_RATE, Samples
 from asr.recognizer import Recognizer
 from asr.text.normalise import normalise
-from streaming.stream import Final, Stream
+from streaming.events import Final
+from streaming.stream import Stream
 
 CHUNKS_MS = (80, 120, 160, 320, 640)
-TWO_PASSES_MS = (120, 320)  # what a stream hears at once if not told otherwise, and a cheap length
+TWO_PASSES_MS = (120, 320)  # the default chunk, and a cheap one
 FP32_MS = 320
 HEADER = "mode       chunk  passes  weights     RTF   delay median    95 %   worst     WER"
 
 
 @dataclass(frozen=True)
 class Speed:
-    """What one way of hearing costs, and how soon it tells."""
+    """The cost and the delays of one configuration."""
 
     mode: str
-    chunk_ms: int | None  # of streaming
+    chunk_ms: int | None  # of streaming mode
     passes: int
     weights: str
-    real_time_factor: float  # CPU seconds for a second of sound
-    delay_ms: tuple[float, float, float] | None  # median, 95th percentile, worst: by the clock
+    real_time_factor: float  # CPU seconds per second of audio
+    delay_ms: tuple[float, float, float] | None  # median, 95th percentile, worst; wall clock
     word_error_rate: float | None  # percent
 
     def line(self) -> str:
         """A row of the table."""
         chunk = f"{self.chunk_ms} ms" if self.chunk_ms else "whole"
         delays = self.delay_ms or ()
-        told = "".join(f"{delay:8.1f}" for delay in delays) or " " * 24
+        columns = "".join(f"{delay:8.1f}" for delay in delays) or " " * 24
         return (
             f"{self.mode:9} {chunk:>6} {self.passes:>7}  {self.weights:7} "
-            f"{self.real_time_factor:7.4f}       {told}{percent(self.word_error_rate):>8}"
+            f"{self.real_time_factor:7.4f}       {columns}{percent(self.word_error_rate):>8}"
         )
 
 
 @dataclass
-class _Way:
-    """A way of hearing while it is measured."""
+class _Configuration:
+    """A configuration while it is measured."""
 
     recognizer: Recognizer
     mode: str
@@ -60,7 +61,7 @@ class _Way:
     delays: list[float] = field(default_factory=list)
     texts: list[str] = field(default_factory=list)
 
-    def hear(self, sounds: Sequence[Samples]) -> None:
+    def run(self, sounds: Sequence[Samples]) -> None:
         start = time.process_time()
         if self.mode == "offline":
             self.texts = [self.recognizer.transcribe(sound).text for sound in sounds]
@@ -76,76 +77,77 @@ def measure_speed(
     recognizer: Recognizer,
     model: Path,
     sounds: Sequence[Samples],
-    said: Sequence[str | None],
+    references: Sequence[str | None],
     runs: int,
     report: Callable[[str], None],
 ) -> Iterator[Speed]:
-    """Each way of hearing, in turns with the others, so that whatever else the machine does meets
-    all of them.
+    """Measure each configuration, alternating with the others, so that other load on the machine
+    affects all of them.
 
     Args:
         sounds: float32 [samples] at 16 kHz each.
-        said: their transcripts, where known.
-        report: told what is left out.
+        references: their transcripts, where known.
+        report: called with what is left out.
     """
     weights = recognizer.engine.description.split(", ")[-1].removesuffix(" weights")
     with in_fp32(recognizer, model, report) as fp32:
-        ways = [_Way(recognizer, "offline", None, 1, weights)]
+        configurations = [_Configuration(recognizer, "offline", None, 1, weights)]
         if fp32 and weights != "fp32":
-            ways.append(_Way(fp32, "offline", None, 1, "fp32"))
+            configurations.append(_Configuration(fp32, "offline", None, 1, "fp32"))
         for chunk_ms in CHUNKS_MS:
             steps = round(chunk_ms / recognizer.engine.config.step_ms)
             chunked = recognizer.with_chunk(steps)
-            ways.append(_Way(chunked, "streaming", chunk_ms, 1, weights))
+            configurations.append(_Configuration(chunked, "streaming", chunk_ms, 1, weights))
             if chunk_ms in TWO_PASSES_MS:
-                ways.append(_Way(chunked, "streaming", chunk_ms, 2, weights))
+                configurations.append(_Configuration(chunked, "streaming", chunk_ms, 2, weights))
             if chunk_ms == FP32_MS and fp32 and weights != "fp32":
-                ways.append(_Way(fp32.with_chunk(steps), "streaming", chunk_ms, 1, "fp32"))
-        for way in ways:
-            way.recognizer.warm_up()
+                configurations.append(
+                    _Configuration(fp32.with_chunk(steps), "streaming", chunk_ms, 1, "fp32")
+                )
+        for each in configurations:
+            each.recognizer.warm_up()
         for _ in range(runs):
-            for way in ways:
-                way.hear(sounds)
+            for each in configurations:
+                each.run(sounds)
     seconds = sum(map(len, sounds)) / SAMPLE_RATE
-    for way in ways:
-        ms = 1000 * np.array(way.delays)
+    for each in configurations:
+        ms = 1000 * np.array(each.delays)
         yield Speed(
-            way.mode,
-            way.chunk_ms,
-            way.passes,
-            way.weights,
-            float(np.median(way.cpu)) / seconds,
+            each.mode,
+            each.chunk_ms,
+            each.passes,
+            each.weights,
+            float(np.median(each.cpu)) / seconds,
             (float(np.median(ms)), float(np.percentile(ms, 95)), float(ms.max()))
             if len(ms)
             else None,
-            word_error_rate(said, way.texts),
+            word_error_rate(references, each.texts),
         )
 
 
 def stream_text(
     recognizer: Recognizer, sound: Samples, second_pass: bool, delays: list[float] | None = None
 ) -> str:
-    """What a stream tells of a sound that comes chunk by chunk; the seconds that each chunk, and
-    the end, took by the clock are added to the delays."""
+    """The text of a stream whose audio arrives chunk by chunk. The wall-clock seconds of each chunk
+    and of the end are appended to `delays`."""
     stream = Stream(recognizer, second_pass=second_pass)
     texts = []
     for start in range(0, len(sound), recognizer.chunk_samples):
-        came = time.perf_counter()
+        arrived = time.perf_counter()
         events = stream.push(sound[start : start + recognizer.chunk_samples])
         if delays is not None:
-            delays.append(time.perf_counter() - came)
+            delays.append(time.perf_counter() - arrived)
         texts += [event.text for event in events if isinstance(event, Final)]
-    came = time.perf_counter()
+    arrived = time.perf_counter()
     texts.append(stream.finish().text)
     if delays is not None:
-        delays.append(time.perf_counter() - came)
+        delays.append(time.perf_counter() - arrived)
     return " ".join(text for text in texts if text)
 
 
-def word_error_rate(said: Sequence[str | None], heard: Sequence[str]) -> float | None:
-    """In percent, of the recordings whose transcript is known; None where none is, or where jiwer
-    is not installed."""
-    known = [(normalise(a), normalise(b)) for a, b in zip(said, heard) if a]
+def word_error_rate(references: Sequence[str | None], texts: Sequence[str]) -> float | None:
+    """In percent, of the recordings with a reference; None if there is none, or without jiwer."""
+    known = [(normalise(a), normalise(b)) for a, b in zip(references, texts) if a]
     if not known:
         return None
     try:
@@ -156,7 +158,7 @@ def word_error_rate(said: Sequence[str | None], heard: Sequence[str]) -> float |
 
 
 def percent(rate: float | None) -> str:
-    """As a table has it."""
+    """A rate as in a table."""
     return "" if rate is None else f"{rate:.1f} %"
 
 
@@ -164,13 +166,13 @@ def percent(rate: float | None) -> str:
 def in_fp32(
     recognizer: Recognizer, model: Path, report: Callable[[str], None]
 ) -> Iterator[Recognizer | None]:
-    """The same recogniser with weights that are not rounded, exported for the moment; None, and a
-    word, where torch is not installed."""
+    """The same recogniser with fp32 weights, exported to a temporary folder; None, with a message,
+    without torch."""
     try:
         from asr.acoustic.checkpoint import load_model
         from asr.acoustic.onnx_export import export
     except ModuleNotFoundError as error:
-        report(f"without fp32: that needs {error.name} (pip install 'rill-asr[train]')")
+        report(f"without fp32, which needs {error.name} (pip install 'rill-asr[train]')")
         yield None
         return
     from asr.acoustic.onnx_engine import OnnxEngine

@@ -1,4 +1,4 @@
-"""Where the time of a stream goes: each stage alone on the chunks that a stream hears."""
+"""The CPU time of each stage of a stream, measured alone on the chunks of a stream."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ MICROPHONE_RATE = 48_000
 
 @dataclass(frozen=True)
 class Stages:
-    """CPU seconds for a second of sound."""
+    """CPU seconds per second of audio."""
 
     per_second: dict[str, float]
 
     def line(self) -> str:
-        """For people: shares of the whole."""
+        """The shares as text."""
         whole = sum(self.per_second.values())
         shares = (f"{name} {100 * cpu / whole:.0f} %" for name, cpu in self.per_second.items())
         return ", ".join(shares)
 
 
 def measure_stages(recognizer: Recognizer, sounds: Sequence[Samples], runs: int) -> Stages:
-    """Median of the runs. The rest is what a stream's whole work takes besides: Python between the
-    stages, endpoints, events.
+    """The median of the runs. `rest` is the remaining time of a stream: Python between the stages,
+    endpoints, events.
 
     Args:
         sounds: float32 [samples] at 16 kHz each, of an utterance or a few.
@@ -71,7 +71,9 @@ def _once(recognizer: Recognizer, sounds: Sequence[Samples]) -> Counter[str]:
 def _resampling(sounds: Sequence[Samples]) -> float:
     cpu: Counter[str] = Counter()
     for sound in sounds:
-        faster = np.repeat(sound, MICROPHONE_RATE // SAMPLE_RATE)  # what it holds costs the same
+        faster = np.repeat(
+            sound, MICROPHONE_RATE // SAMPLE_RATE
+        )  # the cost does not depend on the content
         resampler = Resampler(MICROPHONE_RATE)
         with _timed(cpu, "resample"):
             for block in np.array_split(faster, max(1, len(faster) // (MICROPHONE_RATE // 10))):

@@ -1,4 +1,4 @@
-"""How long `rill transcribe` takes from nothing, and what each part of that costs.
+"""The duration of a cold start of `rill transcribe`, and the cost of each part.
 
 python -m streaming.benchmark.start_up RECORDING MODEL    the parts in this process, as JSON
 """
@@ -20,7 +20,7 @@ COLD_RUNS = 3
 
 @dataclass(frozen=True)
 class ColdStart:
-    """Seconds by the clock of `rill transcribe RECORDING`."""
+    """Wall-clock seconds of `rill transcribe RECORDING`."""
 
     recording: str
     median_seconds: float
@@ -28,7 +28,7 @@ class ColdStart:
     slowest_seconds: float
 
     def line(self) -> str:
-        """For people."""
+        """The figures as text."""
         return (
             f"cold start, `rill transcribe {self.recording}`: median {self.median_seconds:.2f} s "
             f"of {COLD_RUNS} runs ({self.fastest_seconds:.2f} to {self.slowest_seconds:.2f})"
@@ -36,7 +36,7 @@ class ColdStart:
 
 
 def cold_start(recording: str, model: Path) -> ColdStart:
-    """The command as a user types it."""
+    """Measure the command as a user types it."""
     from streaming.benchmark.fresh_process import output_of
 
     seconds = []
@@ -48,15 +48,15 @@ def cold_start(recording: str, model: Path) -> ColdStart:
 
 
 def start_up_parts(recording: str, model: Path) -> dict[str, float]:
-    """CPU seconds of each part, the median of some fresh processes; the interpreter's own start is
-    not among them."""
+    """CPU seconds of each part, the median of some fresh processes. The interpreter's own start is
+    left out."""
     from streaming.benchmark.fresh_process import output_of
 
-    told = [
+    runs = [
         json.loads(output_of(["-m", "streaming.benchmark.start_up", recording, str(model)]))
         for _ in range(COLD_RUNS)
     ]
-    return {part: statistics.median(one[part] for one in told) for part in told[0]}
+    return {part: statistics.median(one[part] for one in runs) for part in runs[0]}
 
 
 def _parts(recording: str, model: Path) -> dict[str, float]:
@@ -87,7 +87,7 @@ def _parts(recording: str, model: Path) -> dict[str, float]:
     with part("language model"):
         language_model = LanguageModel(model / "language_model.bin")
         assert language_model.trie
-    with part("words"):  # kept since the first start
+    with part("words"):  # cached since the first start
         decoder = BeamDecoder(lexicon, language_model, Clock(0.04, 0))
     with part("words at the very first start"):
         cached_lexicon(read_lexicon(lexicon), language_model)

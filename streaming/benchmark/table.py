@@ -1,4 +1,4 @@
-"""All that `rill benchmark` measures, one after another."""
+"""The measurements of `rill benchmark`, one after another."""
 
 from __future__ import annotations
 
@@ -28,23 +28,23 @@ def benchmark(
     references: Mapping[str, str] | None = None,
     report: Callable[[str], None] = print,
 ) -> dict[str, Any]:
-    """Measure, tell a line at a time, and return all figures.
+    """Measure, report line by line, and return all figures.
 
     Args:
-        hours: also stream so many and watch the memory.
+        hours: of audio to stream for a measurement of memory growth.
         peers: names of other recognisers (streaming/benchmark/peers.py) to compare with, and the
-            model's folder of those that bring none.
-        references: what is said in recordings, by their paths: word error rates are told, too.
+            model folders of those that have no bundled model.
+        references: transcripts by recording path, for word error rates.
 
     Raises:
         AudioError, ModelError: a recording or the model cannot be used.
     """
     sounds = [read_audio(recording) for recording in recordings]
-    recognizer = Recognizer.load(model, threads=1)  # what is wrong with either is told at once
+    recognizer = Recognizer.load(model, threads=1)  # reports errors before the measurements
     seconds = sum(map(len, sounds)) / SAMPLE_RATE
-    said = [(references or {}).get(recording) for recording in recordings]
-    if any(said) and not find_spec("jiwer"):
-        report("without word error rates: they need jiwer (pip install 'rill-asr[benchmark]')")
+    known = [(references or {}).get(recording) for recording in recordings]
+    if any(known) and not find_spec("jiwer"):
+        report("without word error rates, which need jiwer (pip install 'rill-asr[benchmark]')")
     figures: dict[str, Any] = {"recordings": len(sounds), "seconds": round(seconds, 1)}
     start = cold_start(recordings[0], model)
     report(start.line())
@@ -53,12 +53,12 @@ def benchmark(
     with on_one_core() as core:
         report(
             f"\n{len(sounds)} recordings, {seconds:.1f} s, on core {core}, median of {runs} runs. "
-            "RTF: CPU seconds for a second of sound;\ndelay: milliseconds from a chunk's last "
+            "RTF: CPU seconds per second of audio;\ndelay: milliseconds from a chunk's last "
             "sample to its words"
         )
         report(HEADER)
         speeds = []
-        for speed in measure_speed(recognizer, model, sounds, said, runs, report):
+        for speed in measure_speed(recognizer, model, sounds, known, runs, report):
             speeds.append(speed)
             report(speed.line())
         stages = measure_stages(recognizer, sounds, runs)
@@ -75,19 +75,21 @@ def benchmark(
             "memory_bytes": asdict(memory),
         }
         if peers is not None:
-            figures["peers"] = compare(peers, recordings, said, model, report)
+            figures["peers"] = compare(peers, recordings, known, model, report)
         if hours:
             figures["hours"] = []
-            for heard, resident in stream_for_hours(recognizer, sounds[0], hours):
-                report(f"{heard / 3600:.2f} hours streamed: {resident / MEBIBYTE:.0f} MiB resident")
-                figures["hours"].append({"hours": heard / 3600, "resident_bytes": resident})
+            for pushed, resident in stream_for_hours(recognizer, sounds[0], hours):
+                report(
+                    f"{pushed / 3600:.2f} hours streamed: {resident / MEBIBYTE:.0f} MiB resident"
+                )
+                figures["hours"].append({"hours": pushed / 3600, "resident_bytes": resident})
     return figures
 
 
 @contextmanager
 def on_one_core() -> Iterator[int | None]:
-    """Keeps this process, and those that it begins, on the first core that it may use; None where
-    the system cannot."""
+    """Bind this process, and those that it starts, to its first core; None where the system does
+    not support it."""
     if not hasattr(os, "sched_setaffinity"):
         yield None
         return

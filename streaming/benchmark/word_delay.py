@@ -1,9 +1,9 @@
-"""How long after a word has been said it is told: `rill delays`.
+"""The delay from the end of a word in the audio to its event: `rill delays`.
 
-Time is simulated. A recording is pushed in pieces of 20 ms, each at the moment at which a
-microphone would have it whole, or when the piece before is done if that is later; and every push
-takes as long as it took here, what other programs took meanwhile left out. So the delays are those
-of a stream that has this machine for itself, without the wait for a whole recording to be spoken.
+Time is simulated. A recording is pushed in pieces of 20 ms, each at the time at which a microphone
+would deliver it, or when the previous push ends if that is later. Each push takes the time that it
+took on this machine, without the time of other programs. The delays are those of a stream that has
+the machine for itself, measured without playing the recording in real time.
 """
 
 from __future__ import annotations
@@ -18,28 +18,29 @@ from asr.audio import SAMPLE_RATE, Samples
 from asr.recognizer import Recognizer
 from asr.transcript import Word
 from streaming.endpointing import EndpointRules
-from streaming.stream import Final, Partial, Stream
+from streaming.events import Event, Final
+from streaming.stream import Stream
 
 PIECE_SAMPLES = SAMPLE_RATE // 50
-NEAR_SECONDS = 0.3  # between a word that is told and the same word that was said
+MATCH_SECONDS = 0.3  # between an emitted word and the same word in the reference
 
 
 @dataclass
 class Delays:
-    """Milliseconds."""
+    """Delays in milliseconds."""
 
-    words: list[float] = field(default_factory=list)  # a word's end to the first partial with it
-    by_final: int = 0  # words that a final was the first to tell
-    finals: list[float] = field(default_factory=list)  # of speech to Final, the rule's silence off
-    words_said: int = 0
-    texts: list[str] = field(default_factory=list)  # of each recording, from its finals
+    words: list[float] = field(default_factory=list)  # from a word's end to its first partial
+    by_final: int = 0  # words that no partial had before their final
+    finals: list[float] = field(default_factory=list)  # end of speech to Final, minus the silence
+    reference_words: int = 0
+    texts: list[str] = field(default_factory=list)  # of the finals of each recording
 
     def lines(self) -> list[str]:
-        """For people."""
+        """The figures as text."""
         return [
             f"a word's end to its first partial: {_spread(self.words)} ({len(self.words)} of "
-            f"{self.words_said} words; {self.by_final} more were first told by their final)",
-            f"end of speech to final, less the endpoint's silence: {_spread(self.finals)}",
+            f"{self.reference_words} words; {self.by_final} more first in their final)",
+            f"end of speech to final, minus the endpoint's silence: {_spread(self.finals)}",
         ]
 
 
@@ -49,50 +50,50 @@ def measure_delays(
     rules: EndpointRules = EndpointRules(),
     second_pass: bool = True,
 ) -> Delays:
-    """Hear recordings in simulated time, each followed by silence until its last final.
+    """Stream recordings in simulated time, each followed by silence until its last final.
 
     Args:
-        recordings: float32 [samples] at 16 kHz, and the words said with their true times.
+        recordings: float32 [samples] at 16 kHz, and the reference words with their times.
     """
     delays = Delays()
-    for samples, said in recordings:
+    for samples, reference in recordings:
         silence = np.zeros(int((rules.silence_after_words + 2) * SAMPLE_RATE), np.float32)
         stream = Stream(recognizer, rules=rules, second_pass=second_pass)
-        events = list(_in_time(stream, np.concatenate([samples, silence])))
-        for word in said:
-            at, first = next((told for told in events if _tells(told[1], word)), (0.0, None))
+        events = list(_timed_events(stream, np.concatenate([samples, silence])))
+        for word in reference:
+            at, first = next((e for e in events if _has_word(e[1], word)), (0.0, None))
             if isinstance(first, Final):
                 delays.by_final += 1
             elif first:
                 delays.words.append(1000 * (at - word.end))
-        delays.words_said += len(said)
+        delays.reference_words += len(reference)
         finals = [(at, event) for at, event in events if isinstance(event, Final) and event.words]
         delays.texts.append(" ".join(final.text for _, final in finals))
-        if finals and said and _tells(finals[-1][1], said[-1]):
-            late = finals[-1][0] - said[-1].end - rules.silence_after_words
+        if finals and reference and _has_word(finals[-1][1], reference[-1]):
+            late = finals[-1][0] - reference[-1].end - rules.silence_after_words
             delays.finals.append(1000 * late)
     return delays
 
 
-def _in_time(stream: Stream, samples: Samples) -> Iterable[tuple[float, Partial]]:
-    """Events, each with the second at which it is told."""
-    free = 0.0
+def _timed_events(stream: Stream, samples: Samples) -> Iterable[tuple[float, Event]]:
+    """Events, each with the simulated second at which it is emitted."""
+    now = 0.0
     for start in range(0, len(samples), PIECE_SAMPLES):
         piece = samples[start : start + PIECE_SAMPLES]
-        free = max(free, (start + len(piece)) / SAMPLE_RATE)
-        began, cpu_began = time.perf_counter(), time.process_time()
+        now = max(now, (start + len(piece)) / SAMPLE_RATE)
+        started, cpu_started = time.perf_counter(), time.process_time()
         events = stream.push(piece)
-        # CPU time alone would count threads that work at once one after another.
-        free += min(time.perf_counter() - began, time.process_time() - cpu_began)
-        yield from ((free, event) for event in events)
-    yield free, stream.finish()
+        # CPU time alone would add up threads that run in parallel.
+        now += min(time.perf_counter() - started, time.process_time() - cpu_started)
+        yield from ((now, event) for event in events)
+    yield now, stream.finish()
 
 
-def _tells(event: Partial, said: Word) -> bool:
+def _has_word(event: Event, reference: Word) -> bool:
     return any(
-        word.word == said.word
-        and word.start < said.end + NEAR_SECONDS
-        and word.end > said.start - NEAR_SECONDS
+        word.word == reference.word
+        and word.start < reference.end + MATCH_SECONDS
+        and word.end > reference.start - MATCH_SECONDS
         for word in event.words
     )
 

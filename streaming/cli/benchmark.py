@@ -1,4 +1,4 @@
-"""How fast, how large, how soon: `rill benchmark`, `rill load` and `rill delays`."""
+"""Speed, memory and delays: `rill benchmark`, `rill load` and `rill delays`."""
 
 from __future__ import annotations
 
@@ -24,31 +24,35 @@ from asr.library_checks import check_extra
 LIBRARIES_OF_DELAYS = ("jiwer", "pydantic", "torch", "torchaudio", "yaml")
 
 Recordings = Annotated[
-    Path | None, typer.Argument(help="A recording or a folder; the bundled one if not given.")
+    Path | None, typer.Argument(help="A recording or a folder; default: the bundled recording.")
 ]
-Every = Annotated[int, typer.Option(min=1, help="Take every so many-th recording.")]
-JsonFile = Annotated[Path | None, typer.Option("--json", help="Also write all figures here.")]
+Every = Annotated[int, typer.Option(min=1, help="Use every n-th recording.")]
+JsonFile = Annotated[
+    Path | None, typer.Option("--json", help="Also write all figures to this file.")
+]
 
 
 def benchmark(
     recording: Recordings = None,
     model: Model = None,
-    runs: Annotated[int, typer.Option(min=1, help="How often each is timed.")] = 5,
+    runs: Annotated[int, typer.Option(min=1, help="Number of runs of each measurement.")] = 5,
     hours: Annotated[
-        float, typer.Option(min=0, help="Also stream so many hours and watch the memory.")
+        float, typer.Option(min=0, help="Also stream this many hours and report the memory.")
     ] = 0.0,
     every: Every = 1,
     peers: Annotated[
-        bool, typer.Option("--peers", help="Also run other recognisers that are installed.")
+        bool, typer.Option("--peers", help="Also run other installed recognisers.")
     ] = False,
     peer_model: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=FOLDER", help="Model of a peer that brings none: vosk=FOLDER."),
+        typer.Option(
+            metavar="NAME=FOLDER", help="Model of a peer without a bundled one: vosk=FOLDER."
+        ),
     ] = None,
     json_file: JsonFile = None,
 ) -> None:
-    """Time a cold start and recognition in each mode; where it goes, memory, and other recognisers
-    beside it. Word error rates where transcripts lie beside the recordings."""
+    """Measure a cold start, recognition in each mode and its stages, memory, and other recognisers.
+    Word error rates if transcripts are next to the recordings."""
     from asr.batch.jobs import find_recordings
     from asr.model_folder import BUNDLED_MODEL
     from streaming.benchmark.peers import chosen_peers
@@ -56,7 +60,7 @@ def benchmark(
     from training.corpora.layouts import transcripts_of
 
     if peer_model and not peers:
-        raise ConfigError("--peer-model belongs to --peers")
+        raise ConfigError("--peer-model needs --peers")
     place = recording or BUNDLED_MODEL / "demo.flac"
     figures = run(
         find_recordings([str(place)])[::every],
@@ -73,32 +77,36 @@ def benchmark(
 def load(
     context: typer.Context,
     recording: Recordings = None,
-    streams: Annotated[str, typer.Option(help="Voices at once.")] = "1,10,25,50",
-    seconds: Annotated[float, typer.Option(min=1, help="Of each number of voices.")] = 20.0,
-    cores: Annotated[int, typer.Option(min=1, help="That this process keeps to.")] = 1,
+    streams: Annotated[
+        str, typer.Option(help="Numbers of streams at the same time.")
+    ] = "1,10,25,50",
+    seconds: Annotated[
+        float, typer.Option(min=1, help="Duration for each number of streams.")
+    ] = 20.0,
+    cores: Annotated[int, typer.Option(min=1, help="Cores to which this process is bound.")] = 1,
     server: Annotated[
         str | None,
-        typer.Option(help="Speak to a running rill serve instead: ws://127.0.0.1:8080."),
+        typer.Option(help="Use a running rill serve instead: ws://127.0.0.1:8080."),
     ] = None,
     token: Annotated[
-        str | None, typer.Option(envvar="RILL_TOKEN", help="That the server wants.")
+        str | None, typer.Option(envvar="RILL_TOKEN", help="Token of the server.")
     ] = None,
     chunk_ms: ChunkOption = None,
     second_pass: Annotated[
-        bool, typer.Option(help="Read each utterance again, in both directions, when it has ended.")
+        bool, typer.Option(help="Recognise each utterance again in offline mode when it ends.")
     ] = True,
     model: Model = None,
     json_file: JsonFile = None,
 ) -> None:
-    """Voices that speak at once in real time: how late their words are, and what each costs."""
+    """Measure many streams in real time: the delay of their words, and the CPU time of each."""
     from asr.model_folder import BUNDLED_MODEL
     from streaming.benchmark.load import measure_load
     from streaming.benchmark.socket_load import measure_socket_load
 
     given = context.get_parameter_source("token")
-    # A variable may be there for other commands.
+    # The environment variable may be set for other commands.
     if not server and given and given.name == "COMMANDLINE":
-        raise ConfigError("--token belongs to --server")
+        raise ConfigError("--token needs --server")
     place = recording or BUNDLED_MODEL / "demo.flac"
     recognizer = in_chunks(load_recognizer(model, threads=1), chunk_ms)
     if server:
@@ -118,8 +126,8 @@ def delays(
     model: Model = None,
     threads: ThreadsOption = None,
 ) -> None:
-    """How long after it was said a word is told, in a stream in simulated real time, with the
-    second pass and without; and how many words are wrong."""
+    """Measure the delay from the end of a word to its event, in a stream in simulated real time,
+    with the second pass and without; and the word error rates."""
     check_extra("benchmark", LIBRARIES_OF_DELAYS)
     from asr.audio import read_audio
     from streaming.benchmark.word_delay import measure_delays
@@ -133,9 +141,9 @@ def delays(
     chosen, recordings = [], []
     for utterance in find_corpus(corpus).utterances[::every]:
         samples = read_audio(utterance.audio)
-        if said := spoken_words(recognizer, samples, utterance.text):
+        if words := spoken_words(recognizer, samples, utterance.text):
             chosen.append(utterance)
-            recordings.append((samples, said))
+            recordings.append((samples, words))
     for second_pass in (True, False):
         rules = endpoint_rules(min_speech=min_speech)
         measured = measure_delays(recognizer, recordings, rules, second_pass)

@@ -1,4 +1,4 @@
-"""`rill listen`: the microphone, as text."""
+"""`rill listen`: live captions of the microphone."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from asr.errors import ConfigError
 
 
 class LiveFormat(StrEnum):
-    """How what is being said is written."""
+    """The output format."""
 
     text = "text"
     json = "json"
@@ -40,19 +40,20 @@ class LiveFormat(StrEnum):
 
 def listen(
     device: Annotated[
-        str | None, typer.Option(help="Number or part of the name; the default microphone if not.")
+        str | None,
+        typer.Option(help="Number or part of the name; default: the system's microphone."),
     ] = None,
     list_devices: Annotated[
-        bool, typer.Option("--list-devices", help="Print the input devices and end.")
+        bool, typer.Option("--list-devices", help="Print the input devices and exit.")
     ] = False,
     format: Annotated[
-        LiveFormat, typer.Option(help="text, or json: an object a line, partials too.")
+        LiveFormat, typer.Option(help="text, or json: one object per line, with partials.")
     ] = LiveFormat.text,
     save: Annotated[
-        Path | None, typer.Option(help="Also keep the sound: a .flac or .wav file.")
+        Path | None, typer.Option(help="Also save the audio: a .flac or .wav file.")
     ] = None,
     seconds: Annotated[
-        float | None, typer.Option(min=0.1, help="End after so many seconds of sound.")
+        float | None, typer.Option(min=0.1, help="Stop after this many seconds of audio.")
     ] = None,
     model: Model = None,
     lm: LanguageModelFile = None,
@@ -62,7 +63,7 @@ def listen(
     rescore: RescoreFile = None,
     decoder: DecoderOption = DecoderChoice.beam,
     second_pass: Annotated[
-        bool, typer.Option(help="Read each utterance again, in both directions, when it has ended.")
+        bool, typer.Option(help="Recognise each utterance again in offline mode when it ends.")
     ] = True,
     silence: Annotated[
         float, typer.Option(min=0.1, help="Seconds of silence after words that end an utterance.")
@@ -73,7 +74,7 @@ def listen(
     engine: EngineOption = None,
     threads: ThreadsOption = None,
 ) -> None:
-    """Write down what is said into the microphone, as it is said. Ctrl-C ends."""
+    """Print live captions of the microphone. Ctrl-C ends."""
     from streaming.endpointing import endpoint_rules
     from streaming.microphone.captions import (
         CaptionsInCase,
@@ -82,7 +83,7 @@ def listen(
         TerminalCaptions,
     )
     from streaming.microphone.device import choose_device, default_device, some_input_devices
-    from streaming.microphone.session import listen as listen_until
+    from streaming.microphone.session import listen as run_session
     from streaming.microphone.session import stopped_by_signals
 
     if list_devices:
@@ -91,8 +92,8 @@ def listen(
             typer.echo(found.line(found == default))
         return
     if alternatives and format is not LiveFormat.json:
-        raise ConfigError("--alternatives needs --format json; text has no place for them")
-    chosen = choose_device(device)  # a wrong one is told before the model is loaded
+        raise ConfigError("--alternatives needs --format json; text has no field for them")
+    chosen = choose_device(device)  # reports an unknown device before the model is loaded
     recognizer = load_recognizer(
         model,
         lm,
@@ -110,7 +111,7 @@ def listen(
     captions = TerminalCaptions() if sys.stdout.isatty() and format is LiveFormat.text else plain
     with stopped_by_signals() as stop, closing(captions):
         shown = CaptionsInCase(captions, case.value)
-        summary = listen_until(
+        summary = run_session(
             recognizer, shown, chosen, save, seconds or math.inf, rules, second_pass, stop
         )
     for line in summary.lines():

@@ -23,42 +23,44 @@ LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 def serve(
-    host: Annotated[str, typer.Option(help="Address to listen at.")] = "127.0.0.1",
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535)] = 8080,
     token: Annotated[
-        str | None, typer.Option(envvar="RILL_TOKEN", help="That clients have to give.")
+        str | None, typer.Option(envvar="RILL_TOKEN", help="Token that clients must send.")
     ] = None,
-    streams: Annotated[int, typer.Option(min=1, help="At once.")] = 50,
+    streams: Annotated[
+        int, typer.Option(min=1, help="Maximum number of streams at the same time.")
+    ] = 50,
     streams_per_client: Annotated[
-        int, typer.Option(min=1, help="Of these, from one address.")
+        int, typer.Option(min=1, help="Maximum number of these from one address.")
     ] = 10,
     allow_origin: Annotated[
         list[str] | None,
         typer.Option(
             metavar="ORIGIN",
-            help="Of pages that may listen, besides this server's: https://rill.example.com. "
-            "Several times for several; * for all.",
+            help="Origin of pages that may connect, besides its own: https://rill.example.com. "
+            "Repeatable; * allows all.",
         ),
     ] = None,
     allow_host: Annotated[
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="By which the server goes, besides localhost and addresses in numbers.",
+            help="Name of this server, besides localhost and numeric addresses. Repeatable.",
         ),
     ] = None,
     trusted_proxy: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="ADDRESS", help="Or network, whose X-Forwarded-For is believed: 127.0.0.1."
+            metavar="ADDRESS",
+            help="Address or network whose X-Forwarded-For is trusted: 127.0.0.1.",
         ),
     ] = None,
-    upload_seconds: Annotated[
-        float, typer.Option(min=1, help="Of sound that one upload may have.")
-    ] = 3 * 3600.0,
+    upload_seconds: Annotated[float, typer.Option(min=1, help="Maximum audio of one upload.")] = 3
+    * 3600.0,
     wyoming: Annotated[
         str | None,
-        typer.Option(help="Also speak Wyoming (Home Assistant) there: tcp://127.0.0.1:10300."),
+        typer.Option(help="Also serve Wyoming (Home Assistant) there: tcp://127.0.0.1:10300."),
     ] = None,
     model: Model = None,
     lm: LanguageModelFile = None,
@@ -69,10 +71,11 @@ def serve(
     chunk_ms: ChunkOption = None,
     workers: Annotated[
         int | None,
-        typer.Option(min=1, max=1024, help="Threads that recognise; one a core if not given."),
+        typer.Option(min=1, max=1024, help="Recognition threads; default: one per core."),
     ] = None,
 ) -> None:
-    """Recognise over the network: WebSockets (Rill's and Vosk's), OpenAI's API, Wyoming, a page."""
+    """Serve recognition over the network: WebSockets (Rill's and Vosk's), OpenAI's API, Wyoming and
+    a web page."""
     from asr.onnx_session import default_threads
     from streaming.server.access import Access, proxies
     from streaming.server.app import create_app
@@ -87,7 +90,7 @@ def serve(
 
         at = parse_address(wyoming)
         if token and at[0] not in LOOPBACK:
-            raise ConfigError(f"--wyoming {wyoming}: that protocol knows no token")
+            raise ConfigError(f"--wyoming {wyoming}: that protocol has no token")
     recognizer = in_chunks(
         load_recognizer(
             model, lm, lexicon=lexicon, words=words, engine=engine, threads=1, rescore=rescore

@@ -1,4 +1,4 @@
-"""What a listener shows: partial and final text on a terminal, plain lines in a pipe, or JSON."""
+"""How events are shown: on a terminal, as plain lines in a pipe, or as JSON."""
 
 from __future__ import annotations
 
@@ -9,32 +9,32 @@ from typing import Any, Protocol
 
 from asr.text.casing import Case, alternatives_in_case, words_in_case
 from asr.transcript import alternative_records, word_record
-from streaming.stream import Final, Partial
+from streaming.events import Event, Final
 
 METER_CELLS = 8
 QUIETEST_DB, LOUDEST_DB = -60.0, 0.0
 
 
 class Captions(Protocol):
-    """Where events go."""
+    """The destination of events."""
 
-    def show(self, event: Partial) -> None:
-        """A partial, or a final."""
+    def show(self, event: Event) -> None:
+        """Show a partial or a final."""
 
     def level(self, decibels: float) -> None:
-        """How loud the sound is now: 0 dB is the loudest that can be recorded."""
+        """Show the current level; 0 dB is full scale."""
 
     def notice(self, text: str) -> None:
-        """Something that the user should know, such as lost sound."""
+        """Show a message to the user, such as dropped audio."""
 
     def close(self) -> None:
-        """Nothing more comes."""
+        """End the output."""
 
 
 class PlainCaptions:
-    """A line for each utterance that ended; for pipes and files."""
+    """One line for each utterance that ended; for pipes and files."""
 
-    def show(self, event: Partial) -> None:
+    def show(self, event: Event) -> None:
         if isinstance(event, Final) and event.words:
             print(event.text, flush=True)
 
@@ -49,14 +49,14 @@ class PlainCaptions:
 
 
 class JsonCaptions(PlainCaptions):
-    """One JSON object a line: type (partial or final), text, words with times and confidences."""
+    """One JSON object per line: type (partial or final), text, words with times and confidences."""
 
-    def show(self, event: Partial) -> None:
+    def show(self, event: Event) -> None:
         print(json.dumps(event_record(event)), flush=True)
 
 
-def event_record(event: Partial) -> dict[str, Any]:
-    """An event as JSON has it."""
+def event_record(event: Event) -> dict[str, Any]:
+    """An event as a JSON object."""
     record: dict[str, Any] = {
         "type": "final" if isinstance(event, Final) else "partial",
         "text": event.text,
@@ -70,22 +70,22 @@ def event_record(event: Partial) -> dict[str, Any]:
 
 
 class CaptionsInCase:
-    """Shows words in the wanted case."""
+    """Changes the case of words before they are shown."""
 
     def __init__(self, inner: Captions, case: Case) -> None:
         self._inner, self._case = inner, case
         self.level, self.notice, self.close = inner.level, inner.notice, inner.close
 
-    def show(self, event: Partial) -> None:
+    def show(self, event: Event) -> None:
         event = replace(event, words=words_in_case(event.words, self._case))
         if isinstance(event, Final):
-            told = alternatives_in_case(event.alternatives, self._case)
-            event = replace(event, alternatives=told)
+            alternatives = alternatives_in_case(event.alternatives, self._case)
+            event = replace(event, alternatives=alternatives)
         self._inner.show(event)
 
 
 class TerminalCaptions:
-    """Finals stay; below them one line with the level and the words that may still change."""
+    """Finals stay; below them is one line with the level and the current partial."""
 
     def __init__(self) -> None:
         from rich.console import Console
@@ -98,10 +98,10 @@ class TerminalCaptions:
         )
         self._live.start()
 
-    def show(self, event: Partial) -> None:
+    def show(self, event: Event) -> None:
         if isinstance(event, Final):
             self._partial = ""
-            self._live.refresh()  # or the old line would be drawn once more below the final
+            self._live.refresh()  # otherwise the old line is drawn again below the final
             if event.words:
                 self._console.print(event.text, soft_wrap=True, markup=False, emoji=False)
         else:
@@ -124,13 +124,13 @@ class TerminalCaptions:
         meter = level_meter(self._decibels)
         room = max(0, self._console.width - len(meter) - 2)
         text = self._partial
-        if len(text) > room:  # its end is what is new
+        if len(text) > room:  # the newest words are at its end
             text = "…" + text[len(text) - room + 1 :] if room else ""
         return Text.assemble((meter, "green"), " ", (text, "dim"), no_wrap=True)
 
 
 def level_meter(decibels: float) -> str:
-    """A bar of eight cells from -60 to 0 dB."""
+    """A bar of eight cells, -60 to 0 dB."""
     share = (decibels - QUIETEST_DB) / (LOUDEST_DB - QUIETEST_DB)
     full = round(METER_CELLS * min(1.0, max(0.0, share)))
     return "▮" * full + "▯" * (METER_CELLS - full)

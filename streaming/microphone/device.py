@@ -1,4 +1,4 @@
-"""The microphone: sounddevice in, samples out; and nothing lost without being counted."""
+"""Input devices through sounddevice. Every lost sample is counted."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ import numpy as np
 
 from asr.errors import AudioError
 
-QUEUE_SECONDS = 30.0  # of sound that may wait for a recogniser that is busy
+QUEUE_SECONDS = 30.0  # of audio that may wait for the recogniser
 BLOCK_SECONDS = 0.02
-SILENT_DEVICE_SECONDS = 2.0  # without a block, a device counts as unplugged
+DEVICE_TIMEOUT_SECONDS = 2.0  # without a block; then the device counts as unplugged
 
 
 @dataclass(frozen=True)
 class Device:
-    """An input device, at the rate and with the channels that it has itself."""
+    """An input device with its own sample rate and channel count."""
 
     number: int
     name: str
@@ -28,21 +28,21 @@ class Device:
     channels: int
 
     def line(self, is_default: bool = False) -> str:
-        """For people."""
+        """A line of the list of devices."""
         mark = "*" if is_default else " "
         return f"{mark}{self.number:>3}  {self.name} ({self.channels} in, {self.sample_rate} Hz)"
 
 
 @dataclass(frozen=True)
 class Block:
-    """Sound as the device gave it."""
+    """Samples from the device."""
 
     samples: np.ndarray  # float32 [samples, channels]
     arrived: float  # time.monotonic()
 
 
 def input_devices() -> list[Device]:
-    """All devices that can be listened to.
+    """All devices that have input channels.
 
     Raises:
         AudioError: PortAudio is missing.
@@ -60,11 +60,11 @@ def input_devices() -> list[Device]:
 
 
 def some_input_devices() -> list[Device]:
-    """The same; raises AudioError when there is none."""
+    """The same; raises AudioError if there is none."""
     if found := input_devices():
         return found
     raise AudioError(
-        "no input device: plug in a microphone, or see whether this user may use it "
+        "no input device: plug in a microphone, or check whether this user may use it "
         "(on Linux: group audio, PulseAudio or PipeWire running)"
     )
 
@@ -76,11 +76,11 @@ def default_device() -> Device | None:
 
 
 def choose_device(wanted: str | None = None) -> Device:
-    """The device of that number, or with that in its name; the system's default if none is wanted.
+    """The device with this number, or with this text in its name; the system's default if None.
 
     Raises:
-        AudioError: there is no such device, several, or none at all; the message names those that
-            there are. Another device is never taken instead.
+        AudioError: no device matches, or several do; the message lists all devices. No other device
+            is used instead.
     """
     devices = some_input_devices()
     if wanted is None:
@@ -97,8 +97,8 @@ def choose_device(wanted: str | None = None) -> Device:
     raise AudioError(f"{problem} '{wanted}' as number or in the name; {_choices(devices)}")
 
 
-def look_again() -> None:
-    """Let PortAudio find devices that were plugged in since it was loaded."""
+def rescan_devices() -> None:
+    """Make PortAudio find devices that were plugged in after it was loaded."""
     sounddevice = _sounddevice()
     sounddevice._terminate()
     sounddevice._initialize()
@@ -107,19 +107,19 @@ def look_again() -> None:
 class Microphone:
     """An open input device.
 
-    The device's own thread only copies what it gets. Sound waits here until `read` takes it; when
-    more than `queue_seconds` wait, the oldest goes and is counted.
+    The device's own thread only copies its samples into a queue, which `read` empties. When more
+    than `queue_seconds` wait, the oldest are dropped and counted.
     """
 
     def __init__(self, device: Device, queue_seconds: float = QUEUE_SECONDS) -> None:
-        """Opens the device at its own rate.
+        """Open the device at its own sample rate.
 
         Raises:
-            AudioError: the device is busy, gone, or refuses.
+            AudioError: the device is busy, unplugged, or cannot be opened.
         """
         self.device = device
         self.sample_rate = device.sample_rate
-        self.overflows = 0  # times that the system lost sound before we had it
+        self.overflows = 0  # times that the system lost samples before the callback
         self._max_waiting = round(queue_seconds * self.sample_rate)
         self._waiting: deque[Block] = deque()
         self._waiting_samples = self._dropped_samples = 0
@@ -129,10 +129,10 @@ class Microphone:
         self._stream = self._open()
 
     def read(self, timeout_seconds: float = 0.2) -> list[Block]:
-        """The blocks that wait, oldest first; none when nothing came within the time.
+        """The blocks that wait, oldest first; none if nothing arrives within the timeout.
 
         Raises:
-            AudioError: the device was unplugged or has stopped; never after `close`.
+            AudioError: the device was unplugged or has stopped; not after `close`.
         """
         with self._arrived:
             if not self._waiting and not self._closed:
@@ -141,24 +141,24 @@ class Microphone:
             self._waiting.clear()
             self._waiting_samples = 0
         if not blocks and not self._closed:
-            quiet_seconds = time.monotonic() - self._last_block
-            if quiet_seconds > SILENT_DEVICE_SECONDS or not self._stream.active:
-                raise AudioError(f"'{self.device.name}' gives no sound any more")
+            idle_seconds = time.monotonic() - self._last_block
+            if idle_seconds > DEVICE_TIMEOUT_SECONDS or not self._stream.active:
+                raise AudioError(f"'{self.device.name}' delivers no audio any more")
         return blocks
 
-    def gives_sound(self, timeout_seconds: float) -> bool:
-        """Whether a block comes within the time; it stays to be read."""
+    def has_audio(self, timeout_seconds: float) -> bool:
+        """Whether a block arrives within the timeout; it stays queued."""
         with self._arrived:
             return bool(self._waiting or self._arrived.wait(timeout_seconds))
 
     def take_dropped_seconds(self) -> float:
-        """Seconds of sound that were dropped since this was asked last."""
+        """Seconds of audio dropped since the last call."""
         with self._arrived:
             dropped, self._dropped_samples = self._dropped_samples, 0
         return dropped / self.sample_rate
 
     def close(self) -> None:
-        """Stop listening; what waits can still be read."""
+        """Close the device; queued blocks can still be read."""
         self._closed = True
         self._stream.abort(ignore_errors=True)
         self._stream.close(ignore_errors=True)
@@ -177,7 +177,7 @@ class Microphone:
     def _open(self) -> Any:
         sounddevice = _sounddevice()
         reasons = []
-        # Most devices mix down to one channel themselves; some give all of theirs or nothing.
+        # Most devices mix down to one channel; some open only with all of their channels.
         for channels in dict.fromkeys((1, min(2, self.device.channels), self.device.channels)):
             try:
                 stream = sounddevice.InputStream(
@@ -187,7 +187,7 @@ class Microphone:
                     channels=channels,
                     dtype="float32",
                     latency=5 * BLOCK_SECONDS,
-                    callback=self._heard,
+                    callback=self._receive,
                 )
                 stream.start()
                 return stream
@@ -198,8 +198,8 @@ class Microphone:
             "another program using it? rill listen --list-devices shows the others"
         )
 
-    def _heard(self, samples: np.ndarray, count: int, times: Any, status: Any) -> None:
-        """Called by the device's thread, which must never wait for the recogniser."""
+    def _receive(self, samples: np.ndarray, count: int, times: Any, status: Any) -> None:
+        """Called on the device's thread, which must not wait for the recogniser."""
         block = Block(samples.copy(), time.monotonic())
         with self._arrived:
             self.overflows += bool(status.input_overflow)

@@ -1,1 +1,1 @@
-"""Many voices over the network: `rill serve`."""
+"""Recognition over the network: `rill serve`."""

@@ -1,9 +1,9 @@
-"""Who may use the server: tokens, the origins of web pages, and the names that the server goes by.
+"""Access control: tokens, the origins of web pages, and the host names of the server.
 
-A page of another origin may not listen (a WebSocket knows no same-origin rule), and a name that a
-stranger points at this machine is not one of ours (DNS rebinding: then the page's origin and the
-Host of its requests agree, and both are the stranger's). An address in numbers cannot be pointed
-elsewhere, so it is always one of ours.
+A page of another origin is refused, because a WebSocket has no same-origin rule. An unknown host
+name is refused too, against DNS rebinding: there an attacker's name points at this machine, and the
+page's origin and the Host of its requests agree. A numeric address cannot be rebound, so it is
+always allowed.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from streaming.server.limits import Refused
 
 ANY = "*"
 DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
-SHOWN = 100  # characters of a name, in a message
+MAX_SHOWN = 100  # characters of a name in a message
 
 
-class Place(NamedTuple):
-    """Where a URL leads to."""
+class Authority(NamedTuple):
+    """Host and port of a URL."""
 
     host: str
     port: int | None
@@ -34,31 +34,30 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True)
 class Access:
-    """What a request must bring with it.
+    """The rules that a request has to satisfy.
 
-    `origins` are those of pages that may listen besides the server's own, `hosts` the names that
-    the server goes by besides localhost, addresses in numbers and the name that it was bound to;
-    "*" among them is all.
+    `origins` are allowed origins of pages besides the server's own, `hosts` allowed names of the
+    server besides localhost, numeric addresses and the name that it is bound to; "*" allows all.
     """
 
     token: str | None = None
     origins: frozenset[str] = frozenset()
     hosts: frozenset[str] = frozenset()
-    bound: str = ""  # the host that it listens at, if that is known
+    bound: str = ""  # the host that the server is bound to, if known
 
     @classmethod
     def of(
         cls, token: str | None, origins: Iterable[str] = (), hosts: Iterable[str] = ()
     ) -> Access:
-        """Raises ConfigError for an origin or host that is none."""
+        """Raises ConfigError for an invalid origin or host."""
         return cls(token, frozenset(map(_origin, origins)), frozenset(map(_host_option, hosts)))
 
     def bound_to(self, host: str) -> Access:
-        """The same for a server that listens there."""
+        """The same for a server that is bound to this host."""
         return replace(self, bound=host.lower())
 
     def check(self, connection: HTTPConnection) -> None:
-        """Raises Refused for what may not come in."""
+        """Raises Refused unless the request is allowed."""
         self._check_page(connection)
         if self.token is None:
             return
@@ -67,7 +66,7 @@ class Access:
             given = ""
         given = given.strip() or connection.query_params.get("token", "")
         if not secrets.compare_digest(given.encode(), self.token.encode()):
-            raise Refused("unauthorised", "a token is needed, or another one", 4401, 401)
+            raise Refused("unauthorised", "the token is missing or wrong", 4401, 401)
 
     def _check_page(self, connection: HTTPConnection) -> None:
         origin = connection.headers.get("origin")
@@ -75,43 +74,43 @@ class Access:
         if origin is not None:
             if ANY in self.origins or origin.lower() in self.origins:
                 return
-            if not _same_place(origin, host):
+            if not _same_authority(origin, host):
                 raise Refused(
                     "unauthorised",
-                    f"pages of other origins may not listen here; --allow-origin {origin[:SHOWN]} "
+                    f"pages of other origins are not allowed; --allow-origin {origin[:MAX_SHOWN]} "
                     "allows this one",
                     4403,
                     403,
                 )
-        # A program may use any name of a server that other machines reach, if none was given.
-        told_names = bool(self.hosts) or is_loopback(self.bound)
-        if (origin is not None or (told_names and host)) and not self._is_ours(host):
+        # Without --allow-host, programs may use any name of a server that other machines reach.
+        names_known = bool(self.hosts) or is_loopback(self.bound)
+        if (origin is not None or (names_known and host)) and not self._is_own_name(host):
             raise Refused(
                 "unauthorised",
-                f"this server does not go by the name {host[:SHOWN]!r}; --allow-host adds a name",
+                f"{host[:MAX_SHOWN]!r} is no name of this server; --allow-host adds a name",
                 4403,
                 403,
             )
 
-    def _is_ours(self, host: str) -> bool:
-        place = _place(f"//{host}")
-        if place is None:
+    def _is_own_name(self, host: str) -> bool:
+        authority = _authority(f"//{host}")
+        if authority is None:
             return False
-        name = place.host
+        name = authority.host
         allowed = self.hosts | {_host_of(origin) for origin in self.origins} | {self.bound}
-        return ANY in allowed or name in allowed or is_loopback(name) or _in_numbers(name)
+        return ANY in allowed or name in allowed or is_loopback(name) or _is_numeric(name)
 
 
 def is_loopback(host: str) -> bool:
-    """Whether the name or address is this machine's own, which no other machine reaches."""
+    """Whether this is a loopback name or address, which no other machine reaches."""
     if host == "localhost" or host.endswith(".localhost"):
         return True
-    return _in_numbers(host) and ipaddress.ip_address(host).is_loopback
+    return _is_numeric(host) and ipaddress.ip_address(host).is_loopback
 
 
 def address_key(address: str) -> str:
-    """What a client's streams are counted by: its IPv4 address, or the /64 network of its IPv6
-    address, of which one client has as many addresses as it likes."""
+    """The key by which a client's streams are counted: its IPv4 address, or the /64 network of its
+    IPv6 address, because one client can use all addresses of a /64."""
     try:
         parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
@@ -124,10 +123,10 @@ def address_key(address: str) -> str:
 
 
 def proxies(addresses: Iterable[str]) -> list[str]:
-    """Checks addresses and networks of proxies.
+    """Check addresses and networks of proxies.
 
     Raises:
-        ConfigError: one that is none.
+        ConfigError: an invalid one.
     """
     checked = []
     for address in addresses:
@@ -143,7 +142,7 @@ def proxies(addresses: Iterable[str]) -> list[str]:
 
 
 def _origin(text: str) -> str:
-    """An origin as browsers write it."""
+    """The origin in the form that browsers send."""
     if text in (ANY, "null"):
         return text
     try:
@@ -153,11 +152,11 @@ def _origin(text: str) -> str:
             and parts.hostname
             and not (parts.query or parts.fragment or parts.username)
         ):
-            place = Place(parts.hostname, parts.port)
+            authority = Authority(parts.hostname, parts.port)
             if parts.path in ("", "/"):
-                host = f"[{place.host}]" if ":" in place.host else place.host
+                host = f"[{authority.host}]" if ":" in authority.host else authority.host
                 default = DEFAULT_PORTS.get(parts.scheme)
-                port = "" if place.port in (None, default) else f":{place.port}"
+                port = "" if authority.port in (None, default) else f":{authority.port}"
                 return f"{parts.scheme}://{host}{port}"
     except ValueError:
         pass
@@ -167,36 +166,36 @@ def _origin(text: str) -> str:
 def _host_option(text: str) -> str:
     if text == ANY:
         return text
-    place = _place(f"//{text}")
-    if place is None or place.port is not None or "/" in text:
+    authority = _authority(f"//{text}")
+    if authority is None or authority.port is not None or "/" in text:
         raise ConfigError(f"--allow-host {text}: expected a name without port, as rill.example.com")
-    return place.host
+    return authority.host
 
 
 def _host_of(origin: str) -> str:
     return urlsplit(origin).hostname or "" if origin not in (ANY, "null") else ""
 
 
-def _place(url: str) -> Place | None:
+def _authority(url: str) -> Authority | None:
     try:
         parts = urlsplit(url)
-        return Place(parts.hostname.rstrip("."), parts.port) if parts.hostname else None
-    except ValueError:  # a port that is no number, half a bracket
+        return Authority(parts.hostname.rstrip("."), parts.port) if parts.hostname else None
+    except ValueError:  # an invalid port or an unbalanced bracket
         return None
 
 
-def _same_place(origin: str, host: str) -> bool:
-    """Whether a page's origin is where its request went, whatever the scheme: a proxy may have
-    taken the TLS off."""
-    page, asked = _place(origin), _place(f"//{host}")
+def _same_authority(origin: str, host: str) -> bool:
+    """Whether a page's origin and the Host of its request agree. The scheme may differ, because a
+    proxy may have terminated TLS."""
+    page, asked = _authority(origin), _authority(f"//{host}")
     if page is None or asked is None:
         return False
     default = DEFAULT_PORTS.get(urlsplit(origin).scheme)
-    ports = {place.port or default for place in (page, asked)}
+    ports = {authority.port or default for authority in (page, asked)}
     return page.host == asked.host and len(ports) == 1
 
 
-def _in_numbers(host: str) -> bool:
+def _is_numeric(host: str) -> bool:
     try:
         ipaddress.ip_address(host.partition("%")[0])
     except ValueError:

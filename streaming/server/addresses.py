@@ -1,5 +1,5 @@
-"""The sockets that the server listens at, opened before anything else begins: what is wrong with an
-address is told in one line."""
+"""The sockets that the server listens on. They are opened before anything else starts, so that an
+invalid address is reported in one line."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import socket
 
 from asr.errors import ConfigError
 
-BACKLOG = 2048  # connections that wait to be accepted
+BACKLOG = 2048  # connections waiting to be accepted
 NO_SUCH_FAMILY = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)  # a machine without IPv6
 
 
@@ -19,11 +19,11 @@ def listening_sockets(
 
     Args:
         port: 0 takes any that is free.
-        option: how messages call the address.
-        silent_seconds: a client that takes nothing of what was sent for so long has gone.
+        option: the name of the address in messages.
+        silent_seconds: a client that acknowledges nothing for this long is disconnected.
 
     Raises:
-        ConfigError: nobody can listen there.
+        ConfigError: the address cannot be bound.
     """
     opened: list[socket.socket] = []
     try:
@@ -41,10 +41,10 @@ def listening_sockets(
         if failed and not opened:
             raise failed
     except (OSError, UnicodeError, OverflowError) as error:
-        for one in opened:
-            one.close()
+        for listening in opened:
+            listening.close()
         reason = getattr(error, "strerror", None) or error
-        raise ConfigError(f"{option}: nobody can listen there: {reason}") from None
+        raise ConfigError(f"{option}: cannot listen there: {reason}") from None
     return opened
 
 
@@ -54,7 +54,7 @@ def _listening(family: int, address: tuple[object, ...], silent_seconds: float) 
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
             opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        if hasattr(socket, "TCP_USER_TIMEOUT"):  # each connection has it from here
+        if hasattr(socket, "TCP_USER_TIMEOUT"):  # inherited by each connection
             milliseconds = int(1000 * silent_seconds)
             opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
         opened.bind(address)

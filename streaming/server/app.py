@@ -1,4 +1,4 @@
-"""The server: routes, the page, and how it begins and ends."""
+"""The server: routes, the web page, start and shutdown."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ from asr import __version__
 from asr.recognizer import Recognizer
 from streaming.server.access import Access
 from streaming.server.addresses import listening_sockets
-from streaming.server.failures import log_no_faults_of_clients
+from streaming.server.failures import suppress_client_error_logs
 from streaming.server.heads import PromptHttp
 from streaming.server.limits import Limits
 from streaming.server.protocols import openai_http, rill_socket, vosk_socket
 from streaming.server.service import Service
 
 WEB = Path(__file__).parents[1] / "web"
-FINISH_SECONDS = 10.0  # that live streams have for their last words when the server ends
-CLOSE_SECONDS = 2  # that connections have after that to close
-MAX_UNREAD_BYTES = 8 * 2**20  # of answers that a client does not read
+FINISH_SECONDS = 10.0  # for live streams to emit their last words at shutdown
+CLOSE_SECONDS = 2  # for connections to close after that
+MAX_UNREAD_BYTES = 8 * 2**20  # of responses that a client does not read
 HEADERS = {
     "content-security-policy": "default-src 'self'; frame-ancestors 'none'",
     "x-content-type-options": "nosniff",
@@ -51,11 +51,11 @@ def create_app(
     workers: int = 2,
     access: Access | None = None,
 ) -> Starlette:
-    """The application; `app.state.service` is what its routes share.
+    """The application; `app.state.service` is shared by its routes.
 
     Args:
-        token: that clients have to give.
-        access: the token, and the origins and names that are allowed, in place of `token`.
+        token: required of clients.
+        access: the token, and the allowed origins and names; replaces `token`.
     """
     access = access or Access(token)
     service = Service(recognizer, limits, access, workers)
@@ -68,7 +68,7 @@ def create_app(
 
     async def health(request: Request) -> Response:
         return JSONResponse(
-            {"status": "ok", "version": __version__, "streams": service.places.taken}
+            {"status": "ok", "version": __version__, "streams": service.slots.taken}
         )
 
     async def metrics(request: Request) -> Response:
@@ -111,15 +111,15 @@ def run(
     wyoming: tuple[str, int] | None = None,
     trusted_proxies: Sequence[str] = (),
 ) -> None:
-    """Serve until Ctrl-C or SIGTERM, then let live streams say their last words.
+    """Serve until Ctrl-C or SIGTERM, then let live streams emit their last words.
 
     Args:
-        ready: is told each address when clients can come.
-        wyoming: host and port for that protocol.
-        trusted_proxies: addresses and networks whose X-Forwarded-For is believed.
+        ready: called with each address once it accepts connections.
+        wyoming: host and port of the Wyoming protocol.
+        trusted_proxies: addresses and networks whose X-Forwarded-For is trusted.
 
     Raises:
-        ConfigError: nobody can listen there.
+        ConfigError: the address cannot be bound.
     """
     service: Service = app.state.service
     service.access = service.access.bound_to(host)
@@ -130,14 +130,15 @@ def run(
         from streaming.server.protocols.wyoming import bind
 
         wyoming_sockets = bind(service, *wyoming)
-    log_no_faults_of_clients()
+    suppress_client_error_logs()
     config = uvicorn.Config(
         app,
         http=partial(PromptHttp, head_seconds=service.limits.head_seconds),  # type: ignore[arg-type]
         log_level="warning",
-        access_log=False,  # addresses of pages hold the token
-        ws_max_size=2 * service.limits.message_bytes,  # ours is told, this one only closes
-        ws_per_message_deflate=False,  # sound hardly shrinks, and each stream would pay for it
+        access_log=False,  # URLs may contain the token
+        # Twice the own limit, which sends a message before it closes the connection.
+        ws_max_size=2 * service.limits.message_bytes,
+        ws_per_message_deflate=False,  # audio hardly compresses
         server_header=False,
         proxy_headers=bool(trusted_proxies),
         forwarded_allow_ips=list(trusted_proxies),
@@ -147,7 +148,7 @@ def run(
 
 
 class Server(uvicorn.Server):
-    """uvicorn's, which on a signal first waits for the streams."""
+    """uvicorn's server; on a signal it first waits for the streams."""
 
     def __init__(
         self,
@@ -175,8 +176,8 @@ class Server(uvicorn.Server):
             self._ready(f"tcp://{_address(servers[0])}")
 
     async def on_tick(self, counter: int) -> bool:
-        """Ten times a second: ends clients that do not read what they are answered. Pongs go into a
-        buffer that has no other end."""
+        """Ten times a second: disconnect clients that do not read their responses. Nothing else
+        bounds the buffer that pongs go into."""
         for connection in list(self.server_state.connections):
             transport: asyncio.Transport | None = getattr(connection, "transport", None)
             if transport and transport.get_write_buffer_size() > MAX_UNREAD_BYTES:
@@ -195,7 +196,7 @@ class Server(uvicorn.Server):
 
     async def _end(self) -> None:
         for _ in range(round(FINISH_SECONDS / 0.05)):
-            if not self._service.places.taken:
+            if not self._service.slots.taken:
                 break
             await asyncio.sleep(0.05)
         self._service.stopping.set()
@@ -208,7 +209,7 @@ def _address(server: asyncio.Server) -> str:
 
 
 class SafeHeaders:
-    """Puts the headers of a careful page on every answer."""
+    """Adds security headers to every response."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

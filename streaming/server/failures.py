@@ -1,4 +1,4 @@
-"""What becomes of an exception that nobody foresaw: the client is told, the log tells where."""
+"""Unexpected exceptions: the client gets an error message, the log gets the traceback."""
 
 from __future__ import annotations
 
@@ -11,27 +11,29 @@ _log = logging.getLogger("rill.server")
 
 
 def internal(error: Exception) -> Refused:
-    """The refusal to tell its client. The log gets the place without the exception's own message,
-    which may hold what the client sent."""
+    """The refusal to send to the client. The log gets the traceback without the exception's
+    message, which may contain data of the client."""
     frames = "".join(traceback.format_tb(error.__traceback__))
-    _log.error("a fault of Rill ended one stream: %s\n%s", type(error).__name__, frames.rstrip())
+    _log.error(
+        "an unexpected error ended one stream: %s\n%s", type(error).__name__, frames.rstrip()
+    )
     return Refused(
         "internal",
-        "recognition failed, which is a fault of the server; its log tells where. Begin anew",
+        "recognition failed with an error of the server; its log has the details. Start again",
         1011,
         500,
     )
 
 
-def log_no_faults_of_clients() -> None:
-    """Leaves out of the log what libraries write about bad messages: their clients are told."""
-    logging.getLogger("uvicorn.error").addFilter(_NoBadText())
+def suppress_client_error_logs() -> None:
+    """Drop what libraries log about invalid messages; the clients get an error message."""
+    logging.getLogger("uvicorn.error").addFilter(_NotInvalidText())
     logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
 
 
-class _NoBadText(logging.Filter):
-    """uvicorn logs a traceback of a text that is no UTF-8, which is closed with 1007."""
+class _NotInvalidText(logging.Filter):
+    """uvicorn logs a traceback for text that is not UTF-8, and closes with 1007."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether to log it."""
+        """Whether to log the record."""
         return not record.getMessage().startswith("Invalid UTF-8 sequence")

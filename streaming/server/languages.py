@@ -1,4 +1,4 @@
-"""Which languages a client may ask for: this model hears English."""
+"""The languages that a client may request; the model recognises English."""
 
 from __future__ import annotations
 
@@ -8,6 +8,6 @@ _ENGLISH = re.compile(r"(auto|(en|eng|english)([-_][a-z0-9]+)*)?", re.IGNORECASE
 
 
 def is_english(language: str) -> bool:
-    """English in any spelling and of any country (en, EN, en-US, en_GB, english); nothing and
-    "auto" leave the choice to the server."""
+    """Whether the language is English of any country (en, EN, en-US, en_GB, english). An empty
+    string and "auto" leave the choice to the server."""
     return bool(_ENGLISH.fullmatch(language.strip()))

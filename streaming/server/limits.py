@@ -1,4 +1,4 @@
-"""What one client may ask of the server, so that no client can take it from the others."""
+"""Limits for each client, so that no client can use up the server."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Limits:
-    """All that is bounded. What goes beyond is refused with a message, never cut off silently."""
+    """All limits. A request beyond one is refused with a message, never cut off silently."""
 
-    streams: int = 50  # at once
+    streams: int = 50  # at the same time
     streams_per_client: int = 10  # from one address
     message_bytes: int = 2**20
     upload_bytes: int = 100 * 2**20
-    upload_seconds: float = 3 * 3600.0  # of sound in one upload
-    body_seconds: float = 30.0  # that the body of an upload may take,
-    body_bytes_per_second: float = 16 * 2**10  # and a second more for so much of it
-    head_seconds: float = 10.0  # that the head of a request may take
+    upload_seconds: float = 3 * 3600.0  # of audio in one upload
+    body_seconds: float = 30.0  # for the body of an upload,
+    body_bytes_per_second: float = 16 * 2**10  # plus a second for this many bytes
+    head_seconds: float = 10.0  # for the head of a request
     idle_seconds: float = 60.0  # without a message
-    longest_seconds: float = 3 * 3600.0  # of sound in one stream
-    ahead_seconds: float = 60.0  # by which sound may come faster than time goes on
+    longest_seconds: float = 3 * 3600.0  # of audio in one stream
+    ahead_seconds: float = 60.0  # that the audio of a stream may be ahead of real time
     custom_words: int = 1000  # of one stream
-    word_sets: int = 20  # different sets of them that streams have at once
-    slow_reader_seconds: float = 10.0  # that a message may wait to be taken
+    word_sets: int = 20  # different sets of custom words in use at the same time
+    slow_reader_seconds: float = 10.0  # for a client to read a message
 
 
 class Refused(Exception):
-    """A request that cannot be honoured.
+    """A request that the server refuses.
 
-    `code` is a word for programs, `close_code` that of a WebSocket, `status` that of HTTP.
+    `code` is for programs, `close_code` for WebSockets, `status` for HTTP.
     """
 
     def __init__(self, code: str, message: str, close_code: int = 4400, status: int = 400) -> None:
@@ -39,8 +39,8 @@ class Refused(Exception):
         self.code, self.message, self.close_code, self.status = code, message, close_code, status
 
 
-class Places:
-    """Counts the streams that run."""
+class StreamSlots:
+    """Counts the running streams."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
@@ -48,20 +48,20 @@ class Places:
 
     @property
     def taken(self) -> int:
-        """Streams that run now."""
+        """Running streams."""
         return self._of_client.total()
 
     @contextmanager
-    def one(self, client: str) -> Iterator[None]:
-        """A place for one stream of that client.
+    def acquire(self, client: str) -> Iterator[None]:
+        """Hold a slot for one stream of this client.
 
         Raises:
-            Refused: all places are taken, or all of this client's.
+            Refused: all slots are taken, or all of this client's.
         """
         limits = self._limits
         if self.taken >= limits.streams:
             raise Refused(
-                "busy", f"all {limits.streams} places are taken; try again later", 4429, 503
+                "busy", f"all {limits.streams} streams are in use; try again later", 4429, 503
             )
         if self._of_client[client] >= limits.streams_per_client:
             raise Refused(

@@ -1,4 +1,4 @@
-"""What all protocols share: the recogniser, its workers, the limits, who may come in, figures."""
+"""State shared by all protocols: the recogniser, its threads, limits, access rules and metrics."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from asr.errors import AudioError, ConfigError
 from asr.recognizer import Recognizer
 from streaming.endpointing import EndpointRules
+from streaming.events import Event, Final
 from streaming.scheduler import StreamScheduler
 from streaming.server.access import Access
-from streaming.server.limits import Limits, Places, Refused
+from streaming.server.limits import Limits, Refused, StreamSlots
 from streaming.server.word_sets import WordSets
 from streaming.stream import Stream
-from streaming.utterance import Final, Partial
 
 Result = TypeVar("Result")
 
@@ -30,46 +30,46 @@ DELAYS = (0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0, 10.0)
 
 
 class Service:
-    """One for a process. Streams take turns on as many threads as the recogniser was given cores;
-    recordings and custom words have as many of their own, so that no stream waits for them."""
+    """One per process. Streams share `workers` threads; uploads and custom words have as many of
+    their own, so that no stream waits for them."""
 
     def __init__(
         self, recognizer: Recognizer, limits: Limits, access: Access, workers: int
     ) -> None:
         self.recognizer, self.limits, self.access = recognizer, limits, access
-        self.places = Places(limits)
-        self.closing = asyncio.Event()  # no new work; what was begun may end
-        self.stopping = asyncio.Event()  # what was begun is given up too
-        self._patient = set[asyncio.Timeout]()
+        self.slots = StreamSlots(limits)
+        self.closing = asyncio.Event()  # no new requests; running ones may end
+        self.stopping = asyncio.Event()  # running requests are abandoned too
+        self._timeouts = set[asyncio.Timeout]()  # of clients that are waited for
         self._workers = ThreadPoolExecutor(workers, "recordings")
         self._word_sets = WordSets(recognizer, limits.word_sets, self.run)
         self.registry = CollectorRegistry()
-        self.heard_seconds = Counter(
-            "rill_heard_seconds", "Sound recognised.", registry=self.registry
+        self.audio_seconds = Counter(
+            "rill_heard_seconds", "Seconds of audio recognised.", registry=self.registry
         )
         self.work_seconds = Counter(
-            "rill_work_seconds", "Time that it took.", registry=self.registry
+            "rill_work_seconds", "Seconds of recognition.", registry=self.registry
         )
         self.refusals = Counter(
             "rill_refusals", "Requests refused.", ["code"], registry=self.registry
         )
         self.delay_seconds = Histogram(
             "rill_delay_seconds",
-            "From the arrival of a chunk's last samples until its words were ready.",
+            "Seconds from the arrival of a chunk's last samples until its words are ready.",
             buckets=DELAYS,
             registry=self.registry,
         )
-        self.turns = StreamScheduler(workers, self.work_seconds.inc)
-        streams = Gauge("rill_streams", "Streams that run now.", registry=self.registry)
-        streams.set_function(lambda: self.places.taken)
+        self.scheduler = StreamScheduler(workers, self.work_seconds.inc)
+        streams = Gauge("rill_streams", "Running streams.", registry=self.registry)
+        streams.set_function(lambda: self.slots.taken)
 
     async def run(self, work: Callable[..., Result], *arguments: object) -> Result:
-        """Work of the recogniser that is no stream's, on a thread."""
-        began = time.monotonic()
+        """Run work that belongs to no stream on a thread."""
+        started = time.monotonic()
         try:
             return await asyncio.get_running_loop().run_in_executor(self._workers, work, *arguments)
         finally:
-            self.work_seconds.inc(time.monotonic() - began)
+            self.work_seconds.inc(time.monotonic() - started)
 
     async def open(
         self,
@@ -77,15 +77,16 @@ class Service:
         words: tuple[str, ...] = (),
         second_pass: bool = True,
         rules: EndpointRules = EndpointRules(),
-        in_step: bool = False,
+        waits_for_answers: bool = False,
     ) -> LiveStream:
-        """A stream that has heard nothing.
+        """A new stream.
 
         Args:
-            in_step: its client waits for an answer to every piece, and may be as fast as it likes.
+            waits_for_answers: the client waits for the answer to each message, so its audio may be
+                faster than real time.
 
         Raises:
-            Refused: a rate or custom words that cannot be honoured, or too many sets of words.
+            Refused: an unsupported sample rate, invalid custom words, or too many sets of them.
         """
         if len(words) > self.limits.custom_words:
             raise Refused("bad_words", f"more than {self.limits.custom_words} custom words")
@@ -98,77 +99,79 @@ class Service:
             raise Refused("bad_audio", str(error)) from None
         except ConfigError as error:
             raise Refused("bad_words", str(error)) from None
-        return LiveStream(self, stream, sample_rate, in_step)
+        return LiveStream(self, stream, sample_rate, waits_for_answers)
 
     async def next_from_client(
         self, receive: Callable[[], Awaitable[Result]], hint: str = ""
     ) -> Result | None:
-        """What a client sends next; None when the server closes.
+        """A client's next message; None when the server closes.
 
         Raises:
-            Refused: nothing came for too long.
+            Refused: no message within `Limits.idle_seconds`.
         """
         seconds = self.limits.idle_seconds
         try:
-            return await self.patiently(receive, seconds)
+            return await self.within(receive, seconds)
         except TimeoutError:
             raise Refused("idle", f"no message for {seconds:.0f} s{hint}", 4408) from None
 
-    async def patiently(
+    async def within(
         self, receive: Callable[[], Awaitable[Result]], seconds: float
     ) -> Result | None:
-        """What comes within so many seconds; None when the server closes.
+        """The result of `receive` within the time; None when the server closes.
 
         Raises:
-            TimeoutError: nothing came.
+            TimeoutError: nothing arrived.
         """
         if self.closing.is_set():
             return None
         try:
-            async with asyncio.timeout(seconds) as patience:
-                self._patient.add(patience)
+            async with asyncio.timeout(seconds) as timeout:
+                self._timeouts.add(timeout)
                 try:
                     return await receive()
                 finally:
-                    self._patient.discard(patience)
+                    self._timeouts.discard(timeout)
         except TimeoutError:
             if self.closing.is_set():
                 return None
             raise
 
     def start_to_close(self) -> None:
-        """No new streams; who waits for a message waits no longer."""
+        """Accept no new streams, and stop waiting for messages."""
         self.closing.set()
-        for patience in self._patient:
-            patience.reschedule(0.0)
+        for timeout in self._timeouts:
+            timeout.reschedule(0.0)
 
     def close(self) -> None:
-        """No more work comes."""
+        """End all work."""
         self.stopping.set()
-        self.turns.close()
+        self.scheduler.close()
         self._workers.shutdown(wait=False, cancel_futures=True)
 
 
 class LiveStream:
-    """A `Stream` that takes turns with the others, within the limits."""
+    """A `Stream` on the shared scheduler, within the limits."""
 
-    def __init__(self, service: Service, stream: Stream, sample_rate: float, in_step: bool) -> None:
+    def __init__(
+        self, service: Service, stream: Stream, sample_rate: float, waits_for_answers: bool
+    ) -> None:
         self._service, self._stream, self._rate = service, stream, sample_rate
-        self._ahead_seconds = math.inf if in_step else service.limits.ahead_seconds
-        self._began = time.monotonic()
-        self._part = b""  # of a sample
+        self._ahead_seconds = math.inf if waits_for_answers else service.limits.ahead_seconds
+        self._started = time.monotonic()
+        self._part = b""  # of an incomplete sample
 
     @property
-    def seconds_heard(self) -> float:
-        """Seconds of sound pushed so far."""
-        return self._stream.seconds_heard
+    def seconds_pushed(self) -> float:
+        """Seconds of audio pushed so far."""
+        return self._stream.seconds_pushed
 
-    async def push(self, data: bytes, encoding: str, channels: int = 1) -> list[Partial]:
-        """Hear samples as they came over the wire, little endian, the channels in turn. Bytes that
-        fill no sample of all channels wait for the next piece.
+    async def push(self, data: bytes, encoding: str, channels: int = 1) -> list[Event]:
+        """Recognise samples in their wire format: little endian, channels interleaved. The bytes of
+        an incomplete sample wait for the next message.
 
         Raises:
-            Refused: no numbers, too much, or too fast.
+            Refused: samples that are not finite, too much audio, or audio that is too fast.
         """
         size = SAMPLE_BYTES[encoding] * channels
         data = self._part + data if self._part else data
@@ -177,55 +180,55 @@ class LiveStream:
         samples = np.frombuffer(
             data, "<i2" if encoding == "pcm16" else "<f4", whole // size * channels
         )
-        return await self.hear(samples if channels == 1 else samples.reshape(-1, channels))
+        return await self.push_samples(samples if channels == 1 else samples.reshape(-1, channels))
 
-    async def hear(self, samples: np.ndarray) -> list[Partial]:
+    async def push_samples(self, samples: np.ndarray) -> list[Event]:
         """The same for samples as `Stream.push` takes them."""
         seconds = len(samples) / self._rate
-        limits, elapsed = self._service.limits, time.monotonic() - self._began
-        if self.seconds_heard + seconds > limits.longest_seconds:
+        limits, elapsed = self._service.limits, time.monotonic() - self._started
+        if self.seconds_pushed + seconds > limits.longest_seconds:
             raise Refused(
-                "too_long", f"a stream may last {limits.longest_seconds:.0f} s; begin a new one"
+                "too_long", f"a stream may last {limits.longest_seconds:.0f} s; start a new one"
             )
-        if self.seconds_heard + seconds > elapsed + self._ahead_seconds:
+        if self.seconds_pushed + seconds > elapsed + self._ahead_seconds:
             raise Refused(
                 "too_fast",
-                f"sound came {limits.ahead_seconds:.0f} s ahead of time; send it as it is spoken, "
+                f"audio came {limits.ahead_seconds:.0f} s ahead of time; send it as it is spoken, "
                 "or a file to /v1/audio/transcriptions",
             )
         arrived = time.monotonic()
-        answer = self._service.turns.push(self._stream, samples)
-        waits = not answer.done()  # as long as no chunk is whole, it does not
+        future = self._service.scheduler.push(self._stream, samples)
+        waits = not future.done()  # false if the samples complete no chunk
         try:
-            events = await self._answered(answer) if waits else answer.result()
+            events = await self._result(future) if waits else future.result()
         except AudioError as error:
             raise Refused("bad_audio", str(error)) from None
-        self._service.heard_seconds.inc(seconds)
+        self._service.audio_seconds.inc(seconds)
         if waits:
             self._service.delay_seconds.observe(time.monotonic() - arrived)
         return events
 
     async def finish(self) -> list[Final]:
-        """The last utterance, if anything was said in it or has to be taken back."""
+        """The last utterance, if it has words or withdraws those of a partial."""
         try:
-            told = await self._answered(self._service.turns.finish(self._stream))
+            events = await self._result(self._service.scheduler.finish(self._stream))
         except AudioError as error:
             raise Refused("bad_audio", str(error)) from None
-        finals = [event for event in told if isinstance(event, Final)]
+        finals = [event for event in events if isinstance(event, Final)]
         return [final for final in finals if final.words or final.revised]
 
     def check_whole(self) -> None:
-        """Raises Refused when the sound ended within a sample: for after its last words."""
+        """Raises Refused if the audio ended within a sample. Called after the last words."""
         if self._part:
             raise Refused(
                 "bad_audio",
-                f"the sound ends within a sample; its last {len(self._part)} bytes were not heard",
+                f"the audio ends within a sample; its last {len(self._part)} bytes were ignored",
             )
 
-    async def _answered(self, answer: concurrent.futures.Future[list[Partial]]) -> list[Partial]:
+    async def _result(self, future: concurrent.futures.Future[list[Event]]) -> list[Event]:
         try:
-            return await asyncio.wrap_future(answer)
+            return await asyncio.wrap_future(future)
         except asyncio.CancelledError:
-            if answer.done() and isinstance(answer.exception(), concurrent.futures.CancelledError):
-                raise Refused("closing", "the server ends", 1012, 503) from None
+            if future.done() and isinstance(future.exception(), concurrent.futures.CancelledError):
+                raise Refused("closing", "the server is shutting down", 1012, 503) from None
             raise

@@ -1,4 +1,4 @@
-"""The body of an upload, and its sound, within the limits."""
+"""The body of an upload, and its audio, within the limits."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ from streaming.server.limits import Limits, Refused
 from streaming.server.service import Service
 
 MAX_FIELDS = 20
-LAST_LOOK_SECONDS = 2.0  # that a refused client has to read the reason before it is closed
+DRAIN_SECONDS = 2.0  # for a refused client to read the reason before the connection closes
 
 
-class Gone(Exception):
-    """The client has left; nobody waits for an answer."""
+class Disconnected(Exception):
+    """The client has disconnected; no response is needed."""
 
 
 class Body:
-    """A request's body as it comes. It may not stall, be slow or be larger than it may."""
+    """A request's body as it arrives, with limits for its size and speed."""
 
     def __init__(self, request: Request, service: Service) -> None:
         self._request, self._service, self._limits = request, service, service.limits
-        self._began, self._bytes = time.monotonic(), 0
+        self._started, self._bytes = time.monotonic(), 0
         self._complete = False
 
     async def form(self) -> FormData:
-        """The fields of the form and its file; it has to be closed.
+        """The fields of the form and its file; the caller closes it.
 
         Raises:
-            Refused: what cannot be taken.
-            Gone: the client left.
-            HTTPException: a broken form.
+            Refused: an unsupported or too large body.
+            Disconnected: the client disconnected.
+            HTTPException: an invalid form.
         """
         if not self._request.headers.get("content-type", "").startswith("multipart/form-data"):
             raise Refused("bad_request", "expected a form: multipart/form-data", status=415)
@@ -49,31 +49,31 @@ class Body:
         try:
             return await request.form(max_files=1, max_fields=MAX_FIELDS)
         except ClientDisconnect:
-            raise Gone from None
-        except OSError as error:  # no temporary folder, or no room in it
+            raise Disconnected from None
+        except OSError as error:  # no temporary folder, or no space in it
             raise Refused(
                 "no_space", f"the server cannot keep an upload ({error.strerror})", status=507
             ) from None
 
-    async def drop_the_rest(self) -> None:
-        """Takes what still comes, for a short while: a connection that is closed with bytes unread
-        takes back the answer that was sent last."""
+    async def drain(self) -> None:
+        """Read and drop what still arrives, for a short time: closing a connection with unread
+        bytes would discard the response that was sent last."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(LAST_LOOK_SECONDS):
+            async with asyncio.timeout(DRAIN_SECONDS):
                 while not self._complete:
                     self._note(await self._request.receive())
 
     async def _receive(self) -> Message:
         limits = self._limits
-        earned = self._bytes / limits.body_bytes_per_second
-        left = self._began + limits.body_seconds + earned - time.monotonic()
+        extra_seconds = self._bytes / limits.body_bytes_per_second
+        left = self._started + limits.body_seconds + extra_seconds - time.monotonic()
         left = min(left, limits.idle_seconds)
         try:
-            message = await self._service.patiently(self._request.receive, left)
+            message = await self._service.within(self._request.receive, left)
         except TimeoutError:
-            raise Refused("too_slow", "the upload came too slowly; try again", status=408) from None
+            raise Refused("too_slow", "the upload was too slow; try again", status=408) from None
         if message is None:
-            raise Refused("closing", "the server ends; try again later", status=503)
+            raise Refused("closing", "the server is shutting down; try again later", status=503)
         self._note(message)
         self._count(len(message.get("body", b"")))
         return message
@@ -88,9 +88,9 @@ class Body:
             raise Refused("too_large", f"a recording may have {limit} MiB", status=413)
 
 
-class Sound:
-    """Blocks of samples that are counted as they are read, up to the limit, while somebody waits
-    for what comes of them."""
+class UploadedAudio:
+    """Blocks of samples that are counted as they are read, up to the limit, until the client
+    disconnects."""
 
     def __init__(self, blocks: Iterable[Samples], limits: Limits) -> None:
         self._blocks, self._limits, self.seconds = blocks, limits, 0.0
@@ -100,7 +100,7 @@ class Sound:
         longest = self._limits.upload_seconds
         for block in self._blocks:
             if self.stopped.is_set():
-                raise Gone
+                raise Disconnected
             self.seconds += len(block) / SAMPLE_RATE
             if self.seconds > longest:
                 raise Refused(
@@ -112,29 +112,29 @@ class Sound:
 
 
 @asynccontextmanager
-async def while_somebody_waits(
-    request: Request, sound: Sound, service: Service
+async def stopped_on_disconnect(
+    request: Request, audio: UploadedAudio, service: Service
 ) -> AsyncIterator[None]:
-    """Stops the reading of the sound when its client leaves, or the server can wait no longer."""
+    """Stop reading the audio when its client disconnects or the server shuts down."""
 
-    async def client_leaves() -> None:
+    async def disconnect() -> None:
         while (await request.receive())["type"] != "http.disconnect":
             pass
 
     async def watch() -> None:
-        ways = [asyncio.ensure_future(w) for w in (client_leaves(), service.stopping.wait())]
+        reasons = [asyncio.ensure_future(r) for r in (disconnect(), service.stopping.wait())]
         try:
-            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(reasons, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for way in ways:
-                way.cancel()
-        sound.stopped.set()
+            for reason in reasons:
+                reason.cancel()
+        audio.stopped.set()
 
-    watching = asyncio.ensure_future(watch())
+    watcher = asyncio.ensure_future(watch())
     try:
         yield
     finally:
-        sound.stopped.set()
-        watching.cancel()
+        audio.stopped.set()
+        watcher.cancel()
         with suppress(asyncio.CancelledError):
-            await watching
+            await watcher

@@ -1,4 +1,4 @@
-// The page: its buttons, and what state it is in.
+// The page: its buttons and its state.
 
 import { CustomWords } from "./custom-words.js";
 import { connectExports, refreshExports } from "./exports.js";
@@ -26,9 +26,9 @@ connectExports(transcript);
 connectFiles(transcript, tokenField);
 showWordDetails(find("#transcript"), find("#tip"));
 
-let listening = null; // what startListening gave, while it runs
-let part = null; // of the transcript, that is being spoken
-let between = false; // beginning or finishing: the button has nothing to do
+let listening = null; // the result of startListening, while it runs
+let part = null; // the part of the transcript that is being spoken
+let between = false; // starting or finishing: the button does nothing
 
 button.addEventListener("click", () => {
   if (between) return;
@@ -37,35 +37,35 @@ button.addEventListener("click", () => {
 });
 
 async function start() {
-  if (listening || between) return; // the token field may call it, too
-  customWords.forgive();
+  if (listening || between) return; // the token field calls it too
+  customWords.clearError();
   show("Waiting for the microphone");
   setBetween(true);
   device.disabled = true;
 
   part = transcript.spokenPart();
-  const begin = part.duration; // its clock goes on where the last time of listening left it
-  tick(begin);
+  const start = part.duration; // its clock continues from the last session
+  tick(start);
 
   try {
     listening = await startListening({
       deviceId: device.value,
-      start: { words: customWords.lines, second_pass: find("#second-pass").checked },
+      settings: { words: customWords.lines, second_pass: find("#second-pass").checked },
       token: tokenField.value,
       on: {
         ready() {
-          if (!between) show("Listening"); // else it has been stopped already
+          if (!between) show("Listening"); // otherwise it is stopped already
         },
         block(samples, seconds) {
           waveform.push(samples);
-          tick(begin + seconds);
+          tick(start + seconds);
         },
-        partial: (words) => transcript.showPartial(livePart(), shiftWords(words, begin)),
-        final: (words) => transcript.addFinal(livePart(), shiftWords(words, begin)),
-        lost: () => stop("The microphone was unplugged. Finishing"),
+        partial: (words) => transcript.showPartial(livePart(), shiftWords(words, start)),
+        final: (words) => transcript.addFinal(livePart(), shiftWords(words, start)),
+        lost: () => stop("The microphone was disconnected. Finishing"),
         end(end) {
           transcript.keepPartial(livePart());
-          part.duration = begin + end.duration;
+          part.duration = start + end.duration;
           ended(end);
         },
       },
@@ -77,11 +77,11 @@ async function start() {
   find("#bar").classList.add("live");
   button.textContent = "Stop";
   setBetween(false);
-  show("Connecting; you can speak already");
+  show("Connecting; you can already speak");
   listMicrophones();
 }
 
-// Another one, should the page have been cleared meanwhile.
+// A new one if the page has been cleared.
 function livePart() {
   if (!transcript.parts.includes(part)) part = transcript.spokenPart();
   return part;
@@ -106,23 +106,23 @@ function ended({ code, message }) {
   if (code === null) show(message ?? "Stopped");
   else if (code === "busy") show(`The server is busy: ${message}`, true);
   else if (code === "bad_words") {
-    show("Not listening: one of your words cannot be used.", true);
-    customWords.blame(message);
+    show("Not listening: a custom word is invalid.", true);
+    customWords.showError(message);
   } else if (code === "unauthorised") {
-    show("Not listening: the server asks for a token.", true);
+    show("Not listening: the server requires a token.", true);
     tokenField.ask(start);
   } else show(message, true);
 }
 
-// Not `disabled`: that would take the focus away from who pressed it with the keyboard.
+// Not `disabled`, which would take the keyboard focus from the button.
 function setBetween(value) {
   between = value;
   button.setAttribute("aria-disabled", value);
 }
 
-function show(state, wrong = false) {
+function show(state, isError = false) {
   find("#state").textContent = state;
-  find("#state").classList.toggle("wrong", wrong);
+  find("#state").classList.toggle("wrong", isError);
 }
 
 function tick(seconds) {

@@ -1,4 +1,4 @@
-// The visitor's own words, one a line, and the server's complaint about one of them.
+// The custom words, one per line, and the server's error message about one of them.
 
 export class CustomWords {
   #box;
@@ -7,10 +7,10 @@ export class CustomWords {
   constructor(box, error) {
     this.#box = box;
     this.#error = error;
-    box.addEventListener("input", () => this.forgive());
+    box.addEventListener("input", () => this.clearError());
   }
 
-  // Two spaces within a line have a meaning (phones stand behind them), so they stay.
+  // Two spaces within a line separate a word from its phones, so they are kept.
   get lines() {
     return this.#box.value
       .split("\n")
@@ -18,8 +18,8 @@ export class CustomWords {
       .filter((line) => line !== "");
   }
 
-  // Shows the complaint, and puts the cursor on the line that it names.
-  blame(message) {
+  // Shows the message, and selects the line that it names.
+  showError(message) {
     this.#error.textContent = message;
     this.#box.setAttribute("aria-invalid", "true");
     this.#box.focus();
@@ -29,7 +29,7 @@ export class CustomWords {
     this.#box.setSelectionRange(at, at + bad.length);
   }
 
-  forgive() {
+  clearError() {
     this.#error.textContent = "";
     this.#box.removeAttribute("aria-invalid");
   }

@@ -1,4 +1,4 @@
-// Taking the transcript away: copied, downloaded, cleared and brought back.
+// Copy, download, clear and restore the transcript.
 
 import { toJson, toSrt, toText, toVtt } from "./formats.js";
 
@@ -13,13 +13,13 @@ const BUTTONS = document.querySelectorAll("[data-format]");
 const COPY = document.querySelector("#copy");
 const CLEAR = document.querySelector("#clear");
 const WHICH = document.querySelector("#which");
-const TAKEN = document.querySelector("#taken");
-const partOf = new WeakMap(); // of an option; the one for everything has none
+const STATUS = document.querySelector("#taken");
+const partOf = new WeakMap(); // by option; the option for everything has none
 
 export function connectExports(transcript) {
   COPY.addEventListener("click", async () => {
     const done = await copy(toText(chosen(transcript)));
-    TAKEN.textContent = done ? "Copied." : "The browser did not allow it.";
+    STATUS.textContent = done ? "Copied." : "The browser did not allow copying.";
   });
   for (const button of BUTTONS) {
     const [write, type] = WRITERS[button.dataset.format];
@@ -35,12 +35,12 @@ export function connectExports(transcript) {
   });
 }
 
-// To be called when the transcript has changed.
+// Called when the transcript has changed.
 export function refreshExports(transcript) {
   for (const button of [COPY, ...BUTTONS]) button.disabled = !transcript.hasWords;
-  TAKEN.textContent = "";
+  STATUS.textContent = "";
   CLEAR.disabled = !transcript.hasWords && !transcript.canRestore;
-  CLEAR.textContent = transcript.canRestore ? "Bring it back" : "Clear";
+  CLEAR.textContent = transcript.canRestore ? "Restore" : "Clear";
   refreshChoice(transcript.parts);
 }
 
@@ -74,16 +74,16 @@ function download(blob, name) {
 }
 
 async function copy(text) {
-  // Only pages from https or localhost have a clipboard; the old way works on the others.
+  // Only pages from https or localhost have navigator.clipboard; others use execCommand.
   try {
     await navigator.clipboard.writeText(text);
     return true;
   } catch {
-    return copyTheOldWay(text);
+    return copyWithCommand(text);
   }
 }
 
-function copyTheOldWay(text) {
+function copyWithCommand(text) {
   const area = document.createElement("textarea");
   area.value = text;
   area.className = "unseen";

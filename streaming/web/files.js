@@ -1,4 +1,4 @@
-// Recordings that are dropped or chosen: each becomes a part of the transcript.
+// Recordings that are dropped on the page or chosen: each becomes a part of the transcript.
 
 import { transcribeFile } from "./upload.js";
 
@@ -10,49 +10,49 @@ export function connectFiles(transcript, tokenField) {
   PICKER.addEventListener("change", () => {
     const files = [...PICKER.files];
     PICKER.value = ""; // so that the same file can be chosen again
-    readAll(files);
+    transcribeAll(files);
   });
-  connectDrop(readAll);
+  connectDrop(transcribeAll);
 
   let queue = Promise.resolve();
 
-  // One after the other: the server would read them no faster side by side.
-  function readAll(files) {
+  // One after another, because the server would not be faster in parallel.
+  function transcribeAll(files) {
     ERRORS.replaceChildren();
     for (const file of files) {
       const part = transcript.addPart(file.name);
       const note = document.createElement("p");
-      note.className = "reading";
-      note.textContent = "Being read; a long recording takes a while …";
+      note.className = "progress";
+      note.textContent = "Transcribing; a long recording takes a while …";
       part.element.append(note);
-      queue = queue.then(() => read(file, part, note));
+      queue = queue.then(() => transcribe(file, part, note));
     }
   }
 
-  async function read(file, part, note) {
+  async function transcribe(file, part, note) {
     try {
       const { duration, utterances } = await transcribeFile(file, tokenField.value);
       part.duration = duration;
       for (const words of utterances) transcript.addFinal(part, words);
-      note.textContent = "No speech was found in it.";
+      note.textContent = "No speech was recognised.";
       if (utterances.length > 0) note.remove();
     } catch (error) {
       transcript.removePart(part);
-      if (error.unauthorised) tokenField.ask(() => readAll([file]));
-      else complain(file.name, error.message);
+      if (error.unauthorised) tokenField.ask(() => transcribeAll([file]));
+      else showError(file.name, error.message);
     }
   }
 }
 
-function complain(name, message) {
+function showError(name, message) {
   const item = document.createElement("li");
-  // The server begins with the name where it is the file that is at fault.
+  // Messages about the file itself already start with its name.
   item.textContent = message.startsWith(name) ? message : `${name}: ${message}`;
   ERRORS.append(item);
 }
 
-function connectDrop(readAll) {
-  // Entering a child tells the parent that it was left, so the depth is counted.
+function connectDrop(transcribeAll) {
+  // Entering a child element fires dragleave on its parent, so the depth is counted.
   let depth = 0;
   const show = () => document.body.classList.toggle("dropping", depth > 0);
   const withFiles = (handle) => (event) => {
@@ -68,7 +68,7 @@ function connectDrop(readAll) {
     "drop",
     withFiles(({ dataTransfer }) => {
       depth = 0;
-      readAll([...dataTransfer.files]);
+      transcribeAll([...dataTransfer.files]);
     }),
   );
 }

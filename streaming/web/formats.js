@@ -1,12 +1,13 @@
-// The formats a transcript is downloaded in, the same as `rill transcribe` writes them
-// (asr/transcript.py). Parts are {title, duration, utterances}, an utterance a list of
-// {word, start, end, confidence}; a file's words may come without a confidence.
+// The download formats, equal to those of `rill transcribe` (asr/transcript.py, which
+// tests/streaming/web/test_caption_formats.py compares them with). Parts are {title, duration,
+// utterances}, an utterance is a list of {word, start, end, confidence}; words of a file may have no
+// confidence.
 
-const LONGEST_CUE_SECONDS = 6;
-const LONGEST_CUE_LETTERS = 80;
+const MAX_CUE_SECONDS = 6;
+const MAX_CUE_LETTERS = 80;
 const CUE_PAUSE_SECONDS = 0.8;
 
-// One line an utterance; titles only where there are several parts to tell apart.
+// One line per utterance; titles only if there are several parts.
 export function toText(parts) {
   const bodies = parts.map(({ title, utterances }) => {
     const body = utterances.map((words) => line(words) + "\n").join("");
@@ -27,7 +28,7 @@ export function toVtt(parts) {
   return "WEBVTT\n" + blocks.join("");
 }
 
-// One object a line, one line a part.
+// One JSON object per line and part.
 export function toJson(parts) {
   const lines = parts.map(({ title, duration, utterances }) => {
     const words = utterances.flat();
@@ -46,7 +47,7 @@ export function toJson(parts) {
   return lines.map((text) => text + "\n").join("");
 }
 
-// Words grouped as subtitles: at most 6 s and 80 letters, none across an utterance or a pause.
+// Groups words into cues: at most 6 s and 80 letters, none across an utterance or a pause.
 function cues(parts) {
   const all = [];
   for (const words of oneAfterAnother(parts)) {
@@ -65,18 +66,18 @@ function cues(parts) {
 
 function isFull(cue, word) {
   return (
-    word.end - cue[0].start > LONGEST_CUE_SECONDS ||
-    line(cue).length + 1 + word.word.length > LONGEST_CUE_LETTERS ||
+    word.end - cue[0].start > MAX_CUE_SECONDS ||
+    letters(line(cue)) + 1 + letters(word.word) > MAX_CUE_LETTERS ||
     word.start - cue.at(-1).end > CUE_PAUSE_SECONDS
   );
 }
 
-// Subtitles have one clock, so several parts are timed as if they were played in their order.
+// Subtitles have one clock, so the parts are timed as if they were played one after another.
 function oneAfterAnother(parts) {
-  let begin = 0;
+  let start = 0;
   return parts.flatMap(({ duration, utterances }) => {
-    const shifted = utterances.map((words) => shiftWords(words, begin));
-    begin += duration;
+    const shifted = utterances.map((words) => shiftWords(words, start));
+    start += duration;
     return shifted;
   });
 }
@@ -98,7 +99,7 @@ function span(cue, decimalMark) {
 }
 
 function clock(seconds, decimalMark) {
-  const milliseconds = Math.round(seconds * 1000);
+  const milliseconds = roundHalfToEven(seconds * 1000);
   const minutes = Math.floor(milliseconds / 60_000);
   const rest = milliseconds % 60_000;
   const two = (number) => String(number).padStart(2, "0");
@@ -106,6 +107,19 @@ function clock(seconds, decimalMark) {
     `${two(Math.floor(minutes / 60))}:${two(minutes % 60)}:${two(Math.floor(rest / 1000))}` +
     `${decimalMark}${String(rest % 1000).padStart(3, "0")}`
   );
+}
+
+// Code points, as Python counts them; `length` counts UTF-16 units.
+function letters(text) {
+  return [...text].length;
+}
+
+// As Python's round.
+function roundHalfToEven(number) {
+  const floor = Math.floor(number);
+  const rest = number - floor;
+  if (rest === 0.5) return floor % 2 === 0 ? floor : floor + 1;
+  return rest < 0.5 ? floor : floor + 1;
 }
 
 function rounded(number) {

@@ -1,23 +1,23 @@
-// A time of listening: one microphone and one stream, begun and ended together.
+// A session: one microphone and one stream, started and ended together.
 
 import { openMicrophone } from "./microphone.js";
 import { StreamClient } from "./stream-client.js";
 
-// `start` has words and second_pass. `on` has what StreamClient wants, block(samples, seconds)
-// with the seconds heard so far, and lost() for a microphone that is unplugged.
-export async function startListening({ deviceId, start, token, on }) {
+// `settings` has words and second_pass. `on` has the handlers of StreamClient, block(samples, seconds)
+// with the seconds recorded so far, and lost() for a microphone that is disconnected.
+export async function startListening({ deviceId, settings, token, on }) {
   let client;
-  let heard = 0; // samples: words' times are counted so too, and not with a clock
+  let recorded = 0; // samples; word times count samples too, not wall-clock time
   let stopping = false;
 
-  const microphone = await openMicrophone(deviceId, hear, on.lost);
+  const microphone = await openMicrophone(deviceId, accept, on.lost);
   const rate = microphone.sampleRate;
-  // Made before the first block can come: blocks are messages, and those wait for this function.
-  client = new StreamClient({ sample_rate: rate, ...start }, token, { ...on, end });
+  // Created before the first block: blocks are messages, which wait until this function yields.
+  client = new StreamClient({ sample_rate: rate, ...settings }, token, { ...on, end });
 
-  function hear(samples) {
-    heard += samples.length;
-    on.block(samples, heard / rate);
+  function accept(samples) {
+    recorded += samples.length;
+    on.block(samples, recorded / rate);
     client.send(samples);
   }
 
@@ -28,11 +28,11 @@ export async function startListening({ deviceId, start, token, on }) {
     client.finish();
   }
 
-  function end(how) {
-    // The server may end first, and then nobody needs the microphone.
+  function end(result) {
+    // The server may end the stream first.
     if (!stopping) microphone.stop();
     stopping = true;
-    on.end({ ...how, duration: how.duration ?? heard / rate });
+    on.end({ ...result, duration: result.duration ?? recorded / rate });
   }
 
   return { stop };

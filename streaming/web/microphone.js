@@ -1,26 +1,26 @@
-// The microphone: which there are, and one that is open and hands over blocks of samples.
+// The microphones: their list, and an open one that delivers blocks of samples.
 
 const LAST_BLOCK_WITHIN_MS = 500;
 
-// Names are known only once the visitor has allowed a microphone; before that the list is empty.
+// Browsers reveal names only after the user has allowed a microphone; before that, the list is empty.
 export async function namedMicrophones() {
   if (!navigator.mediaDevices) return [];
   const devices = await navigator.mediaDevices.enumerateDevices();
   return devices.filter(
-    // Chromium lists the default one a second time, under these two ids.
+    // Chromium lists the default device a second time under these ids.
     ({ kind, label, deviceId }) =>
       kind === "audioinput" && label && deviceId !== "default" && deviceId !== "communications",
   );
 }
 
-// onBlock(Int16Array) is called about ten times a second; onLost() when the device is unplugged.
+// onBlock(Int16Array) is called about ten times a second; onLost() when the device is disconnected.
 export async function openMicrophone(deviceId, onBlock, onLost) {
   if (!navigator.mediaDevices) {
-    throw new Error("The browser gives a page the microphone only over https or on localhost.");
+    throw new Error("Browsers allow the microphone only over https or on localhost.");
   }
   const stream = await askForStream(deviceId);
   const [track] = stream.getAudioTracks();
-  // Made after the permission: browsers let a page that records run its audio without a click.
+  // Created after the permission, because a page that records may start audio without a click.
   const context = new AudioContext();
   let recorder;
   try {
@@ -37,13 +37,13 @@ export async function openMicrophone(deviceId, onBlock, onLost) {
     recorder.port.onmessage = ({ data }) => (data.ended ? resolve() : onBlock(data.samples));
   });
   track.addEventListener("ended", onLost);
-  // The recorder writes nothing into its output, but some browsers run only what can be heard.
+  // The recorder writes no output, but some browsers run only nodes that reach the destination.
   context.createMediaStreamSource(stream).connect(recorder).connect(context.destination);
 
   return {
     sampleRate: context.sampleRate,
 
-    // Resolves when the last block, shorter than the others, has been handed over.
+    // Resolves after the last block, which is shorter than the others.
     async stop() {
       track.removeEventListener("ended", onLost);
       recorder.port.postMessage("stop");
@@ -58,8 +58,7 @@ async function askForStream(deviceId) {
   const audio = {
     deviceId: deviceId ? { exact: deviceId } : undefined,
     channelCount: 1,
-    // Both bend the sound for the ears of somebody on the telephone. The recogniser was trained
-    // on speech that no one had cleaned.
+    // Both are made for telephone calls. The model is trained on unprocessed speech.
     echoCancellation: false,
     noiseSuppression: false,
     autoGainControl: true,
@@ -74,8 +73,8 @@ async function askForStream(deviceId) {
 const REFUSALS = {
   NotAllowedError: "The browser was not allowed to use the microphone.",
   NotFoundError: "No microphone was found.",
-  NotReadableError: "The microphone is in use elsewhere, or it does not answer.",
-  OverconstrainedError: "That microphone is no longer there. Choose another.",
+  NotReadableError: "The microphone is used by another program, or does not respond.",
+  OverconstrainedError: "This microphone is not available. Choose another.",
 };
 
 function pause(milliseconds) {

@@ -1,5 +1,5 @@
-// Runs on the audio thread: turns what the microphone gives into blocks of 16-bit samples.
-// A block is 100 ms: short beside the recogniser's 120 ms chunks, and ten messages a second.
+// Runs on the audio thread: converts the microphone's samples into blocks of 16-bit samples.
+// A block is 100 ms: shorter than a chunk of 120 ms, and ten messages a second.
 
 const BLOCK_SECONDS = 0.1;
 
@@ -8,13 +8,12 @@ class Recorder extends AudioWorkletProcessor {
     super();
     this.blockLength = Math.round(sampleRate * BLOCK_SECONDS);
     this.stopped = false;
-    this.begin();
+    this.startBlock();
     this.port.onmessage = () => this.stop();
   }
 
-  begin() {
-    // The wire wants little endian. Every machine that a browser runs on today is little endian,
-    // so the array's own bytes are the message.
+  startBlock() {
+    // The protocol is little endian, and so is every machine that browsers run on.
     this.block = new Int16Array(this.blockLength);
     this.filled = 0;
   }
@@ -29,19 +28,19 @@ class Recorder extends AudioWorkletProcessor {
       const sample = Math.round((sum / channels.length) * 32768);
       this.block[this.filled] = Math.max(-32768, Math.min(32767, sample));
       this.filled += 1;
-      if (this.filled === this.blockLength) this.hand(this.block);
+      if (this.filled === this.blockLength) this.post(this.block);
     }
     return true;
   }
 
-  hand(samples) {
+  post(samples) {
     this.port.postMessage({ samples }, [samples.buffer]);
-    this.begin();
+    this.startBlock();
   }
 
   stop() {
     this.stopped = true;
-    if (this.filled > 0) this.hand(this.block.slice(0, this.filled));
+    if (this.filled > 0) this.post(this.block.slice(0, this.filled));
     this.port.postMessage({ ended: true });
   }
 }

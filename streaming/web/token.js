@@ -1,4 +1,4 @@
-// The token some servers ask for. Kept while the tab lives and no longer.
+// The access token of the server. It is kept until the tab is closed.
 
 const KEY = "rill-token";
 
@@ -20,12 +20,12 @@ export class TokenField {
     return sessionStorage.getItem(KEY) ?? "";
   }
 
-  // Shows the field; `retry` is called when a token was entered.
+  // Shows the field; `retry` is called once a token is entered.
   ask(retry) {
     this.#retries.push(retry);
     this.#form.hidden = false;
     this.#form.querySelector(".error").textContent = this.value
-      ? "The server does not take the token that you gave."
+      ? "The server does not accept this token."
       : "";
     this.#input.focus();
   }

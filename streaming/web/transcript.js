@@ -1,9 +1,9 @@
-// What was said: the parts of the page, their words, and how they are shown.
-// A part is one recording, from the microphone or from a file, and is what formats.js reads.
+// The transcript: its parts, their words, and how they are displayed.
+// A part is one recording, from the microphone or a file; formats.js converts parts.
 
 import { line } from "./formats.js";
 
-// The bundled model is modest: most of the words that it hears rightly it is half sure of.
+// Thresholds of the confidence. Correct words of the bundled model are often near 0.5.
 const DOUBTFUL_BELOW = 0.35;
 const UNSURE_BELOW = 0.5;
 
@@ -28,7 +28,7 @@ export class Transcript {
     return this.#cleared.length > 0 && !this.hasWords;
   }
 
-  // A part for the microphone: the last one goes on, unless a file has come in between.
+  // The part for the microphone: the last one continues, unless a file follows it.
   spokenPart() {
     const last = this.parts.at(-1);
     if (last?.spoken) return last;
@@ -48,10 +48,10 @@ export class Transcript {
     heading.textContent = title;
     const partial = document.createElement("p");
     partial.className = "partial";
-    // Screen readers are told finals alone; words that still change would never let them finish.
+    // Screen readers get finals only; changing words would interrupt them all the time.
     partial.setAttribute("aria-hidden", "true");
     element.append(heading, partial);
-    const part = { title, spoken, duration: 0, utterances: [], element, partial, guess: [] };
+    const part = { title, spoken, duration: 0, utterances: [], element, partial, partialWords: [] };
     this.#keepingEndInView(() => this.#root.append(element));
     this.parts.push(part);
     this.#onChange();
@@ -64,17 +64,17 @@ export class Transcript {
     this.#onChange();
   }
 
-  // The page makes a part before anything is heard; a heading alone should not stay.
+  // The page creates a part before the first word; a heading without words is removed.
   removeIfEmpty(part) {
     if (part.utterances.length === 0) this.removePart(part);
   }
 
   showPartial(part, words) {
-    part.guess = words;
+    part.partialWords = words;
     this.#keepingEndInView(() => part.partial.replaceChildren(...spans(words)));
   }
 
-  // A final without words only takes back what a partial showed.
+  // A final without words withdraws the words of the last partial.
   addFinal(part, words) {
     this.showPartial(part, []);
     if (words.length === 0) return;
@@ -86,9 +86,9 @@ export class Transcript {
     this.#onChange();
   }
 
-  // When a stream breaks off, the words on the page are the best there will ever be.
+  // When a stream breaks off, the words of the last partial become final.
   keepPartial(part) {
-    this.addFinal(part, part.guess);
+    this.addFinal(part, part.partialWords);
   }
 
   clear() {
@@ -106,13 +106,13 @@ export class Transcript {
   }
 
   #announce(text) {
-    const said = document.createElement("p");
-    said.textContent = text;
-    this.#announcer.append(said);
+    const entry = document.createElement("p");
+    entry.textContent = text;
+    this.#announcer.append(entry);
     while (this.#announcer.children.length > 5) this.#announcer.firstChild.remove();
   }
 
-  // Follows the speaker, but never pulls away somebody who has scrolled back to read.
+  // Scrolls with new words, unless the user has scrolled back.
   #keepingEndInView(change) {
     const before = this.#root.getBoundingClientRect().bottom;
     change();
@@ -133,8 +133,9 @@ function span({ word, start, end, confidence }) {
   element.className = "word";
   if (confidence < DOUBTFUL_BELOW) element.classList.add("doubtful");
   else if (confidence < UNSURE_BELOW) element.classList.add("unsure");
-  const sure = confidence === undefined ? "" : `, sure to ${Math.round(confidence * 100)} %`;
-  element.dataset.detail = `${start.toFixed(2)} to ${end.toFixed(2)} s${sure}`;
-  element.tabIndex = -1; // word-details.js makes one of them the way in by Tab
+  const percent = Math.round(confidence * 100);
+  const detail = confidence === undefined ? "" : `, confidence ${percent} %`;
+  element.dataset.detail = `${start.toFixed(2)} to ${end.toFixed(2)} s${detail}`;
+  element.tabIndex = -1; // word-details.js makes one word the Tab stop
   return element;
 }

@@ -1,4 +1,4 @@
-// A recording in a file: sent whole, read in both directions, and its words come at once.
+// Uploads a recording and returns its transcript, recognised in offline mode.
 
 export class UploadError extends Error {
   constructor(message, unauthorised = false) {
@@ -7,7 +7,7 @@ export class UploadError extends Error {
   }
 }
 
-// {duration, utterances}, as a part of the transcript has them.
+// Returns {duration, utterances}, as a part of the transcript has them.
 export async function transcribeFile(file, token) {
   const form = new FormData();
   form.set("file", file);
@@ -23,18 +23,18 @@ export async function transcribeFile(file, token) {
     throw new UploadError("The connection to the server was lost.");
   }
   if (!response.ok) throw await refusal(response);
-  const answer = await response.json();
-  return { duration: answer.duration, utterances: utterances(answer) };
+  const transcript = await response.json();
+  return { duration: transcript.duration, utterances: utterances(transcript) };
 }
 
 async function refusal(response) {
-  const answer = await response.json().catch(() => null);
-  const message = answer?.error?.message ?? `The server answered ${response.status}.`;
+  const body = await response.json().catch(() => null);
+  const message = body?.error?.message ?? `The server answered ${response.status}.`;
   const busy = [429, 503].includes(response.status) ? "The server is busy: " : "";
   return new UploadError(busy + message, response.status === 401);
 }
 
-// Words come in one list beside the segments; each belongs to the last segment begun before it.
+// Words and segments are separate lists; a word belongs to the last segment that starts before it.
 function utterances({ segments = [], words = [] }) {
   const all = [[]];
   let next = 0;

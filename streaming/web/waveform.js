@@ -1,4 +1,4 @@
-// The last six seconds of sound as bars, newest on the right.
+// The last six seconds of audio as bars, newest on the right.
 
 const SECONDS = 6;
 const BARS_PER_BLOCK = 5; // a block is 100 ms
@@ -7,7 +7,7 @@ const BARS = SECONDS * 10 * BARS_PER_BLOCK;
 export class Waveform {
   #canvas;
   #peaks = new Float32Array(BARS);
-  #calm = matchMedia("(prefers-reduced-motion: reduce)");
+  #reducedMotion = matchMedia("(prefers-reduced-motion: reduce)");
 
   constructor(canvas) {
     this.#canvas = canvas;
@@ -15,8 +15,7 @@ export class Waveform {
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.#draw());
   }
 
-  // Drawn when sound comes and at no other time: ten small drawings a second, and
-  // none while nobody listens.
+  // Draws only when a block arrives: ten times a second, and never while the page is idle.
   push(samples) {
     this.#peaks.copyWithin(0, BARS_PER_BLOCK);
     const length = Math.ceil(samples.length / BARS_PER_BLOCK);
@@ -42,7 +41,7 @@ export class Waveform {
     const context = this.#canvas.getContext("2d");
     context.scale(scale, scale);
     context.fillStyle = getComputedStyle(this.#canvas).color;
-    if (this.#calm.matches) this.#drawLevel(context, width, height);
+    if (this.#reducedMotion.matches) this.#drawLevel(context, width, height);
     else this.#drawBars(context, width, height);
   }
 
@@ -50,20 +49,20 @@ export class Waveform {
     const step = width / BARS;
     context.fillRect(0, height / 2 - 0.5, width, 1);
     this.#peaks.forEach((peak, index) => {
-      const bar = shown(peak) * height;
+      const bar = scaled(peak) * height;
       context.fillRect(index * step, (height - bar) / 2, Math.max(0.75, step * 0.6), bar);
     });
   }
 
-  // Nothing wanders over the screen for those who asked for that: a level, half a second long.
+  // With reduced motion, a level of the last half second without scrolling.
   #drawLevel(context, width, height) {
     const level = Math.max(...this.#peaks.slice(-5 * BARS_PER_BLOCK));
     context.fillRect(0, height / 2 - 0.5, width, 1);
-    context.fillRect(0, height / 2 - 3, shown(level) * width, 6);
+    context.fillRect(0, height / 2 - 3, scaled(level) * width, 6);
   }
 }
 
-// Speech lies far below full scale; a root shows it without letting shouts leave the canvas.
-function shown(peak) {
+// Speech is far below full scale; the square root makes it visible and keeps 1 at 1.
+function scaled(peak) {
   return Math.sqrt(peak);
 }

@@ -1,5 +1,5 @@
-// A word's time and confidence, beside the word that the pointer or the keyboard is on.
-// Hundreds of stops for Tab would be a trap: the words are one stop, and arrows walk along them.
+// The time and confidence of the word under the pointer or the keyboard focus.
+// All words are a single Tab stop; arrow keys move between them.
 
 export function showWordDetails(root, tip) {
   let shown = null;
@@ -7,7 +7,7 @@ export function showWordDetails(root, tip) {
   root.addEventListener("pointerover", ({ target }) => show(target.closest(".word")));
   root.addEventListener("pointerleave", () => show(focusedWord()));
   root.addEventListener("focusin", ({ target }) => {
-    makeWayIn(target);
+    setTabStop(target);
     show(target.closest(".word"));
   });
   root.addEventListener("focusout", () => show(null));
@@ -18,10 +18,10 @@ export function showWordDetails(root, tip) {
     event.preventDefault();
     next.focus();
   });
-  // What is on the page changes under the pointer; a tip for a word that is gone would stay.
+  // Words may be removed under the pointer; their tip is hidden then.
   new MutationObserver(() => {
     if (shown && !shown.isConnected) show(null);
-    if (!root.querySelector('.word[tabindex="0"]')) makeWayIn(finalWords()[0]);
+    if (!root.querySelector('.word[tabindex="0"]')) setTabStop(finalWords()[0]);
   }).observe(root, { childList: true, subtree: true });
   window.addEventListener("scroll", () => show(shown), { passive: true });
 
@@ -37,7 +37,7 @@ export function showWordDetails(root, tip) {
     word.setAttribute("aria-description", word.dataset.detail);
   }
 
-  function makeWayIn(word) {
+  function setTabStop(word) {
     for (const old of root.querySelectorAll('.word[tabindex="0"]')) old.tabIndex = -1;
     if (word) word.tabIndex = 0;
   }

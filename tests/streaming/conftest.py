@@ -1,9 +1,11 @@
-"""What tests of several protocols and devices need: sound as it goes over the wire, its words, and
-a sound server."""
+"""Fixtures for tests of several protocols and devices: audio in its wire format, its words, and a
+sound server."""
 
 from __future__ import annotations
 
 import os
+import random
+import secrets
 import shutil
 import subprocess
 import time
@@ -15,7 +17,8 @@ import pytest
 
 from asr.audio import SAMPLE_RATE, Samples
 from asr.recognizer import Recognizer
-from streaming.stream import Final, Stream
+from streaming.events import Final
+from streaming.stream import Stream
 
 SINK_RATE = 48_000
 
@@ -27,7 +30,7 @@ def pcm(speech: Samples) -> bytes:
 
 @pytest.fixture(scope="session")
 def expected(recognizer: Recognizer, pcm: bytes) -> list[dict[str, Any]]:
-    """The words of the finals that a `Stream` tells of the same sound."""
+    """The words of the finals of a `Stream` for the same audio."""
     stream = Stream(recognizer)
     events = [*stream.push(np.frombuffer(pcm, "<i2")), stream.finish()]
     return [
@@ -36,6 +39,14 @@ def expected(recognizer: Recognizer, pcm: bytes) -> list[dict[str, Any]]:
         if isinstance(event, Final)
         for w in event.words
     ]
+
+
+@pytest.fixture
+def choose() -> random.Random:
+    """Random choices that a printed seed repeats."""
+    seed = int(os.environ.get("RILL_SEED") or secrets.randbelow(2**32))
+    print(f"seed {seed}: RILL_SEED={seed} repeats it")
+    return random.Random(seed)
 
 
 @pytest.fixture(scope="module")

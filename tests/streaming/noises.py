@@ -1,4 +1,4 @@
-"""Sounds in which nobody speaks."""
+"""Synthetic noise and music without speech."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def organ(seconds: float, level_db: float) -> Samples:
 
 
 def at_level(sound: np.ndarray, level_db: float) -> Samples:
-    """The sound with that RMS."""
+    """The sound scaled to this RMS."""
     return (sound / np.sqrt(np.mean(sound**2)) * 10 ** (level_db / 20)).astype(np.float32)
 
 
@@ -67,8 +67,8 @@ def _notes(seconds: float, step: float, together: int, sustained: bool) -> np.nd
         envelope = np.minimum(t / 0.01, 1) * np.exp(-t / (0.7 * step))
         if sustained:
             envelope = np.minimum(t / 0.1, 1) * np.minimum(t[::-1] / 0.1, 1)
-        for voice in range(together):
-            semitones = roots[number // 4 % 5] + intervals[(number + voice) % 4] - 69
+        for note in range(together):
+            semitones = roots[number // 4 % 5] + intervals[(number + note) % 4] - 69
             phase = 2 * np.pi * 440 * 2 ** (semitones / 12) * t
             sound[start : start + length] += envelope * sum(
                 np.sin(k * phase) / k**1.5 for k in range(1, 9)

@@ -1,4 +1,4 @@
-"""A stream's saved state that was damaged on the way, or made by somebody else, is told."""
+"""A saved state that is damaged, or was not written by Rill, raises ModelError."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ Plain = dict[str, Any]
 
 @pytest.fixture(scope="module")
 def state(recognizer: Recognizer, speech: Samples) -> bytes:
-    """Of a stream within an utterance whose second pass has begun."""
+    """Of a stream within an utterance whose second pass has started."""
     stream = Stream(recognizer, 44_100)
     loud = np.interp(np.arange(0, 44_100 * 3) / 44_100 * 16_000, np.arange(48_000), speech[:48_000])
     stream.push(loud.astype(np.float32))
     stream.push(np.zeros(44_100, np.float32))
-    assert stream._utterance.started and stream._utterance.shown
+    assert stream._utterance.second_pass and stream._utterance.partial_words
     return stream.save()
 
 
@@ -38,8 +38,8 @@ def parts_of(state: bytes) -> tuple[dict[str, np.ndarray], Plain]:
     return dict(load(state)), plain
 
 
-def without_sum(arrays: dict[str, np.ndarray], plain: Plain) -> bytes:
-    """As a stream was saved before states had a check sum."""
+def without_checksum(arrays: dict[str, np.ndarray], plain: Plain) -> bytes:
+    """A state without a checksum, as of older versions."""
     contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     return save(contiguous, {"stream": json.dumps(plain)})
 
@@ -50,10 +50,8 @@ def ended(state: bytes, recognizer: Recognizer) -> str:
     return stream.finish().text
 
 
-def test_a_state_of_before_there_were_sums_still_goes_on(
-    state: bytes, recognizer: Recognizer
-) -> None:
-    text = ended(without_sum(*parts_of(state)), recognizer)
+def test_a_state_without_checksum_still_loads(state: bytes, recognizer: Recognizer) -> None:
+    text = ended(without_checksum(*parts_of(state)), recognizer)
     assert text == ended(state, recognizer) and text.endswith("appeared")
 
 
@@ -69,19 +67,17 @@ CHANGES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "deep": lambda array: array[None],
     "twice": lambda array: np.concatenate([array, array]),
 }
-# Sound and frames that wait may be of any length.
-SOUND = {"waiting", "samples", "history", "offset_block"}
+# Queued audio and frames may have any length.
+AUDIO = {"waiting", "samples", "history", "offset_block"}
 ANY_LENGTH = {
-    **{name: {"wide", "thin", "empty", "twice"} for name in SOUND},
+    **{name: {"wide", "thin", "empty", "twice"} for name in AUDIO},
     "utterance": {"twice"},
     "before": {"twice"},
 }
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_arrays_that_are_no_part_of_a_stream_are_told(
-    state: bytes, recognizer: Recognizer, change: str
-) -> None:
+def test_invalid_arrays_are_reported(state: bytes, recognizer: Recognizer, change: str) -> None:
     arrays, plain = parts_of(state)
     emissions = [name for name in arrays if name.startswith("emission.")]
     for name in [*(set(arrays) - set(emissions)), *emissions[:2]]:
@@ -91,25 +87,32 @@ def test_arrays_that_are_no_part_of_a_stream_are_told(
         if np.array_equal(changed, arrays[name]) and changed.dtype == arrays[name].dtype:
             continue
         with pytest.raises(ModelError, match="not the state of a stream, or damaged"):
-            Stream.restore(without_sum(arrays | {name: changed}, plain), recognizer)
+            Stream.restore(without_checksum(arrays | {name: changed}, plain), recognizer)
         if changed.shape == arrays[name].shape:
-            with pytest.raises(ModelError, match="its check sum is another"):
+            with pytest.raises(ModelError, match="the checksum differs"):
                 header = int.from_bytes(state[:8], "little")
-                told = json.loads(state[8 : 8 + header])["__metadata__"]
+                metadata = json.loads(state[8 : 8 + header])["__metadata__"]
                 whole = {k: np.ascontiguousarray(v) for k, v in (arrays | {name: changed}).items()}
-                Stream.restore(save(whole, told), recognizer)
+                Stream.restore(save(whole, metadata), recognizer)
 
 
-def test_parts_that_are_missing_are_told(state: bytes, recognizer: Recognizer) -> None:
+def test_missing_parts_are_reported(state: bytes, recognizer: Recognizer) -> None:
     arrays, plain = parts_of(state)
     for name in arrays:
         others = {other: array for other, array in arrays.items() if other != name}
         with pytest.raises(ModelError, match="not the state of a stream, or damaged"):
-            Stream.restore(without_sum(others, plain), recognizer)
-    for name in plain:
+            Stream.restore(without_checksum(others, plain), recognizer)
+    for name in set(plain) - {"start_seconds"}:
         others = {other: value for other, value in plain.items() if other != name}
         with pytest.raises(ModelError, match="not the state of a stream, or damaged"):
-            Stream.restore(without_sum(arrays, others), recognizer)
+            Stream.restore(without_checksum(arrays, others), recognizer)
+
+
+def test_a_state_without_start_time_starts_at_0(state: bytes, recognizer: Recognizer) -> None:
+    """As of release 0.1."""
+    arrays, plain = parts_of(state)
+    assert plain.pop("start_seconds") == 0.0
+    assert ended(without_checksum(arrays, plain), recognizer) == ended(state, recognizer)
 
 
 WRONG: list[tuple[str, Any]] = [
@@ -120,6 +123,7 @@ WRONG: list[tuple[str, Any]] = [
     ),
     *((name, value) for name in ("finished", "second_pass") for value in (None, 1, "no")),
     *(("name", value) for value in (None, 5, ["x"])),
+    *(("start_seconds", value) for value in (None, "0", True, -1.0, float("nan"), float("inf"))),
     *(("shown", value) for value in (None, ["the"], [{}], [{"word": "the"}], 5)),
     ("shown", [{"word": 5, "start": 0.0, "end": 1.0, "confidence": 1.0}]),
     ("shown", [{"word": "a", "start": None, "end": 1.0, "confidence": 1.0}]),
@@ -147,31 +151,29 @@ WRONG: list[tuple[str, Any]] = [
 
 
 @pytest.mark.parametrize(("name", "value"), WRONG)
-def test_values_that_no_stream_has_are_told(
+def test_invalid_values_are_reported(
     state: bytes, recognizer: Recognizer, name: str, value: Any
 ) -> None:
     arrays, plain = parts_of(state)
     with pytest.raises(ModelError):
-        Stream.restore(without_sum(arrays, plain | {name: value}), recognizer)
+        Stream.restore(without_checksum(arrays, plain | {name: value}), recognizer)
 
 
 @pytest.mark.parametrize("data", [b"", b"\0" * 8, b"\xff" * 100, b"{}", "text", None, 5, [1, 2]])
-def test_what_is_no_state_at_all_is_told(recognizer: Recognizer, data: Any) -> None:
+def test_other_data_is_reported(recognizer: Recognizer, data: Any) -> None:
     with pytest.raises(ModelError, match="not the state of a stream"):
         Stream.restore(data, recognizer)
 
 
 @pytest.mark.parametrize("kind", [bytearray, memoryview])
-def test_a_state_in_other_bytes_goes_on_too(
-    state: bytes, recognizer: Recognizer, kind: Any
-) -> None:
-    heard = Stream.restore(state, recognizer).finish().text
-    assert heard and Stream.restore(kind(state), recognizer).finish().text == heard
+def test_a_state_in_other_byte_types_loads(state: bytes, recognizer: Recognizer, kind: Any) -> None:
+    text = Stream.restore(state, recognizer).finish().text
+    assert text and Stream.restore(kind(state), recognizer).finish().text == text
     with pytest.raises(ModelError, match="not the state of a stream"):
         Stream.restore(kind(state[:99]), recognizer)
 
 
-def test_deep_json_is_told(state: bytes, recognizer: Recognizer) -> None:
+def test_deep_json_is_reported(state: bytes, recognizer: Recognizer) -> None:
     arrays, _ = parts_of(state)
     text = "[" * 100_000 + "]" * 100_000
     contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
@@ -181,7 +183,7 @@ def test_deep_json_is_told(state: bytes, recognizer: Recognizer) -> None:
 
 @fuzzed
 @given(st.lists(st.tuples(st.integers(0, 2**22), st.integers(1, 255)), min_size=1, max_size=3))
-def test_any_byte_that_is_changed_is_told(
+def test_any_changed_byte_is_reported(
     state: bytes, recognizer: Recognizer, places: list[tuple[int, int]]
 ) -> None:
     tell_seed()
@@ -190,25 +192,25 @@ def test_any_byte_that_is_changed_is_told(
         return
     header = int.from_bytes(state[:8], "little")
     if all(place % len(state) >= 8 + header for place, _ in places):
-        with pytest.raises(ModelError, match="check sum"):
+        with pytest.raises(ModelError, match="checksum"):
             Stream.restore(changed, recognizer)
         return
     try:
         ended(changed, recognizer)
     except ModelError:
         return
-    # JSON has bytes that say the same in another way, and the name of the sum may be another.
+    # Some bytes of JSON have several spellings, and the key of the checksum may be changed.
     assert places
 
 
 @fuzzed
 @given(place=st.integers(0, 2**13), value=st.integers(0, 255))
-def test_any_byte_of_the_header_that_is_changed(
+def test_any_changed_byte_of_the_header(
     state: bytes, recognizer: Recognizer, place: int, value: int
 ) -> None:
-    """With the check sum taken away, so that what is said is believed as far as it can be."""
+    """Without the checksum, so that the checks of the values have to find it."""
     tell_seed()
-    bare = without_sum(*parts_of(state))
+    bare = without_checksum(*parts_of(state))
     header = int.from_bytes(bare[:8], "little")
     changed = bytearray(bare)
     changed[place % (8 + header)] = value
@@ -221,12 +223,12 @@ def test_any_byte_of_the_header_that_is_changed(
 
 @fuzzed
 @given(st.lists(st.tuples(st.integers(0, 2**22), st.integers(1, 255)), min_size=1, max_size=40))
-def test_any_bytes_of_the_numbers_that_are_changed(
+def test_any_changed_bytes_of_the_arrays(
     state: bytes, recognizer: Recognizer, places: list[tuple[int, int]]
 ) -> None:
-    """The same for what the network and the search are given: words, or an error."""
+    """The same for the inputs of the network and the search: words, or an error."""
     tell_seed()
-    bare = without_sum(*parts_of(state))
+    bare = without_checksum(*parts_of(state))
     header = 8 + int.from_bytes(bare[:8], "little")
     changed = bare[:header] + damaged(bare[header:], places)
     try:

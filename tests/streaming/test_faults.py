@@ -1,5 +1,5 @@
-"""Clients that come, speak a little and vanish, in several ways: nothing of them stays, and nobody
-else loses a word."""
+"""Clients that send some audio and vanish, in several ways: nothing of them stays in the server,
+and other clients lose no word."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.streaming.server.test_server import START, connected, final_words, ht
 
 MEBIBYTE = 2**20
 COUNTED = ("tasks", "threads", "descriptors")
-WAVE = 30  # clients at once; there are places for eight
+WAVE = 30  # clients at the same time; the server has eight streams
 SERVER = """
 import asyncio
 from asr.recognizer import Recognizer
@@ -46,7 +46,7 @@ run(app, "127.0.0.1", 0, lambda at: print(at, flush=True))
 
 
 class Server:
-    """A server of its own process, and what that holds."""
+    """A server in its own process, and its resources."""
 
     def __init__(self, program: str = SERVER) -> None:
         command = [sys.executable, "-c", program]
@@ -65,12 +65,12 @@ class Server:
             "resident": int(status["VmRSS"].split()[0]) * 1024,
         }
 
-    async def settled(self, least: dict[str, int]) -> dict[str, int]:
-        """What is held when it is no more than `least`; or after a while, whatever it is."""
+    async def settled(self, limit: dict[str, int]) -> dict[str, int]:
+        """The resources once they are within `limit`, or after 20 s."""
         for _ in range(200):
-            nobody = httpx.get(f"http://{self.address}/health").json()["streams"] == 0
+            idle = httpx.get(f"http://{self.address}/health").json()["streams"] == 0
             held = self.held()
-            if nobody and all(held[what] <= least[what] for what in COUNTED):
+            if idle and all(held[what] <= limit[what] for what in COUNTED):
                 break
             await asyncio.sleep(0.1)
         return held
@@ -87,7 +87,7 @@ def server() -> Iterator[Server]:
 
 
 async def leave(address: str, pcm: bytes) -> None:
-    """Closes without finish; or is refused, for all places are taken."""
+    """Closes without finish; or is refused, if all streams are in use."""
     async with connected(address) as socket:
         await socket.send(json.dumps(START))
         await socket.send(pcm[:40_000])
@@ -95,7 +95,7 @@ async def leave(address: str, pcm: bytes) -> None:
 
 
 async def reset(address: str, pcm: bytes) -> None:
-    """The connection breaks while sound is on its way."""
+    """The connection breaks while audio is being sent."""
     socket_ = await websockets.connect(f"ws://{address}/v1/stream")
     await socket_.send(json.dumps(START))
     await socket_.send(pcm[:40_000])
@@ -105,7 +105,7 @@ async def reset(address: str, pcm: bytes) -> None:
 
 
 async def never_read(address: str, pcm: bytes) -> None:
-    """Half-open: speaks, reads nothing, answers no close, and is gone when it was given up."""
+    """Half-open: sends, reads nothing, does not answer the close, and aborts later."""
     _, writer = await handshake(address)
     writer.write(frame(1, json.dumps(START).encode()) + frame(2, pcm[:40_000]))
     writer.transport.pause_reading()  # type: ignore[attr-defined]
@@ -158,7 +158,7 @@ RUDE = (leave, reset, never_read, stop_in_a_message, stop_in_the_handshake, fini
 
 
 async def wave(server: Server, pcm: bytes, number: int) -> list[dict[str, Any]]:
-    """One client that behaves, there before all the others; its messages."""
+    """The messages of a correct client that connects before the others."""
     choose = random.Random(number)
     async with connected(server.address) as polite:
         await polite.send(json.dumps(START))
@@ -179,15 +179,15 @@ async def wave(server: Server, pcm: bytes, number: int) -> list[dict[str, Any]]:
 
 
 def harm(server: Server, pcm: bytes, waves: int, expected: list[dict[str, Any]]) -> list[int]:
-    """One wave that warms up, and more; bytes resident after each. All else must be as it was at
-    first."""
+    """Resident bytes after a warm-up wave and after each further one. All other resources must be
+    as at the start."""
 
     async def after_a_wave(number: int, before: dict[str, int]) -> dict[str, int]:
         assert final_words(await wave(server, pcm, number)) == expected
         return await server.settled(before)
 
     before = server.held()
-    before["threads"] += 2  # that recognise: they begin when they are needed
+    before["threads"] += 2  # of the recogniser, which start when they are needed
     after = [asyncio.run(after_a_wave(number, before)) for number in range(1 + waves)]
     for what in COUNTED:
         assert after[-1][what] <= before[what], what
@@ -207,9 +207,7 @@ WHOLE = b"GET /health HTTP/1.1\r\nHost: here\r\n\r\n"
 
 @pytest.mark.parametrize("before", [b"", HALF_A_HEAD, WHOLE + HALF_A_HEAD])
 @pytest.mark.parametrize("drips", [False, True])
-def test_a_head_that_does_not_come_is_not_waited_for(
-    server: Server, before: bytes, drips: bool
-) -> None:
+def test_a_head_that_does_not_arrive_times_out(server: Server, before: bytes, drips: bool) -> None:
     """Nothing, half a head, or half a second one; then silence, or a byte now and then."""
 
     async def wait_for_the_end(answers: int) -> bytes:
@@ -235,15 +233,15 @@ def test_a_head_that_does_not_come_is_not_waited_for(
                 dripping.cancel()
             writer.transport.abort()
 
-    least = server.held()
-    said = asyncio.run(wait_for_the_end(before.startswith(WHOLE)))
-    assert said.startswith(b"HTTP/1.1 408 ") and b"within 1 s" in said, said
-    after = asyncio.run(server.settled(least))
-    assert after["descriptors"] <= least["descriptors"]
+    before_test = server.held()
+    response = asyncio.run(wait_for_the_end(before.startswith(WHOLE)))
+    assert response.startswith(b"HTTP/1.1 408 ") and b"within 1 s" in response, response
+    after = asyncio.run(server.settled(before_test))
+    assert after["descriptors"] <= before_test["descriptors"]
 
 
 def test_a_head_in_time_may_be_followed_by_a_long_wait(server: Server) -> None:
-    """The bound is the head's alone: a voice may be silent for longer, and a WebSocket too."""
+    """The timeout is for the head alone; a WebSocket may be silent for longer."""
 
     async def speak_late() -> Any:
         async with connected(server.address) as socket:
@@ -263,7 +261,7 @@ def test_a_thousand_rude_clients_leave_nothing_behind(
     assert resident[-1] - resident[10] < 16
 
 
-def test_all_say_their_last_words_when_the_server_is_ended_under_load(
+def test_all_streams_emit_their_last_words_when_the_server_ends_under_load(
     server: Server, pcm: bytes, expected: list[dict[str, Any]]
 ) -> None:
     async def cut_short(started: list[int]) -> list[dict[str, Any]]:
@@ -271,19 +269,19 @@ def test_all_say_their_last_words_when_the_server_is_ended_under_load(
             await socket.send(json.dumps(START))
             messages = [json.loads(await socket.recv())]
             await socket.send(pcm)
-            messages.append(json.loads(await socket.recv()))  # it is being heard
+            messages.append(json.loads(await socket.recv()))  # it is being recognised
             started.append(1)
-            if len(started) == 5:  # once: a second signal does not wait for anybody
+            if len(started) == 5:  # once: a second signal ends the server at once
                 server.process.send_signal(signal.SIGTERM)
             return messages + [json.loads(message) async for message in socket]
 
     async def together() -> list[list[dict[str, Any]]]:
         started: list[int] = []
         rude = [never_read(server.address, pcm), reset(server.address, pcm)]
-        *told, _, _ = await asyncio.gather(
+        *results, _, _ = await asyncio.gather(
             *(cut_short(started) for _ in range(5)), *rude, return_exceptions=True
         )
-        return told
+        return results
 
     for messages in asyncio.run(together()):
         assert final_words(messages) == expected and messages[-1]["type"] == "done"

@@ -1,4 +1,4 @@
-"""Recordings heard side by side: each has the words, times and confidences that it has alone."""
+"""Recordings in parallel: each has the words, times and confidences that it has alone."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ from asr.errors import AudioError, RillError
 from asr.recognizer import Recognizer
 from asr.transcript import Segment, Transcript
 from streaming import recordings
+from streaming.events import Final
 from streaming.recordings import transcribe_batch
-from streaming.stream import Final, Stream
+from streaming.stream import Stream
 from tests.conftest import cut, cut_points
 
 COUNT = 5
@@ -27,7 +28,7 @@ COUNT = 5
 
 @pytest.fixture(scope="module")
 def sounds(speech: Samples) -> list[Samples]:
-    """Parts of the recording, of one to seven seconds; one with a pause, one with nothing in it."""
+    """Parts of the recording, of one to seven seconds; one with a pause, one of silence."""
     silence = np.zeros(2 * SAMPLE_RATE, np.float32)
     first, second = speech[: 4 * SAMPLE_RATE], speech[5 * SAMPLE_RATE :]
     return [
@@ -46,16 +47,16 @@ def second_pass(request: pytest.FixtureRequest) -> bool:
 
 @pytest.fixture(scope="module")
 def alone(recognizer: Recognizer, sounds: list[Samples], second_pass: bool) -> list[Transcript]:
-    """What a `Stream` tells of each."""
-    told = []
+    """The transcript of each from a `Stream`."""
+    transcripts = []
     for sound in sounds:
         stream = Stream(recognizer, second_pass=second_pass)
         events = [*stream.push(sound), stream.finish()]
         finals = [event for event in events if isinstance(event, Final) and event.words]
         segments = tuple(Segment(final.words, final.alternatives) for final in finals)
-        told.append(Transcript(segments, stream.seconds_heard))
-    assert [len(transcript.segments) for transcript in told] == [2, 1, 1, 0, 1]
-    return told
+        transcripts.append(Transcript(segments, stream.seconds_pushed))
+    assert [len(transcript.segments) for transcript in transcripts] == [2, 1, 1, 0, 1]
+    return transcripts
 
 
 def broken_after(blocks: list[Samples]) -> Iterator[Samples]:
@@ -65,14 +66,14 @@ def broken_after(blocks: list[Samples]) -> Iterator[Samples]:
 
 @settings(max_examples=8)
 @given(data=st.data())
-def test_side_by_side_each_is_heard_as_alone(
+def test_in_parallel_each_is_transcribed_as_alone(
     recognizer: Recognizer,
     sounds: list[Samples],
     alone: list[Transcript],
     second_pass: bool,
     data: st.DataObject,
 ) -> None:
-    """Whatever their order and number, the pieces they come in, and which of them are damaged."""
+    """For every order, number and cutting, and any of them damaged."""
     chosen = data.draw(st.lists(st.integers(0, COUNT - 1), max_size=7))
     damaged = data.draw(st.lists(st.booleans(), min_size=len(chosen), max_size=len(chosen)))
     coming = []
@@ -80,29 +81,29 @@ def test_side_by_side_each_is_heard_as_alone(
         pieces = cut(sounds[number], data.draw(cut_points(len(sounds[number]), most=6)))
         coming.append(broken_after(pieces) if is_damaged else iter(pieces))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(recordings, "SIDE_BY_SIDE", data.draw(st.integers(1, 4)))
+        patch.setattr(recordings, "MAX_PARALLEL", data.draw(st.integers(1, 4)))
         patch.setattr(recordings, "MAX_WAITING", data.draw(st.integers(1, 4)))
         found = list(transcribe_batch(recognizer, iter(coming), second_pass=second_pass))
-    for heard, number, is_damaged in zip(found, chosen, damaged, strict=True):
-        assert isinstance(heard, Transcript) and (heard.damage is not None) == is_damaged
-        assert replace(heard, damage=None) == alone[number]
+    for result, number, is_damaged in zip(found, chosen, damaged, strict=True):
+        assert isinstance(result, Transcript) and (result.damage is not None) == is_damaged
+        assert replace(result, damage=None) == alone[number]
 
 
 @pytest.fixture
 def without_collector() -> Iterator[None]:
-    """Of what refers to itself in a circle."""
+    """The collector of reference cycles is off."""
     gc.disable()
     yield
     gc.enable()
 
 
 @pytest.mark.usefixtures("without_collector")
-def test_so_many_are_open_at_once_and_none_is_read_ahead(
+def test_a_bounded_number_is_open_and_none_is_read_ahead(
     recognizer: Recognizer, speech: Samples, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A long recording first: the others wait for it, but only so many of them. What has ended is
-    gone at once, and does not wait for Python's collector: it is the beam that needs memory."""
-    monkeypatch.setattr(recordings, "SIDE_BY_SIDE", 3)
+    """The others wait for a long first recording, but only a bounded number of them. A stream that
+    has ended is freed at once, without the garbage collector, because its beam is large."""
+    monkeypatch.setattr(recordings, "MAX_PARALLEL", 3)
     monkeypatch.setattr(recordings, "MAX_WAITING", 4)
     started, done = list[int](), list[int]()
     alive = weakref.WeakSet[Stream]()
@@ -124,10 +125,10 @@ def test_so_many_are_open_at_once_and_none_is_read_ahead(
             yield speech[start : start + SAMPLE_RATE // 2]
         done.append(number)
 
-    heard = transcribe_batch(recognizer, map(blocks, range(12)), second_pass=False)
-    first = next(heard)
+    results = transcribe_batch(recognizer, map(blocks, range(12)), second_pass=False)
+    first = next(results)
     assert blocks_of_first == 16 and done[-1] == 0 and len(done) <= 1 + 4 + 2
-    rest = list(heard)
+    rest = list(results)
     assert sorted(done) == list(range(12)) and len(rest) == 11
     assert isinstance(first, Transcript) and first.duration == 8.0
     assert rest == [rest[0]] * 11 and not isinstance(rest[0], RillError)

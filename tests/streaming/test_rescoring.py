@@ -1,4 +1,4 @@
-"""--rescore: an LSTM language model judges the readings of an utterance once more."""
+"""--rescore: an LSTM language model rescores the n-best hypotheses of an utterance."""
 
 from __future__ import annotations
 
@@ -21,21 +21,22 @@ from asr.errors import ConfigError, ModelError
 from asr.model_folder import BUNDLED_MODEL
 from asr.recognizer import Recognizer
 from asr.transcript import Segment
-from streaming.stream import Final, Partial, Stream
+from streaming.events import Event, Final, Partial
+from streaming.stream import Stream
 from tests.conftest import DEMO, cut, cut_points
 
-READINGS = 20
+HYPOTHESES = 20
 
 
 @pytest.fixture(scope="module")
 def rescored(lstm_lm: Path) -> Recognizer:
-    """With a model that believes in other words than were said."""
-    return Recognizer.load(rescore=lstm_lm, alternatives=READINGS, rescore_share=0.9)
+    """With a language model that prefers other words than the spoken ones."""
+    return Recognizer.load(rescore=lstm_lm, alternatives=HYPOTHESES, rescore_share=0.9)
 
 
 @pytest.fixture(scope="module")
 def plain() -> Recognizer:
-    return Recognizer.load(alternatives=READINGS)
+    return Recognizer.load(alternatives=HYPOTHESES)
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +48,7 @@ def segments(rescored: Recognizer, plain: Recognizer, speech: Samples) -> dict[s
     }
 
 
-def test_what_the_model_has_heard_wins(segments: dict[str, Segment], misheard: str) -> None:
+def test_words_of_the_language_model_win(segments: dict[str, Segment], misheard: str) -> None:
     assert segments["plain"].text != misheard
     assert segments["rescored"].text == misheard
 
@@ -61,24 +62,24 @@ def test_words_and_times_are_those_of_the_best_alternative(segments: dict[str, S
     ends = [0.0, *(word.end for word in segment.words)]
     assert all(word.start >= before for word, before in zip(segment.words, ends))
     assert all(0 < word.confidence < 1 for word in segment.words)
-    # Before the place where they begin to differ, both tell the same words at the same times.
+    # Up to the first difference, both have the same words at the same times.
     pairs = zip(segment.words, segments["plain"].words)
     same = list(takewhile(lambda pair: pair[0].word == pair[1].word, pairs))
     assert len(same) > 10
     assert all((a.start, a.end) == (b.start, b.end) for a, b in same[:-1])
 
 
-def test_a_share_of_nothing_changes_nothing(
+def test_a_share_of_0_changes_nothing(
     lstm_lm: Path, segments: dict[str, Segment], speech: Samples
 ) -> None:
-    recognizer = Recognizer.load(rescore=lstm_lm, alternatives=READINGS, rescore_share=0)
+    recognizer = Recognizer.load(rescore=lstm_lm, alternatives=HYPOTHESES, rescore_share=0)
     (segment,) = recognizer.transcribe(speech).segments
     assert segment.words == segments["plain"].words
-    told = [(one.words, pytest.approx(one.score, abs=1e-5)) for one in segment.alternatives]
-    assert [(one.words, one.score) for one in segments["plain"].alternatives] == told
+    scores_again = [(one.words, pytest.approx(one.score, abs=1e-5)) for one in segment.alternatives]
+    assert [(one.words, one.score) for one in segments["plain"].alternatives] == scores_again
 
 
-def test_custom_words_keep_what_was_asked_for_them(rescored: Recognizer, speech: Samples) -> None:
+def test_custom_words_keep_their_boost(rescored: Recognizer, speech: Samples) -> None:
     """Words that no LSTM knows."""
     words = ["kasle  K AE S AH L  :1", "cold and jude"]
     segment = rescored.with_words(words).transcribe(speech).segments[0]
@@ -86,7 +87,7 @@ def test_custom_words_keep_what_was_asked_for_them(rescored: Recognizer, speech:
 
 
 def test_only_finals_are_rescored(rescored: Recognizer, plain: Recognizer, speech: Samples) -> None:
-    def events(recognizer: Recognizer) -> list[Partial]:
+    def events(recognizer: Recognizer) -> list[Event]:
         stream = Stream(recognizer, second_pass=False)
         return [*stream.push(speech), stream.finish()]
 
@@ -100,7 +101,7 @@ def test_only_finals_are_rescored(rescored: Recognizer, plain: Recognizer, speec
     assert [one.score for one in final.alternatives] != [one.score for one in other.alternatives]
 
 
-Tell = Callable[..., list[Final]]
+FinalsOf = Callable[..., list[Final]]
 
 
 @pytest.fixture(scope="module")
@@ -111,39 +112,39 @@ def recordings(speech: Samples) -> list[Samples]:
 
 
 @pytest.fixture(scope="module")
-def tell(rescored: Recognizer, recordings: list[Samples]) -> Tell:
+def finals_of(rescored: Recognizer, recordings: list[Samples]) -> FinalsOf:
     """The finals of a recording, cut at some points."""
 
     @cache
-    def told(number: int, second_pass: bool, points: tuple[int, ...] = ()) -> list[Final]:
+    def finals(number: int, second_pass: bool, points: tuple[int, ...] = ()) -> list[Final]:
         stream = Stream(rescored, second_pass=second_pass)
         pieces: list[np.ndarray] = cut(recordings[number], list(points))
         events = [event for piece in pieces for event in stream.push(piece)]
         return [*(event for event in events if isinstance(event, Final)), stream.finish()]
 
-    return told
+    return finals
 
 
 @settings(max_examples=12)
 @given(st.data())
 def test_any_cut_gives_the_same_words(
-    tell: Tell, recordings: list[Samples], data: st.DataObject
+    finals_of: FinalsOf, recordings: list[Samples], data: st.DataObject
 ) -> None:
     number = data.draw(st.integers(0, len(recordings) - 1))
     second_pass = data.draw(st.booleans())
     points = tuple(data.draw(cut_points(len(recordings[number]))))
-    assert tell(number, second_pass, points) == tell(number, second_pass)
+    assert finals_of(number, second_pass, points) == finals_of(number, second_pass)
 
 
-def test_a_stream_goes_on_from_its_bytes_with_the_same_words(
-    rescored: Recognizer, tell: Tell, recordings: list[Samples]
+def test_a_restored_stream_has_the_same_words(
+    rescored: Recognizer, finals_of: FinalsOf, recordings: list[Samples]
 ) -> None:
     stream = Stream(rescored)
     events = stream.push(recordings[1][: 3 * SAMPLE_RATE])
     stream = Stream.restore(stream.save(), rescored)
     events += stream.push(recordings[1][3 * SAMPLE_RATE :])
     finals = [event for event in events if isinstance(event, Final)]
-    assert [*finals, stream.finish()] == tell(1, True)
+    assert [*finals, stream.finish()] == finals_of(1, True)
 
 
 def test_the_commands_take_it(lstm_lm: Path, tmp_path: Path) -> None:
@@ -164,14 +165,14 @@ def test_the_commands_take_it(lstm_lm: Path, tmp_path: Path) -> None:
     rill("evaluate", corpus, "--rescore", lstm_lm, "--json", report)
     assert json.loads(report.read_text())["settings"]["rescored by"] == "lm.onnx"
     text = DEMO.with_suffix(".txt")
-    told = rill(
+    output = rill(
         "lm", "perplexity", BUNDLED_MODEL / "language_model.bin", text, "--rescore", lstm_lm
     )
-    ngrams, lstm, both = (float(v) for v in re.findall(r"([\d.]+) of (?:the|both)", told))
+    ngrams, lstm, both = (float(v) for v in re.findall(r"([\d.]+) of (?:the|both)", output))
     assert both < ngrams and both < lstm / 0.4, "it has so much of each word"
 
 
-def test_what_cannot_be_honoured_is_told(lstm_lm: Path, tmp_path: Path) -> None:
+def test_invalid_options_are_reported(lstm_lm: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="greedy decoder has no readings"):
         Recognizer.load(rescore=lstm_lm, decoder="greedy")
     with pytest.raises(ConfigError, match="a grammar has no readings"):

@@ -1,4 +1,4 @@
-"""Streams in step tell what each tells alone, whoever shares the batch."""
+"""Streams in a batch emit what each emits alone, whichever streams share the batch."""
 
 from __future__ import annotations
 
@@ -17,15 +17,16 @@ from asr.errors import AudioError
 from asr.features.log_mel import log_mel
 from asr.model_folder import BUNDLED_MODEL
 from asr.recognizer import Recognizer
+from streaming.events import Event, Final
 from streaming.scheduler import StreamScheduler, push_batch
-from streaming.stream import Final, Partial, Stream
+from streaming.stream import Stream
 
 CHUNK_FRAMES = 32
-VOICES = 5
+STREAMS = 5
 
 
 @pytest.fixture(scope="module")
-def voices(speech: Samples) -> list[Samples]:
+def sounds(speech: Samples) -> list[Samples]:
     """Different parts of the recording, louder and softer, with a pause that ends an utterance."""
     silence = np.zeros(2 * SAMPLE_RATE, np.float32)
     parts = [speech[at * SAMPLE_RATE :][: 2 * SAMPLE_RATE] for at in (0, 2, 3, 6, 7)]
@@ -36,14 +37,14 @@ def voices(speech: Samples) -> list[Samples]:
 
 
 @pytest.fixture(scope="module")
-def alone(recognizer: Recognizer, voices: list[Samples]) -> list[list[Partial]]:
-    """What each tells alone."""
-    told = []
-    for voice in voices:
+def alone(recognizer: Recognizer, sounds: list[Samples]) -> list[list[Event]]:
+    """The events of each alone."""
+    events = []
+    for sound in sounds:
         stream = Stream(recognizer)
-        told.append([*stream.push(voice), stream.finish()])
-    assert all(sum(isinstance(event, Final) for event in events) == 2 for events in told)
-    return told
+        events.append([*stream.push(sound), stream.finish()])
+    assert all(sum(isinstance(event, Final) for event in events) == 2 for events in events)
+    return events
 
 
 @pytest.fixture(scope="module", params=["onnx", "torch"])
@@ -53,21 +54,21 @@ def engine(request: pytest.FixtureRequest) -> Engine:
 
 @settings(max_examples=6)
 @given(
-    order=st.permutations(range(VOICES)),
-    started=st.lists(st.integers(0, 3), min_size=VOICES, max_size=VOICES),
-    count=st.integers(1, VOICES),
+    order=st.permutations(range(STREAMS)),
+    started=st.lists(st.integers(0, 3), min_size=STREAMS, max_size=STREAMS),
+    count=st.integers(1, STREAMS),
 )
-def test_a_batch_has_the_bits_of_each_voice(
-    engine: Engine, voices: list[Samples], order: list[int], started: list[int], count: int
+def test_a_batch_is_bit_identical_to_each_stream_alone(
+    engine: Engine, sounds: list[Samples], order: list[int], started: list[int], count: int
 ) -> None:
-    """Voices that have heard nothing, or up to three chunks, in one call."""
+    """New streams, and streams after up to three chunks, in one call."""
     states, frames, expected = [], [], []
-    for voice in order[:count]:
-        state, chunks = engine.initial_state(), log_mel(voices[voice])
-        for chunk in range(started[voice]):
+    for sound in order[:count]:
+        state, chunks = engine.initial_state(), log_mel(sounds[sound])
+        for chunk in range(started[sound]):
             state, _ = engine.step(state, chunks[chunk * CHUNK_FRAMES :][:CHUNK_FRAMES])
         states.append(state)
-        frames.append(chunks[started[voice] * CHUNK_FRAMES :][:CHUNK_FRAMES])
+        frames.append(chunks[started[sound] * CHUNK_FRAMES :][:CHUNK_FRAMES])
         expected.append(engine.step(state, frames[-1]))
     found = engine.step_batch(states, frames)
     for (state, emission), (its_state, its_emission) in zip(found, expected, strict=True):
@@ -81,93 +82,91 @@ def test_a_batch_has_the_bits_of_each_voice(
 
 @settings(max_examples=5)
 @given(data=st.data())
-def test_streams_in_step_tell_what_each_tells_alone(
-    recognizer: Recognizer, voices: list[Samples], alone: list[list[Partial]], data: st.DataObject
+def test_streams_in_a_batch_emit_what_each_emits_alone(
+    recognizer: Recognizer, sounds: list[Samples], alone: list[list[Event]], data: st.DataObject
 ) -> None:
-    """Whatever the number of voices, their order, and the pieces in which their sound comes."""
-    chosen = data.draw(st.permutations(range(VOICES)))[: data.draw(st.integers(1, VOICES))]
+    """For every number and order of streams, and every way of cutting their audio."""
+    chosen = data.draw(st.permutations(range(STREAMS)))[: data.draw(st.integers(1, STREAMS))]
     rounds = data.draw(st.integers(1, 6))
     pieces = []
-    for voice in chosen:
+    for sound in chosen:
         points = st.lists(
-            st.integers(0, len(voices[voice])), min_size=rounds - 1, max_size=rounds - 1
+            st.integers(0, len(sounds[sound])), min_size=rounds - 1, max_size=rounds - 1
         )
-        pieces.append(np.split(voices[voice], sorted(data.draw(points))))
+        pieces.append(np.split(sounds[sound], sorted(data.draw(points))))
     streams = [Stream(recognizer) for _ in chosen]
-    told: list[list[Partial]] = [[] for _ in chosen]
+    events: list[list[Event]] = [[] for _ in chosen]
     for pieces_now in zip(*pieces):
-        for events, new in zip(told, push_batch(streams, pieces_now)):
-            events += new
-    for events, stream in zip(told, streams):
-        events.append(stream.finish())
-    assert told == [alone[voice] for voice in chosen]
+        for own_events, new in zip(events, push_batch(streams, pieces_now)):
+            own_events += new
+    for own_events, stream in zip(events, streams):
+        own_events.append(stream.finish())
+    assert events == [alone[sound] for sound in chosen]
 
 
-def test_streams_on_threads_tell_what_each_tells_alone(
-    recognizer: Recognizer, voices: list[Samples], alone: list[list[Partial]]
+def test_streams_on_threads_emit_what_each_emits_alone(
+    recognizer: Recognizer, sounds: list[Samples], alone: list[list[Event]]
 ) -> None:
     worked: list[float] = []
-    turns = StreamScheduler(2, worked.append)
-    streams = [Stream(recognizer) for _ in voices]
-    told: list[list[Partial]] = [[] for _ in voices]
-    for start in range(0, max(map(len, voices)), 12_345):
+    scheduler = StreamScheduler(2, worked.append)
+    streams = [Stream(recognizer) for _ in sounds]
+    events: list[list[Event]] = [[] for _ in sounds]
+    for start in range(0, max(map(len, sounds)), 12_345):
         answers = [
-            turns.push(stream, voice[start : start + 12_345])
-            for stream, voice in zip(streams, voices)
+            scheduler.push(stream, sound[start : start + 12_345])
+            for stream, sound in zip(streams, sounds)
         ]
-        for events, answer in zip(told, answers):
-            events += answer.result()
-    for events, last in zip(told, [turns.finish(stream) for stream in streams]):
-        events += last.result()
-    turns.close()
-    assert told == alone
+        for own_events, answer in zip(events, answers):
+            own_events += answer.result()
+    for own_events, last in zip(events, [scheduler.finish(stream) for stream in streams]):
+        own_events += last.result()
+    scheduler.close()
+    assert events == alone
     assert sum(worked) > 0
 
 
-def test_who_sends_faster_than_it_speaks_does_not_keep_others_waiting(
-    recognizer: Recognizer, voices: list[Samples]
+def test_a_stream_faster_than_real_time_does_not_delay_others(
+    recognizer: Recognizer, sounds: list[Samples]
 ) -> None:
-    turns, answered = StreamScheduler(1), list[str]()
-    hurried = turns.push(Stream(recognizer), np.concatenate(voices))
+    scheduler, answered = StreamScheduler(1), list[str]()
+    hurried = scheduler.push(Stream(recognizer), np.concatenate(sounds))
     hurried.add_done_callback(lambda _: answered.append("hurried"))
     for _ in range(3):
-        live = turns.push(Stream(recognizer), voices[0][: SAMPLE_RATE // 2])
+        live = scheduler.push(Stream(recognizer), sounds[0][: SAMPLE_RATE // 2])
         live.add_done_callback(lambda _: answered.append("live"))
         live.result()
     wait([hurried])
-    turns.close()
+    scheduler.close()
     assert answered == ["live"] * 3 + ["hurried"]
 
 
-def test_a_voice_that_cannot_be_heard_harms_no_other(
-    recognizer: Recognizer, voices: list[Samples], alone: list[list[Partial]]
+def test_invalid_samples_affect_no_other_stream(
+    recognizer: Recognizer, sounds: list[Samples], alone: list[list[Event]]
 ) -> None:
-    turns = StreamScheduler(1)
-    streams = [Stream(recognizer) for _ in voices]
-    broken = turns.push(Stream(recognizer), np.full(10_000, np.nan, np.float32))
-    answers = [turns.push(stream, voice) for stream, voice in zip(streams, voices)]
+    scheduler = StreamScheduler(1)
+    streams = [Stream(recognizer) for _ in sounds]
+    broken = scheduler.push(Stream(recognizer), np.full(10_000, np.nan, np.float32))
+    answers = [scheduler.push(stream, sound) for stream, sound in zip(streams, sounds)]
     with pytest.raises(AudioError, match="no number"):
         broken.result()
     assert [answer.result() for answer in answers] == [events[:-1] for events in alone]
-    turns.close()
+    scheduler.close()
 
 
-def test_who_waits_when_it_closes_is_told(recognizer: Recognizer) -> None:
-    turns = StreamScheduler(0)
-    waiting = turns.push(Stream(recognizer), np.zeros(SAMPLE_RATE, np.float32))
-    turns.close()
-    for answer in (waiting, turns.finish(Stream(recognizer))):
+def test_waiting_requests_end_when_it_closes(recognizer: Recognizer) -> None:
+    scheduler = StreamScheduler(0)
+    waiting = scheduler.push(Stream(recognizer), np.zeros(SAMPLE_RATE, np.float32))
+    scheduler.close()
+    for answer in (waiting, scheduler.finish(Stream(recognizer))):
         with pytest.raises(CancelledError):
             answer.result(timeout=5)
 
 
-def test_closed_turns_leave_no_thread_that_a_process_could_end_within(
-    recognizer: Recognizer, speech: Samples
-) -> None:
+def test_a_closed_scheduler_leaves_no_thread(recognizer: Recognizer, speech: Samples) -> None:
     before = set(threading.enumerate())
-    turns = StreamScheduler(2)
-    waiting = [turns.push(Stream(recognizer), speech) for _ in range(3)]
-    turns.close()
+    scheduler = StreamScheduler(2)
+    waiting = [scheduler.push(Stream(recognizer), speech) for _ in range(3)]
+    scheduler.close()
     assert set(threading.enumerate()) <= before
-    for answer in waiting:  # heard, or told that nobody hears any more
+    for answer in waiting:  # with a result or CancelledError
         assert answer.done()

@@ -1,5 +1,5 @@
-"""An exception in one stream is that stream's alone, wherever it is raised: twenty others beside it
-tell what each tells alone, and the threads go on."""
+"""An exception in one stream ends that stream alone, wherever it is raised: twenty other streams
+emit the events that each emits alone, and the threads continue."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from asr.audio import SAMPLE_RATE, Samples
 from asr.errors import AudioError
 from asr.recognizer import Recognizer, RecognizerState, StepOutput
 from asr.transcript import Segment, Transcript
+from streaming.events import Event, Final, Partial
 from streaming.recordings import transcribe_batch
 from streaming.scheduler import StreamScheduler, push_batch
 from streaming.stream import Stream
-from streaming.utterance import Final, Partial
 
 BESIDE = 20
-POISON = np.float32(0.125)  # the size of every sample of a chunk that the network cannot hear
+POISON = np.float32(0.125)  # magnitude of every sample of a chunk for which the network fails
 PLACES = (
-    "accept", "has_chunk", "next_chunk", "network", "hear", "has_work", "work", "work later",
-    "finishing", "finishing later",
+    "accept", "has_chunk", "next_chunk", "network", "process", "has_work", "work", "work later",
+    "finish_work", "finish_work later",
 )  # fmt: skip
 
 
 class Injected(Exception):
-    """What a stream's own code raises here."""
+    """An exception of a stream's own code."""
 
 
 class FailingStream(Stream):
-    """Raises at one place, when an utterance has been heard to its end."""
+    """Raises in one method."""
 
     place = ""
     error: Exception = Injected("here")
@@ -55,9 +55,9 @@ class FailingStream(Stream):
         self._fail_at("next_chunk")
         return super().next_chunk()
 
-    def hear(self, state: RecognizerState, heard: StepOutput) -> list[Partial]:
-        self._fail_at("hear")
-        return super().hear(state, heard)
+    def process(self, state: RecognizerState, output: StepOutput) -> list[Partial]:
+        self._fail_at("process")
+        return super().process(state, output)
 
     @property
     def has_work(self) -> bool:
@@ -70,20 +70,20 @@ class FailingStream(Stream):
             yield piece
             self._fail_at("work later")
 
-    def finishing(self) -> Iterator[Final | None]:
-        self._fail_at("finishing")
-        for piece in super().finishing():
+    def finish_work(self) -> Iterator[Final | None]:
+        self._fail_at("finish_work")
+        for piece in super().finish_work():
             yield piece
-            self._fail_at("finishing later")
+            self._fail_at("finish_work later")
 
 
 def poison(length: int) -> Samples:
-    """Of either sign in turns, for a constant offset would be taken out."""
+    """Of alternating sign, because a constant offset would be removed."""
     return np.resize(np.array([POISON, -POISON], np.float32), length)
 
 
 class PoisonedNetwork(Recognizer):
-    """A recogniser whose network fails for the whole batch when one chunk is poisoned."""
+    """A recogniser whose network fails for the whole batch if one chunk is poisoned."""
 
     @classmethod
     def of(cls, recognizer: Recognizer) -> PoisonedNetwork:
@@ -106,17 +106,17 @@ def network(recognizer: Recognizer) -> Recognizer:
 
 @pytest.fixture(scope="module")
 def sound(speech: Samples) -> Samples:
-    """An utterance that ends, and the begin of another."""
+    """An utterance that ends, and the start of another."""
     silence = np.zeros(2 * SAMPLE_RATE, np.float32)
     return np.concatenate([speech[: 3 * SAMPLE_RATE], silence, speech[: 2 * SAMPLE_RATE]])
 
 
 @pytest.fixture(scope="module")
-def alone(recognizer: Recognizer, sound: Samples) -> list[Partial]:
+def alone(recognizer: Recognizer, sound: Samples) -> list[Event]:
     stream = Stream(recognizer)
-    told = [*stream.push(sound), stream.finish()]
-    assert sum(isinstance(event, Final) and bool(event.words) for event in told) == 2
-    return told
+    events = [*stream.push(sound), stream.finish()]
+    assert sum(isinstance(event, Final) and bool(event.words) for event in events) == 2
+    return events
 
 
 def failing(network: Recognizer, place: str, error: Exception | None = None) -> FailingStream:
@@ -127,7 +127,7 @@ def failing(network: Recognizer, place: str, error: Exception | None = None) -> 
 
 
 def cuts_of(stream: Stream, sound: Samples) -> list[Samples]:
-    """Its sound in two pieces; poison as the second, where the network is to fail."""
+    """Its audio in two pieces; the second is poison if the network is to fail."""
     first, second = np.split(sound, [3 * SAMPLE_RATE + 777])
     if isinstance(stream, FailingStream) and stream.place == "network":
         second = poison(len(second))
@@ -135,81 +135,83 @@ def cuts_of(stream: Stream, sound: Samples) -> list[Samples]:
 
 
 def answers_of(
-    turns: StreamScheduler, streams: Sequence[Stream], sound: Samples
-) -> list[list[Partial] | BaseException]:
-    """What each told, or the exception that it was answered with; waits for each but a while."""
-    told: list[list[Partial] | BaseException] = [[] for _ in streams]
+    scheduler: StreamScheduler, streams: Sequence[Stream], sound: Samples
+) -> list[list[Event] | BaseException]:
+    """The events of each, or the exception of its future; waits at most a minute for each."""
+    events: list[list[Event] | BaseException] = [[] for _ in streams]
 
-    def add(answers: Sequence[Future[list[Partial]] | None]) -> None:
+    def add(answers: Sequence[Future[list[Event]] | None]) -> None:
         for number, answer in enumerate(answers):
             if answer is None:
                 continue
             error = answer.exception(timeout=60)
-            so_far = told[number]
-            told[number] = error or [*so_far, *answer.result()]  # type: ignore[misc]
+            so_far = events[number]
+            events[number] = error or [*so_far, *answer.result()]  # type: ignore[misc]
 
     for piece in range(2):
         add(
             [
-                turns.push(stream, cuts_of(stream, sound)[piece])
-                if isinstance(told[number], list)
+                scheduler.push(stream, cuts_of(stream, sound)[piece])
+                if isinstance(events[number], list)
                 else None
                 for number, stream in enumerate(streams)
             ]
         )
     add(
         [
-            turns.finish(stream) if isinstance(told[number], list) else None
+            scheduler.finish(stream) if isinstance(events[number], list) else None
             for number, stream in enumerate(streams)
         ]
     )
-    return told
+    return events
 
 
 @pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize("place", PLACES)
-def test_a_stream_that_fails_on_the_threads_harms_no_other(
-    network: Recognizer, sound: Samples, alone: list[Partial], place: str, workers: int
+def test_a_stream_that_fails_in_the_scheduler_affects_no_other(
+    network: Recognizer, sound: Samples, alone: list[Event], place: str, workers: int
 ) -> None:
-    turns = StreamScheduler(workers)
-    threads = [thread for thread in threading.enumerate() if thread.name.startswith("turns-")]
+    scheduler = StreamScheduler(workers)
+    threads = [
+        thread for thread in threading.enumerate() if thread.name.startswith("stream-worker-")
+    ]
     try:
         streams = [Stream(network) for _ in range(BESIDE)]
         streams.insert(7, failing(network, place))
-        told = answers_of(turns, streams, sound)
-        assert isinstance(told.pop(7), Injected)
-        assert told == [alone] * BESIDE
+        events = answers_of(scheduler, streams, sound)
+        assert isinstance(events.pop(7), Injected)
+        assert events == [alone] * BESIDE
         assert all(thread.is_alive() for thread in threads)
-        assert answers_of(turns, [Stream(network)], sound) == [alone], "a client that comes later"
+        assert answers_of(scheduler, [Stream(network)], sound) == [alone], "a later stream"
     finally:
-        turns.close()
+        scheduler.close()
 
 
 @pytest.mark.parametrize("error", [StopIteration(), MemoryError(), KeyError("x"), RuntimeError()])
-@pytest.mark.parametrize("place", ["accept", "network", "hear", "work later", "finishing"])
-def test_whatever_the_exception_is(
-    network: Recognizer, sound: Samples, alone: list[Partial], place: str, error: Exception
+@pytest.mark.parametrize("place", ["accept", "network", "process", "work later", "finish_work"])
+def test_every_kind_of_exception_stays_with_its_stream(
+    network: Recognizer, sound: Samples, alone: list[Event], place: str, error: Exception
 ) -> None:
-    turns = StreamScheduler(1)
+    scheduler = StreamScheduler(1)
     try:
         streams = [failing(network, place, error), Stream(network)]
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(FailingStream, "error", error)
-            broken, told = answers_of(turns, streams, sound)
-        assert isinstance(broken, Exception) and told == alone
+            broken, events = answers_of(scheduler, streams, sound)
+        assert isinstance(broken, Exception) and events == alone
     finally:
-        turns.close()
+        scheduler.close()
 
 
 @pytest.mark.parametrize("place", [place for place in PLACES if "finish" not in place])
-def test_a_stream_that_fails_in_step_harms_no_other(
-    network: Recognizer, sound: Samples, alone: list[Partial], place: str
+def test_a_stream_that_fails_in_a_batch_affects_no_other(
+    network: Recognizer, sound: Samples, alone: list[Event], place: str
 ) -> None:
     if place == "has_work":
-        pytest.skip("nobody asks for it there")
+        pytest.skip("push_batch does not use it")
     streams = [Stream(network) for _ in range(4)]
     streams.insert(2, failing(network, place))
-    told: list[list[Partial]] = [[] for _ in streams]
+    events: list[list[Event]] = [[] for _ in streams]
     failed: list[Any] = []
     for piece in range(2):
         answers = push_batch(streams, [cuts_of(stream, sound)[piece] for stream in streams])
@@ -218,31 +220,31 @@ def test_a_stream_that_fails_in_step_harms_no_other(
                 assert number == 2
                 failed.append(answer)
             else:
-                told[number] += answer
+                events[number] += answer
     assert failed and all(isinstance(error, Injected) for error in failed)
     for number in (0, 1, 3, 4):
-        assert [*told[number], streams[number].finish()] == alone
+        assert [*events[number], streams[number].finish()] == alone
 
 
-def test_samples_that_cannot_be_used_leave_all_streams_as_they_were(
-    recognizer: Recognizer, sound: Samples, alone: list[Partial]
+def test_invalid_samples_leave_all_streams_unchanged(
+    recognizer: Recognizer, sound: Samples, alone: list[Event]
 ) -> None:
-    """Who is told an AudioError can go on with sound that is none of it."""
+    """A stream continues with valid samples after an AudioError."""
     good, bad = Stream(recognizer), Stream(recognizer)
-    told = push_batch([good, bad], [sound, np.full(4000, np.nan, np.float32)])
-    assert isinstance(told[1], AudioError) and told[0] == alone[:-1]
+    events = push_batch([good, bad], [sound, np.full(4000, np.nan, np.float32)])
+    assert isinstance(events[1], AudioError) and events[0] == alone[:-1]
     (later,) = push_batch([bad], [sound])
     assert later == alone[:-1] and good.finish() == bad.finish() == alone[-1]
 
 
 @pytest.mark.parametrize("place", [place for place in PLACES if place != "has_work"])
-def test_a_recording_that_fails_beside_others_is_told_and_they_are_read(
+def test_a_recording_that_fails_is_reported_and_the_others_are_transcribed(
     recognizer: Recognizer,
     sound: Samples,
     place: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Its utterances that had ended before are told with it."""
+    """The error has the utterances that had ended before it."""
     sound = np.concatenate([sound, np.zeros(2 * SAMPLE_RATE, np.float32)])
     stream = Stream(recognizer)
     alone = [*stream.push(sound), stream.finish()]
@@ -256,11 +258,11 @@ def test_a_recording_that_fails_beside_others_is_told_and_they_are_read(
 
         @property
         def place(self) -> str:  # type: ignore[override]
-            late = self.seconds_heard > 4.9 or "finish" in place
+            late = self.seconds_pushed > 4.9 or "finish" in place
             return place if len(made) > 1 and self is made[1] and late else ""
 
         def finish(self) -> Final:
-            *_, final = self.finishing()
+            *_, final = self.finish_work()
             assert final
             return final
 

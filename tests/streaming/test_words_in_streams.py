@@ -1,4 +1,4 @@
-"""The law with custom words and with a grammar, on several recordings: any cut, the same words."""
+"""Chunk invariance with custom words and with a grammar, on several recordings."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ from hypothesis import strategies as st
 
 from asr.audio import SAMPLE_RATE, Samples, read_audio
 from asr.recognizer import Recognizer
-from streaming.stream import Final, Stream
+from streaming.events import Final
+from streaming.stream import Stream
 from tests.conftest import DEMO, SHARED, cut, cut_points
 
 WORDS = ("kasle  K AE S AH L  :1", "cold and jude", "kubernetes")
 PHRASES = ("she entered the", "magnificent room", "turn on the light")
 MAX_SECONDS = 8
 
-Tell = Callable[..., list[Final]]
+FinalsOf = Callable[..., list[Final]]
 
 
 @pytest.fixture(scope="module")
@@ -48,31 +49,33 @@ def recordings(tmp_path_factory: pytest.TempPathFactory) -> list[Samples]:
 
 
 @pytest.fixture(scope="module")
-def tell(recognizers: dict[str, Recognizer], recordings: list[Samples]) -> Tell:
-    """What a stream tells of a recording, cut at some points; None for one piece."""
+def finals_of(recognizers: dict[str, Recognizer], recordings: list[Samples]) -> FinalsOf:
+    """The finals of a stream for a recording that is cut at some points."""
 
     @cache
-    def told(kind: str, number: int, points: tuple[int, ...] = ()) -> list[Final]:
+    def finals(kind: str, number: int, points: tuple[int, ...] = ()) -> list[Final]:
         stream = Stream(recognizers[kind])
         pieces: list[np.ndarray] = cut(recordings[number], list(points))
         events = [event for piece in pieces for event in stream.push(piece)]
         return [*(event for event in events if isinstance(event, Final)), stream.finish()]
 
-    return told
+    return finals
 
 
 @settings(max_examples=16)
 @given(st.data())
 def test_any_cut_gives_the_same_words(
-    tell: Tell, recordings: list[Samples], data: st.DataObject
+    finals_of: FinalsOf, recordings: list[Samples], data: st.DataObject
 ) -> None:
     kind = data.draw(st.sampled_from(["words", "grammar"]))
     number = data.draw(st.integers(0, len(recordings) - 1))
     points = tuple(data.draw(cut_points(len(recordings[number]))))
-    assert tell(kind, number, points) == tell(kind, number)
+    assert finals_of(kind, number, points) == finals_of(kind, number)
 
 
-def test_the_words_and_phrases_take_part(tell: Tell) -> None:
-    heard = {kind: " ".join(final.text for final in tell(kind, 0)) for kind in ("words", "grammar")}
-    assert "kasle" in heard["words"].split()
-    assert "she entered the" in heard["grammar"] and "[unknown]" in heard["grammar"]
+def test_the_words_and_phrases_are_recognised(finals_of: FinalsOf) -> None:
+    texts = {
+        kind: " ".join(final.text for final in finals_of(kind, 0)) for kind in ("words", "grammar")
+    }
+    assert "kasle" in texts["words"].split()
+    assert "she entered the" in texts["grammar"] and "[unknown]" in texts["grammar"]

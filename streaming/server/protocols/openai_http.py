@@ -1,10 +1,10 @@
-"""OpenAI's `POST /v1/audio/transcriptions`: a recording in, its transcript out.
+"""OpenAI's `POST /v1/audio/transcriptions`: a recording in, a transcript out.
 
 Fields: file, response_format (json, text, srt, vtt, verbose_json), timestamp_granularities[] (word,
 segment; also without brackets), stream (true or 1: server-sent events, a delta for each segment),
-language (English of any country, or nothing), temperature (0 to 1, without effect: decoding is
-deterministic), model (any name). An empty field is one that was not sent. What cannot be honoured,
-such as a prompt, is refused, and so is a field that comes twice.
+language (English of any country, or empty), temperature (0 to 1, without effect: decoding is
+deterministic), model (any name). An empty field counts as missing. Unsupported fields, such as a
+prompt, are refused, and so is a field that is sent twice.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from streaming.server.failures import internal
 from streaming.server.languages import is_english
 from streaming.server.limits import Refused
 from streaming.server.service import Service
-from streaming.server.uploads import Body, Gone, Sound, while_somebody_waits
+from streaming.server.uploads import Body, Disconnected, UploadedAudio, stopped_on_disconnect
 
 FORMATS = ("json", "text", "srt", "vtt", "verbose_json")
-NOBODY_WAITS = 499  # a status that nobody reads: the client has left
+CLIENT_CLOSED_REQUEST = 499  # the client has disconnected
 GRANULARITIES = ("word", "segment")
 LISTS = ("timestamp_granularities[]", "timestamp_granularities")
 SINGLE = ("file", "model", "response_format", "stream", "language", "temperature", "prompt")
@@ -39,8 +39,8 @@ YES, NO = ("true", "1", "yes", "on"), ("false", "0", "no", "off", "")
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """What a request asks for."""
+class TranscriptionRequest:
+    """The fields of a request."""
 
     file: UploadFile
     response_format: str
@@ -49,42 +49,42 @@ class Wanted:
 
 
 async def transcribe(request: Request, service: Service) -> Response:
-    """The transcript of one upload, or a refusal as OpenAI words it."""
+    """The transcript of one upload, or an error in OpenAI's format."""
     body = Body(request, service)
     found: list[Segment] = []
     try:
         service.access.check(request)
         async with AsyncExitStack() as held:
             client = address_key(request.client.host if request.client else "")
-            held.enter_context(service.places.one(client))
+            held.enter_context(service.slots.acquire(client))
             form = await body.form()
             held.push_async_callback(form.close)
-            wanted = parse(form)
-            name = (wanted.file.filename or "the upload")[:200]
-            sound = Sound(read_blocks(wanted.file.file, name=name), service.limits)
-            await held.enter_async_context(while_somebody_waits(request, sound, service))
-            segments = _segments(sound, service)
-            if wanted.stream:
+            asked = parse(form)
+            name = (asked.file.filename or "the upload")[:200]
+            audio = UploadedAudio(read_blocks(asked.file.file, name=name), service.limits)
+            await held.enter_async_context(stopped_on_disconnect(request, audio, service))
+            segments = _segments(audio, service)
+            if asked.stream:
                 events = _events(segments, held.pop_all(), service)
                 return StreamingResponse(events, media_type="text/event-stream")
             async for segment in segments:
                 found.append(segment)
-            return _response(Transcript(tuple(found), sound.seconds), wanted)
-    except Gone:
-        return Response(status_code=NOBODY_WAITS)
-    except HTTPException as error:  # starlette's own, of a broken form
+            return _response(Transcript(tuple(found), audio.seconds), asked)
+    except Disconnected:
+        return Response(status_code=CLIENT_CLOSED_REQUEST)
+    except HTTPException as error:  # from starlette, for an invalid form
         return JSONResponse(_error("bad_request", error.detail), error.status_code)
     except Exception as error:
         refused = _refusal(error, service)
-        await body.drop_the_rest()
+        await body.drain()
         record = _error(refused.code, refused.message)
-        if found:  # what was recognised before it is not lost
+        if found:  # keep what was recognised before the error
             record["text"] = " ".join(segment.text for segment in found)
         return JSONResponse(record, refused.status)
 
 
 async def models(request: Request, service: Service) -> Response:
-    """OpenAI's list of models, of which there is one."""
+    """OpenAI's list of models, with one model."""
     try:
         service.access.check(request)
     except Refused as refused:
@@ -93,50 +93,50 @@ async def models(request: Request, service: Service) -> Response:
     return JSONResponse({"object": "list", "data": [model]})
 
 
-def parse(form: FormData) -> Wanted:
-    """What a form asks for.
+def parse(form: FormData) -> TranscriptionRequest:
+    """Parse a form.
 
     Raises:
-        Refused: anything in it that cannot be honoured.
+        Refused: an unsupported or invalid field.
     """
     file = form.get("file")
     if not isinstance(file, UploadFile):
         raise Refused("bad_request", "file: expected a recording")
     if unknown := sorted(set(form) - {*SINGLE, *LISTS}):
-        raise Refused("bad_request", f"{unknown[0][:100]} cannot be honoured here")
+        raise Refused("bad_request", f"{unknown[0][:100]} is not supported")
     if twice := [name for name in SINGLE if len(form.getlist(name)) > 1]:
-        raise Refused("bad_request", f"{twice[0]}: came twice")
+        raise Refused("bad_request", f"{twice[0]}: sent twice")
     if _field(form, "prompt"):
         raise Refused(
             "bad_request",
-            "prompt cannot be honoured here; words that this server is to know are given to it by "
-            "rill serve --words, or to a stream of /v1/stream",
+            "prompt is not supported; custom words are an option of rill serve (--words), and of a "
+            "stream at /v1/stream",
         )
     if not is_english(_field(form, "language")):
-        raise Refused("bad_request", "language: this model hears English (en)")
+        raise Refused("bad_request", "language: this model recognises English (en)")
     if not _is_temperature(_field(form, "temperature") or "0"):
-        raise Refused("bad_request", "temperature: expected 0 to 1 (which changes nothing here)")
-    wanted = _field(form, "response_format") or "json"
-    if wanted not in FORMATS:
+        raise Refused("bad_request", "temperature: expected 0 to 1 (it has no effect)")
+    response_format = _field(form, "response_format") or "json"
+    if response_format not in FORMATS:
         raise Refused("bad_request", f"response_format: expected one of {', '.join(FORMATS)}")
-    asked = [str(value) for name in LISTS for value in form.getlist(name)]
-    granularities = frozenset(value for value in asked if value)
+    values = [str(value) for name in LISTS for value in form.getlist(name)]
+    granularities = frozenset(value for value in values if value)
     if granularities - set(GRANULARITIES):
         raise Refused("bad_request", "timestamp_granularities: expected word or segment")
-    if granularities and wanted != "verbose_json":
-        raise Refused("bad_request", "timestamp_granularities goes with verbose_json")
+    if granularities and response_format != "verbose_json":
+        raise Refused("bad_request", "timestamp_granularities needs response_format verbose_json")
     stream = _field(form, "stream").lower()
     if stream not in (*YES, *NO):
         raise Refused("bad_request", "stream: expected true or false")
-    if stream in YES and wanted != "json":
-        raise Refused("bad_request", "stream goes with response_format json")
-    return Wanted(file, wanted, granularities, stream in YES)
+    if stream in YES and response_format != "json":
+        raise Refused("bad_request", "stream needs response_format json")
+    return TranscriptionRequest(file, response_format, granularities, stream in YES)
 
 
 def _field(form: FormData, name: str) -> str:
     value = form.get(name, "")
     if not isinstance(value, str):
-        raise Refused("bad_request", f"{name}: expected a text")
+        raise Refused("bad_request", f"{name}: expected text")
     return value.strip()
 
 
@@ -148,7 +148,7 @@ def _is_temperature(text: str) -> bool:
 
 
 def _refusal(error: Exception, service: Service) -> Refused:
-    """What its client is told of an exception."""
+    """The error to send to the client."""
     if isinstance(error, Refused):
         refused = error
     elif isinstance(error, AudioError):
@@ -159,18 +159,20 @@ def _refusal(error: Exception, service: Service) -> Refused:
     return refused
 
 
-async def _segments(sound: Sound, service: Service) -> AsyncIterator[Segment]:
-    """One after another, so that live streams have their turn in between."""
-    found = service.recognizer.segments(sound)
+async def _segments(audio: UploadedAudio, service: Service) -> AsyncIterator[Segment]:
+    """One segment after another, so that the threads are free in between."""
+    found = service.recognizer.segments(audio)
     try:
         while (segment := await service.run(next, found, None)) is not None:
             if segment.words:
                 yield segment
-    except Gone:
+    except Disconnected:
         if service.stopping.is_set():
-            raise Refused("closing", "the server ends; try again later", status=503) from None
+            raise Refused(
+                "closing", "the server is shutting down; try again later", status=503
+            ) from None
         raise
-    service.heard_seconds.inc(sound.seconds)
+    service.audio_seconds.inc(audio.seconds)
 
 
 async def _events(
@@ -184,7 +186,7 @@ async def _events(
                 text += delta
                 yield _event({"type": "transcript.text.delta", "delta": delta})
             yield _event({"type": "transcript.text.done", "text": text})
-        except Gone:
+        except Disconnected:
             return
         except Exception as error:
             refused = _refusal(error, service)
@@ -195,12 +197,12 @@ def _event(record: dict[str, Any]) -> str:
     return f"data: {json.dumps(record)}\n\n"
 
 
-def _response(transcript: Transcript, wanted: Wanted) -> Response:
-    match wanted.response_format:
+def _response(transcript: Transcript, asked: TranscriptionRequest) -> Response:
+    match asked.response_format:
         case "json":
             return JSONResponse({"text": transcript.text})
         case "verbose_json":
-            return JSONResponse(_verbose(transcript, wanted.granularities or {"segment"}))
+            return JSONResponse(_verbose(transcript, asked.granularities or {"segment"}))
         case "text":
             return PlainTextResponse(to_text(transcript))
         case "srt":

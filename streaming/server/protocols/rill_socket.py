@@ -1,13 +1,13 @@
-"""Rill's own protocol, at /v1/stream: JSON messages, and sound as binary ones.
+"""Rill's own protocol, at /v1/stream: JSON messages, and audio as binary messages.
 
 -> {"type": "start", "sample_rate": 48000, "encoding": "pcm16"}     also float32; opus-in-ogg, which
    needs no sample_rate; words: custom words as `rill transcribe --words` takes them; second_pass:
    true; silence: seconds, 1.2
 <- {"type": "ready", "latency_ms": 235, "chunk_ms": 120}
--> sound, little endian, one channel
+-> audio, little endian, one channel
 <- {"type": "partial", "text": ..., "words": [{"word", "start", "end", "confidence"}], "latency": 9}
-<- {"type": "final", "text": ..., "words": [...], "revised": false, "latency": 80}    ms from the
-   arrival of the sound that brought it
+<- {"type": "final", "text": ..., "words": [...], "revised": false, "latency": 80}    ms since
+   the arrival of the audio that completed it
 -> {"type": "keepalive"}, {"type": "finish"}
 <- the last final, {"type": "done", "duration": 12.3}, close 1000
 <- {"type": "error", "code": ..., "message": ...} before every other close
@@ -26,6 +26,7 @@ from starlette.websockets import WebSocket
 from asr.audio import SAMPLE_RATE
 from asr.errors import AudioError
 from streaming.endpointing import EndpointRules
+from streaming.events import Event
 from streaming.microphone.captions import event_record
 from streaming.server.limits import Refused
 from streaming.server.ogg_opus import OPUS_RATE, OggOpus
@@ -37,14 +38,13 @@ from streaming.server.protocols.sockets import (
     send_within,
 )
 from streaming.server.service import SAMPLE_BYTES, Service
-from streaming.utterance import Partial
 
 OPUS = "opus-in-ogg"
 
 
 @dataclass(frozen=True)
 class Start:
-    """What a client asks for."""
+    """The settings of a stream that a client requests."""
 
     sample_rate: float
     encoding: str = "pcm16"
@@ -55,14 +55,14 @@ class Start:
 
 async def serve(websocket: WebSocket, service: Service) -> None:
     """One stream, from its start message to its end."""
-    await converse(websocket, service, _hear, _error)
+    await converse(websocket, service, _run, _error)
 
 
 def _error(refused: Refused) -> dict[str, str]:
     return {"type": "error", "code": refused.code, "message": refused.message}
 
 
-async def _hear(websocket: WebSocket, service: Service) -> None:
+async def _run(websocket: WebSocket, service: Service) -> None:
     first = await receive_within(websocket, service)
     if first is None:
         return
@@ -85,11 +85,12 @@ async def _hear(websocket: WebSocket, service: Service) -> None:
         if isinstance(message, bytes):
             arrived = time.monotonic()
             if opus:
-                async for sound in _decoded(opus, message, service):
-                    await _tell(websocket, service, await stream.hear(sound), arrived)
+                async for samples in _decoded(opus, message, service):
+                    events = await stream.push_samples(samples)
+                    await _send_events(websocket, service, events, arrived)
             else:
                 events = await stream.push(message, start.encoding)
-                await _tell(websocket, service, events, arrived)
+                await _send_events(websocket, service, events, arrived)
             continue
         match json_object(message).get("type"):
             case "keepalive":
@@ -101,17 +102,19 @@ async def _hear(websocket: WebSocket, service: Service) -> None:
                 raise Refused("bad_message", f"type {shown}; expected keepalive or finish")
     else:
         if not service.closing.is_set():
-            return  # the client has gone without finish
-    await _tell(websocket, service, await stream.finish(), time.monotonic())
+            return  # the client disconnected without finish
+    await _send_events(websocket, service, await stream.finish(), time.monotonic())
     stream.check_whole()
-    if opus and opus.within_a_page:
-        raise Refused("bad_audio", "the sound ends within a page of Ogg; its rest was not heard")
-    done = {"type": "done", "duration": round(stream.seconds_heard, 3)}
+    if opus and opus.is_incomplete:
+        raise Refused(
+            "bad_audio", "the audio ends within an Ogg page; the incomplete page was ignored"
+        )
+    done = {"type": "done", "duration": round(stream.seconds_pushed, 3)}
     await send_within(websocket, json.dumps(done), service)
 
 
-async def _tell(
-    websocket: WebSocket, service: Service, events: Sequence[Partial], arrived: float
+async def _send_events(
+    websocket: WebSocket, service: Service, events: Sequence[Event], arrived: float
 ) -> None:
     for event in events:
         record = event_record(event) | {"latency": round(1000 * (time.monotonic() - arrived))}
@@ -128,23 +131,23 @@ def _opus_decoder() -> OggOpus:
 
 
 async def _decoded(opus: OggOpus, data: bytes, service: Service) -> AsyncIterator[np.ndarray]:
-    """One page after another: many hours fit into a message, and the limits end them in time."""
+    """Decode page by page: a message may contain hours, and the limits apply between pages."""
     pages = opus.push(data)
     try:
-        while (sound := await service.run(next, pages, None)) is not None:
-            yield sound
+        while (samples := await service.run(next, pages, None)) is not None:
+            yield samples
     except AudioError as error:
         raise Refused("bad_audio", str(error)) from None
 
 
 def parse_start(message: str | bytes) -> Start:
-    """The first message of a client.
+    """Parse the first message of a client.
 
     Raises:
-        Refused: anything in it that cannot be honoured.
+        Refused: an unknown or invalid setting.
     """
     if isinstance(message, bytes):
-        raise Refused("bad_message", "sound before the start message")
+        raise Refused("bad_message", "audio before the start message")
     fields = json_object(message)
     if fields.pop("type", None) != "start":
         raise Refused("bad_message", 'expected {"type": "start", "sample_rate": ...} first')
@@ -161,7 +164,7 @@ def parse_start(message: str | bytes) -> Start:
     number(start.sample_rate, "sample_rate")
     listed = isinstance(start.words, (list, tuple))
     if not listed or not all(isinstance(word, str) for word in start.words):
-        raise Refused("bad_message", "words: expected a list of texts")
+        raise Refused("bad_message", "words: expected a list of strings")
     if not isinstance(start.second_pass, bool):
         raise Refused("bad_message", "second_pass: expected true or false")
     if not 0.1 <= number(start.silence, "silence") <= 60:

@@ -1,4 +1,4 @@
-"""A WebSocket conversation within the limits, whatever its protocol."""
+"""WebSocket connections within the limits, for all protocols."""
 
 from __future__ import annotations
 
@@ -19,17 +19,19 @@ from streaming.server.service import Service
 async def converse(
     websocket: WebSocket,
     service: Service,
-    hear: Callable[[WebSocket, Service], Awaitable[None]],
+    run: Callable[[WebSocket, Service], Awaitable[None]],
     error: Callable[[Refused], dict[str, str]],
 ) -> None:
-    """Let a client in if it may, `hear` it to its end, and close; `error` makes the message that
-    says why it was refused."""
+    """Serve a client: check its access, `run` the protocol to its end, and close. `error` formats
+    the message for a refused client."""
     try:
         await websocket.accept()
         try:
             service.access.check(websocket)
-            with service.places.one(address_key(websocket.client.host if websocket.client else "")):
-                await hear(websocket, service)
+            with service.slots.acquire(
+                address_key(websocket.client.host if websocket.client else "")
+            ):
+                await run(websocket, service)
             if websocket.client_state is WebSocketState.CONNECTED:
                 await websocket.close(1000)
         except Refused as refused:
@@ -39,7 +41,7 @@ async def converse(
         except Exception as failure:
             await _refuse(websocket, service, internal(failure), error)
     except WebSocketDisconnect:
-        pass  # the client has gone
+        pass  # the client has disconnected
 
 
 async def _refuse(
@@ -51,7 +53,7 @@ async def _refuse(
     service.refusals.labels(refused.code).inc()
     if websocket.client_state is not WebSocketState.CONNECTED:
         return
-    # Who does not take it in time is closed all the same.
+    # The connection closes even if the client does not read the message.
     with suppress(TimeoutError):
         async with asyncio.timeout(service.limits.slow_reader_seconds):
             await websocket.send_text(json.dumps(error(refused)))
@@ -59,10 +61,10 @@ async def _refuse(
 
 
 def json_object(message: str | bytes) -> dict[str, Any]:
-    """What a client said in JSON.
+    """Parse a JSON object.
 
     Raises:
-        Refused: it is no JSON object.
+        Refused: the message is no JSON object.
     """
     try:
         parsed = json.loads(message)
@@ -74,20 +76,20 @@ def json_object(message: str | bytes) -> dict[str, Any]:
 
 
 def number(value: object, name: str) -> float:
-    """A number that a client gave; raises Refused for anything else."""
+    """A number from a client's message; raises Refused for anything else."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise Refused("bad_message", f"{name}: expected a number")
     try:
         return float(value)
-    except OverflowError:  # a whole number of hundreds of digits
+    except OverflowError:  # an integer of hundreds of digits
         raise Refused("bad_message", f"{name}: too large") from None
 
 
 async def receive_within(websocket: WebSocket, service: Service) -> str | bytes | None:
-    """The next message; None when the client has gone, or the server is closing.
+    """The next message; None when the client has disconnected or the server is closing.
 
     Raises:
-        Refused: nothing came for too long, or too much at once.
+        Refused: no message for too long, or a message that is too large.
     """
     message = await service.next_from_client(websocket.receive, "; send keepalive")
     if message is None:
@@ -102,7 +104,7 @@ async def receive_within(websocket: WebSocket, service: Service) -> str | bytes 
 
 
 async def send_within(websocket: WebSocket, text: str, service: Service) -> None:
-    """Raises Refused when the client does not take the message in time."""
+    """Send a message; raises Refused if the client does not read it in time."""
     try:
         await asyncio.wait_for(websocket.send_text(text), service.limits.slow_reader_seconds)
     except TimeoutError:

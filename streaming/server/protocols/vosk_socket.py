@@ -1,11 +1,12 @@
-"""Vosk's protocol, at /, so that its clients work as they are: every binary message is answered by
-one JSON message.
+"""Vosk's protocol, at /, for existing Vosk clients: each binary message is answered by one JSON
+message.
 
-    -> {"config": {"sample_rate": 16000, "words": true}}    rate 8000 if not said, as vosk-server
-    -> sound, 16 bits, little endian
+    -> {"config": {"sample_rate": 16000, "words": true}}    default rate 8000, as in vosk-server
+    -> audio, 16 bits, little endian
     <- {"partial": ...}, or {"text": ..., "result": [{"conf", "start", "end", "word"}]}
     -> {"eof": 1}                                            <- the last {"text": ...}, then close
-    -> {"reset": 1}                                          <- {"text": ...} of what was running
+    -> {"reset": 1}                                          <- {"text": ...} of the running
+    utterance
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 
 from starlette.websockets import WebSocket
 
+from streaming.events import Final
 from streaming.server.limits import Refused
 from streaming.server.protocols.sockets import (
     converse,
@@ -24,46 +26,45 @@ from streaming.server.protocols.sockets import (
     send_within,
 )
 from streaming.server.service import LiveStream, Service
-from streaming.utterance import Final
 
 DEFAULT_RATE = 8000
 
 
 async def serve(websocket: WebSocket, service: Service) -> None:
     """One connection."""
-    await converse(websocket, service, _hear, _error)
+    await converse(websocket, service, _run, _error)
 
 
 def _error(refused: Refused) -> dict[str, str]:
     return {"error": refused.code, "message": refused.message}
 
 
-async def _hear(websocket: WebSocket, service: Service) -> None:
+async def _run(websocket: WebSocket, service: Service) -> None:
     rate, with_words = float(DEFAULT_RATE), True
     stream: LiveStream | None = None
-    shown = ""
+    partial = ""
     while (message := await receive_within(websocket, service)) is not None:
         if isinstance(message, bytes):
-            stream = stream or await service.open(rate, in_step=True)
+            stream = stream or await service.open(rate, waits_for_answers=True)
             events = await stream.push(message, "pcm16")
             if finals := [event for event in events if isinstance(event, Final)]:
-                shown = ""
+                partial = ""
                 await send_within(websocket, _result(finals, with_words), service)
             else:
-                shown = events[-1].text if events else shown
-                await send_within(websocket, json.dumps({"partial": shown}), service)
+                partial = events[-1].text if events else partial
+                await send_within(websocket, json.dumps({"partial": partial}), service)
             continue
         command = _command(message)
         if "config" in command:
             if stream:
-                raise Refused("bad_message", "config after sound")
+                raise Refused("bad_message", "config after audio")
             rate, with_words = _config(command["config"])
             continue
         finals = await stream.finish() if stream else []
         await send_within(websocket, _result(finals, with_words), service)
         if stream:
             stream.check_whole()
-        stream, shown = None, ""
+        stream, partial = None, ""
         if "eof" in command:
             return
     if stream and service.closing.is_set():
@@ -98,6 +99,6 @@ def _config(config: object) -> tuple[float, bool]:
         raise Refused("bad_message", "config: expected an object")
     wanted = {k: v for k, v in config.items() if v not in (None, 0, False, [], "")}
     if unknown := sorted(set(wanted) - {"sample_rate", "words"}):
-        raise Refused("bad_message", f"config: {unknown[0]} cannot be honoured here")
+        raise Refused("bad_message", f"config: {unknown[0]} is not supported")
     rate = number(config.get("sample_rate", DEFAULT_RATE), "sample_rate")
     return rate, bool(config.get("words", True))

@@ -1,13 +1,14 @@
-"""The Wyoming protocol, by which Home Assistant listens: `rill serve --wyoming tcp://HOST:PORT`.
+"""The Wyoming protocol of Home Assistant: `rill serve --wyoming tcp://HOST:PORT`.
 
-An event is a line of JSON, then `data_length` bytes of more JSON, then `payload_length` of sound.
+An event is a line of JSON, then `data_length` bytes of more JSON, then `payload_length` bytes of
+audio.
 
 -> describe                              <- info
 -> transcribe {language, name, transcript_names, transcript_terms: custom words}
 -> audio-start {rate, width: 2, channels}, audio-chunk..., audio-stop
 <- transcript-start, transcript-chunk of each utterance that ended, transcript, transcript-stop
 -> ping                                  <- pong
-<- error {text, code}, and the connection is closed; that client's alone
+<- error {text, code}; then this connection is closed, and no other
 """
 
 from __future__ import annotations
@@ -21,12 +22,14 @@ from urllib.parse import urlsplit
 
 from wyoming.asr import Transcript, TranscriptChunk, TranscriptStart, TranscriptStop
 from wyoming.error import Error
-from wyoming.event import Event, Eventable, async_write_event
+from wyoming.event import Event as WyomingEvent
+from wyoming.event import Eventable, async_write_event
 from wyoming.info import AsrModel, AsrProgram, Attribution, Info
 from wyoming.ping import Ping, Pong
 
 from asr import __version__
 from asr.errors import ConfigError
+from streaming.events import Event, Final
 from streaming.server.access import address_key
 from streaming.server.addresses import listening_sockets
 from streaming.server.failures import internal
@@ -34,25 +37,24 @@ from streaming.server.languages import is_english
 from streaming.server.limits import Refused
 from streaming.server.protocols.sockets import json_object, number
 from streaming.server.service import LiveStream, Service
-from streaming.utterance import Final, Partial
 
 LANGUAGE = "en"
 MAX_CHANNELS = 8
 ATTRIBUTION = Attribution("Rill", "")
-LAST_LOOK_SECONDS = 1.0  # that a refused client has to take the reason before it is closed
+DRAIN_SECONDS = 1.0  # for a refused client to read the reason before the connection closes
 
 
 def parse_address(address: str) -> tuple[str, int]:
     """Host and port of tcp://HOST:PORT.
 
     Raises:
-        ConfigError: it is no such address.
+        ConfigError: another form of address.
     """
     try:
         parts = urlsplit(address)
         if parts.scheme == "tcp" and parts.hostname and parts.port is not None:
             return parts.hostname, parts.port
-    except ValueError:  # a port that is no number
+    except ValueError:  # an invalid port
         pass
     raise ConfigError(f"--wyoming {address}: expected tcp://HOST:PORT, as tcp://127.0.0.1:10300")
 
@@ -61,14 +63,14 @@ def bind(service: Service, host: str, port: int) -> list[socket.socket]:
     """Sockets for `listen`.
 
     Raises:
-        ConfigError: nobody can listen there.
+        ConfigError: the address cannot be bound.
     """
     option = f"--wyoming tcp://{host}:{port}"
     return listening_sockets(host, port, option, service.limits.idle_seconds)
 
 
 async def listen(service: Service, sockets: Sequence[socket.socket]) -> list[asyncio.Server]:
-    """Serve until the servers that are returned are closed."""
+    """Serve until the returned servers are closed."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await _serve(reader, writer, service)
@@ -84,7 +86,7 @@ async def _serve(
     connection = Connection(reader, writer, service)
     try:
         try:
-            with service.places.one(client):
+            with service.slots.acquire(client):
                 await connection.converse()
         except (Refused, OSError):
             raise
@@ -93,28 +95,28 @@ async def _serve(
     except Refused as refused:
         service.refusals.labels(refused.code).inc()
         with suppress(Refused, OSError):
-            await connection.tell(Error(refused.message, refused.code))
-            await _let_it_be_read(reader, writer)
+            await connection.send(Error(refused.message, refused.code))
+            await _drain(reader, writer)
     except OSError:
-        pass  # the client has gone
+        pass  # the client has disconnected
     finally:
-        # Not wait_closed: what a client never reads would be waited for without end.
+        # Not wait_closed, which waits forever for a client that never reads.
         if writer.transport.get_write_buffer_size():
             writer.transport.abort()
         writer.close()
 
 
-async def _let_it_be_read(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """A socket that is closed with bytes unread takes back what was sent last."""
+async def _drain(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Read what still arrives: closing a socket with unread bytes discards what was sent last."""
     writer.write_eof()
     with suppress(TimeoutError):
-        async with asyncio.timeout(LAST_LOOK_SECONDS):
+        async with asyncio.timeout(DRAIN_SECONDS):
             while await reader.read(2**16):
                 pass
 
 
 class Connection:
-    """One client, and the stream that it may have."""
+    """One client, and its stream if it has started one."""
 
     def __init__(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, service: Service
@@ -123,41 +125,41 @@ class Connection:
         self._words: tuple[str, ...] = ()
         self._format = (0.0, 0)  # rate, channels
         self._stream: LiveStream | None = None
-        self._texts: list[str] = []  # of utterances that ended
+        self._texts: list[str] = []  # of the utterances that ended
 
     async def converse(self) -> None:
-        """Answer events until the client goes, or the server ends.
+        """Answer events until the client disconnects or the server closes.
 
         Raises:
-            Refused: an event that cannot be honoured.
+            Refused: an unsupported event.
         """
         while (event := await self._next_event()) is not None:
             match event.type:
                 case "describe":
-                    await self.tell(_info(self._service))
+                    await self.send(_info(self._service))
                 case "ping":
-                    await self.tell(Pong(Ping.from_event(event).text))
+                    await self.send(Pong(Ping.from_event(event).text))
                 case "transcribe":
-                    self._words = _wanted(event.data, self._service.recognizer.name)
+                    self._words = _requested_words(event.data, self._service.recognizer.name)
                 case "audio-start":
                     await self._start(event.data)
                 case "audio-chunk":
-                    await self._hear(event)
+                    await self._process(event)
                 case "audio-stop":
                     await self._end()
-                # Others are dropped: the protocol says so.
+                # The protocol requires that other events are ignored.
         if self._stream and self._service.closing.is_set():
             await self._end()
 
-    async def tell(self, told: Eventable) -> None:
-        """Raises Refused when the client does not take it in time."""
+    async def send(self, event: Eventable) -> None:
+        """Send an event; raises Refused if the client does not read it in time."""
         limit = self._service.limits.slow_reader_seconds
         try:
-            await asyncio.wait_for(async_write_event(told.event(), self._writer), limit)
+            await asyncio.wait_for(async_write_event(event.event(), self._writer), limit)
         except TimeoutError:
             raise Refused("slow_reader", "events were not read in time") from None
-        except UnicodeEncodeError:  # half a character that the client gave
-            raise Refused("bad_message", "text that is none") from None
+        except UnicodeEncodeError:  # half of a surrogate pair in the client's text
+            raise Refused("bad_message", "invalid text") from None
 
     async def _start(self, data: dict[str, Any]) -> None:
         if self._stream:
@@ -165,44 +167,44 @@ class Connection:
         self._format = _format(data)
         self._stream = await self._service.open(self._format[0], self._words)
         self._texts = []
-        await self.tell(TranscriptStart(language=LANGUAGE))
+        await self.send(TranscriptStart(language=LANGUAGE))
 
-    async def _hear(self, event: Event) -> None:
+    async def _process(self, event: WyomingEvent) -> None:
         if self._stream is None:
             await self._start(event.data)
             assert self._stream is not None
         elif _format(event.data) != self._format:
             raise Refused("bad_audio", "audio-chunk of another format than its audio-start")
         events = await self._stream.push(event.payload or b"", "pcm16", self._format[1])
-        await self._tell_finals(events)
+        await self._send_finals(events)
 
     async def _end(self) -> None:
         if self._stream:
-            await self._tell_finals(await self._stream.finish())
-        await self.tell(Transcript(" ".join(self._texts), language=LANGUAGE))
+            await self._send_finals(await self._stream.finish())
+        await self.send(Transcript(" ".join(self._texts), language=LANGUAGE))
         if self._stream:
-            await self.tell(TranscriptStop())
+            await self.send(TranscriptStop())
             self._stream.check_whole()
         self._stream, self._texts = None, []
 
-    async def _tell_finals(self, events: Sequence[Partial]) -> None:
+    async def _send_finals(self, events: Sequence[Event]) -> None:
         for event in events:
             if isinstance(event, Final) and event.words:
-                await self.tell(TranscriptChunk((" " if self._texts else "") + event.text))
+                await self.send(TranscriptChunk((" " if self._texts else "") + event.text))
                 self._texts.append(event.text)
 
-    async def _next_event(self) -> Event | None:
-        """None when the client has gone or the server ends."""
+    async def _next_event(self) -> WyomingEvent | None:
+        """None when the client has disconnected or the server closes."""
         max_bytes = self._service.limits.message_bytes
         return await self._service.next_from_client(lambda: read_event(self._reader, max_bytes))
 
 
-async def read_event(reader: asyncio.StreamReader, max_bytes: int) -> Event | None:
-    """The next event; None at the end. The package's own reader takes what any client announces
-    into memory, and fails on lengths that are no numbers.
+async def read_event(reader: asyncio.StreamReader, max_bytes: int) -> WyomingEvent | None:
+    """The next event; None at the end. The package's own reader allocates whatever length a client
+    announces, and fails on lengths that are not numbers.
 
     Raises:
-        Refused: no event, or one of more than `max_bytes`.
+        Refused: an invalid event, or one of more than `max_bytes`.
     """
     try:
         line = await reader.readline()
@@ -219,7 +221,7 @@ async def read_event(reader: asyncio.StreamReader, max_bytes: int) -> Event | No
         raise Refused("too_large", f"an event may have {max_bytes} bytes") from None
     if not isinstance(header.get("type"), str):
         raise Refused("bad_message", "an event without a type")
-    return Event(header["type"], data, payload)
+    return WyomingEvent(header["type"], data, payload)
 
 
 async def _part(reader: asyncio.StreamReader, length: object, max_bytes: int) -> bytes:
@@ -227,7 +229,7 @@ async def _part(reader: asyncio.StreamReader, length: object, max_bytes: int) ->
     if size > max_bytes:
         raise Refused("too_large", f"an event may have {max_bytes} bytes")
     if not size >= 0 or size % 1:
-        raise Refused("bad_message", "a length is a whole number of bytes")
+        raise Refused("bad_message", "a length is an integer number of bytes")
     return await reader.readexactly(int(size))
 
 
@@ -247,18 +249,18 @@ def _format(data: dict[str, Any]) -> tuple[float, int]:
     return rate, int(channels)
 
 
-def _wanted(data: dict[str, Any], model: str) -> tuple[str, ...]:
-    """The custom words that a transcribe event asks for."""
+def _requested_words(data: dict[str, Any], model: str) -> tuple[str, ...]:
+    """The custom words of a transcribe event."""
     language = data.get("language") or LANGUAGE
     if not isinstance(language, str) or not is_english(language):
-        raise Refused("bad_message", "language: this model hears English (en)")
+        raise Refused("bad_message", "language: this model recognises English (en)")
     if data.get("name") not in (None, "", model):
         raise Refused("bad_message", f"name: there is one model, {model}")
     words: list[str] = []
     for key in ("transcript_names", "transcript_terms"):
         given = data.get(key) or []
         if not isinstance(given, list) or not all(isinstance(word, str) for word in given):
-            raise Refused("bad_message", f"{key}: expected a list of texts")
+            raise Refused("bad_message", f"{key}: expected a list of strings")
         words += given
     return tuple(words)
 

@@ -1,4 +1,4 @@
-"""What `rill benchmark` measures, and flat memory over hours."""
+"""The measurements of `rill benchmark`, and constant memory over hours."""
 
 from __future__ import annotations
 
@@ -24,25 +24,25 @@ from tests.conftest import DEMO
 from training.corpora.layouts import transcripts_of
 
 
-def test_each_way_of_hearing_is_measured(recognizer: Recognizer, speech: Samples) -> None:
+def test_each_configuration_is_measured(recognizer: Recognizer, speech: Samples) -> None:
     sound = speech[: 4 * SAMPLE_RATE]
-    said = recognizer.transcribe(sound).text
-    told: list[str] = []
-    rows = list(measure_speed(recognizer, BUNDLED_MODEL, [sound], [said], 1, told.append))
-    assert not told
-    ways = [(row.mode, row.chunk_ms, row.passes, row.weights) for row in rows]
-    assert len(set(ways)) == 10 and ("streaming", 320, 2, "int8") in ways
+    reference = recognizer.transcribe(sound).text
+    lines: list[str] = []
+    rows = list(measure_speed(recognizer, BUNDLED_MODEL, [sound], [reference], 1, lines.append))
+    assert not lines
+    configurations = [(row.mode, row.chunk_ms, row.passes, row.weights) for row in rows]
+    assert len(set(configurations)) == 10 and ("streaming", 320, 2, "int8") in configurations
     assert {row.chunk_ms for row in rows} == {None, 80, 120, 160, 320, 640}
     for row in rows:
         assert 0 < row.real_time_factor < 1
         assert (row.delay_ms is None) == (row.mode == "offline")
         if row.delay_ms:
             assert 0 < row.delay_ms[0] <= row.delay_ms[1] <= row.delay_ms[2]
-    assert rows[0].word_error_rate == 0.0  # the transcript is what this one has heard
+    assert rows[0].word_error_rate == 0.0  # the reference is the output of this one
 
 
 @pytest.mark.parametrize("steps", [2, 16])
-def test_at_every_length_of_chunk_cuts_make_no_difference(
+def test_at_every_chunk_length_cuts_make_no_difference(
     recognizer: Recognizer, speech: Samples, steps: int
 ) -> None:
     chunked = recognizer.with_chunk(steps)
@@ -54,7 +54,7 @@ def test_at_every_length_of_chunk_cuts_make_no_difference(
     assert [*pieces, cut.finish()] == events
 
 
-def test_stages_make_up_the_whole(recognizer: Recognizer, speech: Samples) -> None:
+def test_stages_add_up(recognizer: Recognizer, speech: Samples) -> None:
     stages = measure_stages(recognizer, [speech[: 4 * SAMPLE_RATE]], runs=1)
     assert list(stages.per_second) == [
         "resample from 48 kHz", "log-mel", "network", "decoder", "rest",
@@ -63,17 +63,17 @@ def test_stages_make_up_the_whole(recognizer: Recognizer, speech: Samples) -> No
     assert stages.per_second["network"] > 0 and stages.per_second["decoder"] > 0
 
 
-def test_other_recognisers_are_run_in_turns_with_rill(recognizer: Recognizer) -> None:
-    said = transcripts_of(DEMO)[str(DEMO)]
-    told: list[str] = []
-    rows = compare({"sherpa-onnx": None}, [str(DEMO)], [said], BUNDLED_MODEL, told.append)
-    assert told[0].startswith("sherpa-onnx: left out, ")
+def test_other_recognisers_alternate_with_rill(recognizer: Recognizer) -> None:
+    reference = transcripts_of(DEMO)[str(DEMO)]
+    lines: list[str] = []
+    rows = compare({"sherpa-onnx": None}, [str(DEMO)], [reference], BUNDLED_MODEL, lines.append)
+    assert lines[0].startswith("sherpa-onnx: left out, ")
     systems = {row["system"]: row for row in rows}
     assert len(systems) == 3
     assert systems["rill streaming, 320 ms, two passes"]["times_rill_streaming"] == 1.0
-    full = systems["rill full"]
-    assert full["texts"] == [recognizer.transcribe(DEMO).text]
-    assert full["word_error_rate"] == word_error_rate([said], full["texts"])
+    offline = systems["rill offline"]
+    assert offline["texts"] == [recognizer.transcribe(DEMO).text]
+    assert offline["word_error_rate"] == word_error_rate([reference], offline["texts"])
 
 
 @pytest.mark.slow
@@ -89,12 +89,12 @@ def test_memory_of_streams() -> None:
     [
         (["--model", "/nowhere"], "no model here"),
         (["/nowhere.wav"], "no such file"),
-        (["--peer-model", "vosk=/tmp"], "belongs to --peers"),
+        (["--peer-model", "vosk=/tmp"], "needs --peers"),
         (["--peers", "--peer-model", "nobody=/tmp"], "expected NAME=FOLDER"),
         (["--peers", "--peer-model", "vosk=/nowhere"], "no such folder"),
     ],
 )
-def test_what_cannot_be_measured_is_told(arguments: list[str], reason: str) -> None:
+def test_invalid_arguments_are_reported(arguments: list[str], reason: str) -> None:
     error = CliRunner().invoke(app, ["benchmark", *arguments]).exception
     assert isinstance(error, RillError) and reason in str(error)
 
@@ -108,7 +108,7 @@ def test_the_command(tmp_path: Path) -> None:
             "peers"} <= figures.keys()  # fmt: skip
     assert min(figures["start_up_parts_cpu_s"].values()) > 0
     assert {"language model", "words", "network"} <= figures["start_up_parts_cpu_s"].keys()
-    assert "cold start" in result.stdout and "rill full" in result.stdout
+    assert "cold start" in result.stdout and "rill offline" in result.stdout
 
 
 @pytest.mark.parametrize("passes", ["--second-pass", "--no-second-pass"])
@@ -119,8 +119,8 @@ def test_it_reports_what_a_core_carries(tmp_path: Path, passes: str) -> None:
     figures = json.loads((tmp_path / "load.json").read_text())
     assert [one["streams"] for one in figures["real_time"]] == [1, 3]
     assert figures["second_pass"] is (passes == "--second-pass")
-    said = "two passes" if figures["second_pass"] else "one pass"
-    assert f"chunks of 320 ms; {said}" in result.stdout
+    passes_line = "two passes" if figures["second_pass"] else "one pass"
+    assert f"chunks of 320 ms; {passes_line}" in result.stdout
     for one in figures["real_time"]:
         assert 0 < one["delay_ms_median"] <= one["delay_ms_p95"] <= one["delay_ms_worst"]
         assert one["cores_used"] == pytest.approx(one["streams"] * one["real_time_factor"])
@@ -135,7 +135,7 @@ def test_it_reports_what_a_core_carries(tmp_path: Path, passes: str) -> None:
         (["--chunk-ms", "100"], "a multiple of 40"),
     ],
 )
-def test_a_load_that_cannot_be_is_told(options: list[str], reason: str) -> None:
+def test_an_invalid_load_is_reported(options: list[str], reason: str) -> None:
     result = CliRunner().invoke(app, ["load", *options])
     assert isinstance(result.exception, RillError) and reason in str(result.exception)
 
@@ -148,7 +148,7 @@ def test_three_hours_of_stream_need_no_more_memory_than_minutes(
     assert max(resident) - resident[1] < 64 * MEBIBYTE
 
 
-def test_a_stream_tells_what_was_said(recognizer: Recognizer, speech: Samples) -> None:
+def test_the_text_and_delays_of_a_stream(recognizer: Recognizer, speech: Samples) -> None:
     delays: list[float] = []
     text = stream_text(recognizer, speech, second_pass=False, delays=delays)
     assert len(delays) == -(-len(speech) // recognizer.chunk_samples) + 1

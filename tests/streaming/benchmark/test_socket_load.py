@@ -1,4 +1,4 @@
-"""`rill load --server`: voices at a server of its own process."""
+"""`rill load --server`: clients of a server in its own process."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.streaming.server.test_server import TOKEN, start_server
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
-    """With a token, and places for three clients of one address."""
+    """With a token, and three streams for one address."""
     process, address = start_server("--streams-per-client", "3", token=TOKEN)
     yield address
     process.terminate()
@@ -32,13 +32,15 @@ def load(server: str, *options: str, token: str = TOKEN) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize("passes", ["--second-pass", "--no-second-pass"])
-def test_every_client_is_told_what_a_stream_alone_tells(
+def test_every_client_receives_the_events_of_a_stream_alone(
     server: str, tmp_path: Path, passes: str
 ) -> None:
     file = tmp_path / "figures.json"
-    code, said = load(f"http://{server}/", "--streams", "1,3", passes, "--json", str(file))
-    assert code == 0, said
-    assert "1 client: delay median" in said and "3 of 3 told as a stream alone" in said
+    code, output = load(f"http://{server}/", "--streams", "1,3", passes, "--json", str(file))
+    assert code == 0, output
+    assert (
+        "1 client: delay median" in output and "3 of 3 with the events of a stream alone" in output
+    )
     figures = json.loads(file.read_text())
     assert figures["server"] == f"ws://{server}/v1/stream"
     for count, one in zip((1, 3), figures["clients"], strict=True):
@@ -46,8 +48,8 @@ def test_every_client_is_told_what_a_stream_alone_tells(
         assert 0 < one["delay_ms_median"] <= one["delay_ms_p95"] <= one["delay_ms_worst"]
 
 
-def test_a_server_that_hears_other_words_is_found_out(server: str, tmp_path: Path) -> None:
-    """The one here knows a word that the server does not: what it tells is not the same."""
+def test_a_server_with_another_lexicon_is_detected(server: str, tmp_path: Path) -> None:
+    """The recogniser here has another lexicon than the server, so its events differ."""
     words = tmp_path / "lexicon.txt"
     words.write_text("she  SH IY\nentered  EH N T ER D\nthe  DH AH\nroom  R UW M\n")
     command = ["load", str(DEMO), "--server", f"ws://{server}", "--seconds", "4", "--streams", "1"]
@@ -55,7 +57,7 @@ def test_a_server_that_hears_other_words_is_found_out(server: str, tmp_path: Pat
         patch.setenv("RILL_TOKEN", TOKEN)
         patch.setattr("streaming.cli.benchmark.load_recognizer", _with_lexicon(words))
         result = CliRunner().invoke(app, command)
-    assert "0 of 1 told as a stream alone" in result.output, result.output
+    assert "0 of 1 with the events of a stream alone" in result.output, result.output
 
 
 def _with_lexicon(path: Path) -> object:
@@ -65,7 +67,7 @@ def _with_lexicon(path: Path) -> object:
 
 
 @pytest.mark.parametrize(
-    ("options", "token", "told"),
+    ("options", "token", "reason"),
     [
         (["--streams", "4"], TOKEN, "--streams-per-client"),
         (["--streams", "1"], "wrong", "token"),
@@ -73,25 +75,25 @@ def _with_lexicon(path: Path) -> object:
         (["--streams", "none"], TOKEN, "expected numbers"),
     ],
 )
-def test_what_the_server_refuses_is_told(
-    server: str, options: list[str], token: str, told: str
+def test_a_refusal_of_the_server_is_reported(
+    server: str, options: list[str], token: str, reason: str
 ) -> None:
-    code, said = load(f"ws://{server}", *options, token=token)
-    assert code != 0 and told in said
+    code, output = load(f"ws://{server}", *options, token=token)
+    assert code != 0 and reason in output
 
 
 def test_a_token_for_no_server_is_refused() -> None:
     result = CliRunner().invoke(app, ["load", str(DEMO), "--token", "secret"])
     assert result.exit_code != 0
-    assert "--token belongs to --server" in result.output + str(result.exception)
+    assert "--token needs --server" in result.output + str(result.exception)
 
 
-def test_no_server_is_told() -> None:
-    code, said = load("ws://127.0.0.1:9", "--streams", "1")
-    assert code != 0 and "--server ws://127.0.0.1:9/v1/stream" in said
+def test_a_missing_server_is_reported() -> None:
+    code, output = load("ws://127.0.0.1:9", "--streams", "1")
+    assert code != 0 and "--server ws://127.0.0.1:9/v1/stream" in output
 
 
 @pytest.mark.parametrize("server", ["127.0.0.1:8080", "ftp://here", "ws://", "ws://here/elsewhere"])
-def test_an_address_that_is_none_is_told(server: str) -> None:
+def test_an_invalid_address_is_reported(server: str) -> None:
     with pytest.raises(ConfigError, match="expected an address"):
         socket_address(server)

@@ -1,5 +1,5 @@
-"""The microphone: what arrives is heard, or told; with a sound server's own device where there is
-one."""
+"""The microphone: all audio is recognised, or reported as lost; with a device of a sound server if
+there is one."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ import soundfile
 from asr.audio import SAMPLE_RATE, Resampler, Samples
 from asr.errors import AudioError, ConfigError
 from asr.recognizer import Recognizer
+from streaming.events import Event, Final
 from streaming.microphone import device as microphone
 from streaming.microphone import session as listening
 from streaming.microphone.captions import TerminalCaptions, level_meter
 from streaming.microphone.device import Device, Microphone, choose_device
 from streaming.microphone.session import listen
 from streaming.recordings import transcribe_streaming
-from streaming.stream import Final, Partial
 
 RATE = 48_000
 DEVICES = [
@@ -37,14 +37,14 @@ DEVICES = [
 ]
 
 
-class Remembered:
-    """Captions that a test can look at."""
+class RecordedCaptions:
+    """Captions that a test can inspect."""
 
     def __init__(self) -> None:
-        self.events: list[Partial] = []
+        self.events: list[Event] = []
         self.notices: list[str] = []
 
-    def show(self, event: Partial) -> None:
+    def show(self, event: Event) -> None:
         self.events.append(event)
 
     def level(self, decibels: float) -> None:
@@ -63,29 +63,29 @@ class Remembered:
 
 @pytest.fixture
 def device_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Microphones whose device is the test, which calls `_heard`."""
+    """Microphones whose device is the test, which calls `_receive`."""
     opened = SimpleNamespace(active=True, abort=lambda **_: None, close=lambda **_: None)
     monkeypatch.setattr(Microphone, "_open", lambda self: opened)
     monkeypatch.setattr(microphone, "input_devices", lambda: DEVICES)
     monkeypatch.setattr(microphone, "default_device", lambda: DEVICES[1])
 
 
-def say(into: Microphone, samples: np.ndarray) -> None:
+def deliver(into: Microphone, samples: np.ndarray) -> None:
     for piece in np.split(samples, range(960, len(samples), 960)):
-        into._heard(piece[:, None], len(piece), None, SimpleNamespace(input_overflow=False))
+        into._receive(piece[:, None], len(piece), None, SimpleNamespace(input_overflow=False))
 
 
 @pytest.mark.usefixtures("device_thread")
-def test_what_waits_is_read_in_order_and_what_is_too_much_is_counted() -> None:
+def test_blocks_are_read_in_order_and_dropped_ones_are_counted() -> None:
     one = Microphone(DEVICES[1], queue_seconds=1.0)
     ramp = np.arange(2 * RATE, dtype=np.float32)
-    say(one, ramp)
+    deliver(one, ramp)
     kept = np.concatenate([block.samples[:, 0] for block in one.read()])
     np.testing.assert_array_equal(kept, ramp[-len(kept) :])
     assert len(kept) == RATE
     assert one.take_dropped_seconds() == pytest.approx(1.0)
     assert one.take_dropped_seconds() == 0
-    say(one, ramp[:10])
+    deliver(one, ramp[:10])
     one.close()
     assert [len(block.samples) for block in one.read()] == [10]
     assert one.read() == []
@@ -102,24 +102,26 @@ def test_a_device_is_chosen_by_number_or_name(wanted: str | None, number: int) -
 
 @pytest.mark.usefixtures("device_thread")
 @pytest.mark.parametrize(("wanted", "problem"), [("webcam", "no input"), ("usb", "several input")])
-def test_a_device_that_is_not_clear_is_told_with_the_others(wanted: str, problem: str) -> None:
-    with pytest.raises(AudioError, match=problem) as told:
+def test_an_unknown_or_ambiguous_device_is_reported_with_all_devices(
+    wanted: str, problem: str
+) -> None:
+    with pytest.raises(AudioError, match=problem) as raised:
         choose_device(wanted)
-    assert "1 (USB Headset)" in str(told.value)
+    assert "1 (USB Headset)" in str(raised.value)
 
 
 @pytest.mark.usefixtures("device_thread")
-def test_every_word_is_heard_and_kept(
+def test_every_word_is_recognised_and_saved(
     recognizer: Recognizer, speech: Samples, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """From the first sample to the last, which arrives as the user ends it."""
+    """From the first sample to the last, which arrives when the user stops."""
     sound = np.repeat(speech, 3)  # 48 kHz
-    stop, captions = threading.Event(), Remembered()
+    stop, captions = threading.Event(), RecordedCaptions()
 
     def speak(self: Microphone) -> SimpleNamespace:
         def talk() -> None:
             for piece in np.split(sound, 20):
-                say(self, piece)
+                deliver(self, piece)
                 time.sleep(0.005)
             stop.set()
 
@@ -130,19 +132,19 @@ def test_every_word_is_heard_and_kept(
     monkeypatch.setattr(Microphone, "_open", speak)
     summary = listen(recognizer, captions, save=tmp_path / "kept.flac", stop=stop)
     resampler = Resampler(RATE)
-    said = np.concatenate([resampler.push(sound), resampler.finish()])
+    expected = np.concatenate([resampler.push(sound), resampler.finish()])
     assert len(captions.notices) == 1 and "listening to 'USB Headset'" in captions.notices[0]
     assert summary.dropped_seconds == 0
-    assert summary.heard_seconds == pytest.approx(len(sound) / RATE, abs=1e-3)
+    assert summary.audio_seconds == pytest.approx(len(sound) / RATE, abs=1e-3)
     kept, rate = soundfile.read(tmp_path / "kept.flac", dtype="float32")
-    assert (len(kept), rate) == (round(summary.heard_seconds * SAMPLE_RATE), SAMPLE_RATE)
-    np.testing.assert_allclose(kept, said, rtol=0, atol=2.0**-23)  # rounded to 24 bits
+    assert (len(kept), rate) == (round(summary.audio_seconds * SAMPLE_RATE), SAMPLE_RATE)
+    np.testing.assert_allclose(kept, expected, rtol=0, atol=2.0**-23)  # rounded to 24 bits
     assert transcribe_streaming(recognizer, [kept]).text == captions.text
     assert len(captions.text.split()) > 15
 
 
 @pytest.mark.usefixtures("device_thread")
-def test_sound_that_cannot_be_kept_is_told(recognizer: Recognizer, tmp_path: Path) -> None:
+def test_audio_that_cannot_be_saved_is_reported(recognizer: Recognizer, tmp_path: Path) -> None:
     there = tmp_path / "there.flac"
     there.write_bytes(b"an earlier talk")
     cases = (
@@ -152,35 +154,35 @@ def test_sound_that_cannot_be_kept_is_told(recognizer: Recognizer, tmp_path: Pat
     )
     for path, reason in cases:
         with pytest.raises(ConfigError, match=reason):
-            listen(recognizer, Remembered(), save=path)
+            listen(recognizer, RecordedCaptions(), save=path)
     assert there.read_bytes() == b"an earlier talk"
 
 
 @pytest.mark.usefixtures("device_thread")
-def test_a_device_that_comes_back_goes_on(
+def test_a_device_that_comes_back_continues(
     recognizer: Recognizer, speech: Samples, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     connections = itertools.count()
-    stop, captions = threading.Event(), Remembered()
+    stop, captions = threading.Event(), RecordedCaptions()
     sound = np.repeat(speech[: 3 * SAMPLE_RATE], 3)
 
     def connect(self: Microphone) -> SimpleNamespace:
-        say(self, sound)
+        deliver(self, sound)
         if next(connections):
             stop.set()
             return SimpleNamespace(active=True, abort=lambda **_: None, close=lambda **_: None)
         return SimpleNamespace(active=False, abort=lambda **_: None, close=lambda **_: None)
 
     monkeypatch.setattr(Microphone, "_open", connect)
-    monkeypatch.setattr(listening, "look_again", lambda: None)
+    monkeypatch.setattr(listening, "rescan_devices", lambda: None)
     monkeypatch.setattr(listening, "RETRY_SECONDS", 0.01)
     monkeypatch.setattr(stop, "wait", lambda seconds: False)
     summary = listen(recognizer, captions, stop=stop)
-    assert summary.reconnections == 1 and summary.heard_seconds == pytest.approx(6.0, abs=0.01)
-    assert "no sound any more" in captions.notices[1] and "is back" in captions.notices[2]
-    said = [event for event in captions.events if isinstance(event, Final)]
-    assert len(said) == 2 and said[0].text == said[1].text
-    assert said[1].words[0].start == pytest.approx(said[0].words[0].start + 3.0, abs=0.01)
+    assert summary.reconnections == 1 and summary.audio_seconds == pytest.approx(6.0, abs=0.01)
+    assert "no audio any more" in captions.notices[1] and "is back" in captions.notices[2]
+    first, second = (event for event in captions.events if isinstance(event, Final))
+    assert first.text == second.text
+    assert second.words[0].start == pytest.approx(first.words[0].start + 3.0, abs=0.01)
 
 
 def test_the_meter_and_the_line_fit_a_narrow_terminal(
@@ -214,19 +216,19 @@ def start_listening(environment: dict[str, str], *options: str) -> subprocess.Po
     )
 
 
-def wait_until_heard(environment: dict[str, str]) -> None:
+def wait_until_open(environment: dict[str, str]) -> None:
     for _ in range(300):
-        told = subprocess.run(
+        outputs = subprocess.run(
             ["pactl", "list", "short", "source-outputs"], env=environment, capture_output=True
         )
-        if told.stdout.strip():
+        if outputs.stdout.strip():
             return
         time.sleep(0.1)
     raise AssertionError("rill listen does not open the microphone")
 
 
-def told_in(lines: Iterable[str], text: str) -> bool:
-    return any(text in line for line in lines)  # PortAudio has things to say as well
+def appears_in(lines: Iterable[str], text: str) -> bool:
+    return any(text in line for line in lines)  # PortAudio writes lines too
 
 
 @pytest.fixture(scope="module")
@@ -239,42 +241,42 @@ def played(tmp_path_factory: pytest.TempPathFactory, speech: Samples) -> Path:
     return path
 
 
-def test_what_a_real_microphone_hears_is_what_its_recording_says(
+def test_a_real_microphone_gives_the_words_of_its_saved_recording(
     sound_server: dict[str, str], played: Path, recognizer: Recognizer, tmp_path: Path
 ) -> None:
     kept = tmp_path / "kept.flac"
     process = start_listening(sound_server, "--format", "json", "--save", str(kept))
-    wait_until_heard(sound_server)
+    wait_until_open(sound_server)
     subprocess.run(["paplay", "--device=rill", played], env=sound_server, check=True)
     process.send_signal(signal.SIGINT)
-    output, told = process.communicate(timeout=60)
-    assert process.returncode == 0, told
+    output, messages = process.communicate(timeout=60)
+    assert process.returncode == 0, messages
     events = [json.loads(line) for line in output.splitlines()]
     finals = " ".join(event["text"] for event in events if event["type"] == "final")
     assert any(event["type"] == "partial" for event in events)
-    heard, _ = soundfile.read(kept, dtype="float32")
-    assert finals == transcribe_streaming(recognizer, [heard]).text
+    saved, _ = soundfile.read(kept, dtype="float32")
+    assert finals == transcribe_streaming(recognizer, [saved]).text
     expected, _ = soundfile.read(played, dtype="float32")
     words = transcribe_streaming(recognizer, [expected]).text.split()
-    # The sound server resampled it twice, which unsure words do not survive.
+    # The sound server resampled it twice, which changes words of low confidence.
     assert len(set(words) & set(finals.split())) >= 0.3 * len(set(words)), (words, finals)
-    assert "0.0 s dropped" in told and "real-time factor" in told
+    assert "0.0 s dropped" in messages and "real-time factor" in messages
 
 
 def test_a_microphone_may_be_unplugged_and_come_back(
     sound_server: dict[str, str], played: Path
 ) -> None:
     process = start_listening(sound_server)
-    wait_until_heard(sound_server)
+    wait_until_open(sound_server)
     subprocess.run(["pactl", "unload-module", "module-null-sink"], env=sound_server, check=True)
     assert process.stderr is not None and process.stdout is not None
-    assert told_in(process.stderr, "gives no sound any more")
+    assert appears_in(process.stderr, "gives no audio any more")
     sink = ["pactl", "load-module", "module-null-sink", "sink_name=rill", f"rate={RATE}"]
     subprocess.run(sink, env=sound_server, check=True, capture_output=True)
-    assert told_in(process.stderr, "is back")
+    assert appears_in(process.stderr, "is back")
     subprocess.run(["paplay", "--device=rill", played], env=sound_server, check=True)
     process.send_signal(signal.SIGTERM)
-    output, told = process.communicate(timeout=60)
-    assert process.returncode == 0, told
+    output, messages = process.communicate(timeout=60)
+    assert process.returncode == 0, messages
     assert len(output.split()) > 5
-    assert "came back 1 times" in told
+    assert "reconnected 1 times" in messages

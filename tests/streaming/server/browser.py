@@ -20,13 +20,13 @@ Kind = TypeVar("Kind", bound="Page")
 
 
 class Page(ABC):
-    """One page; `problems` are the exceptions and errors that its console told."""
+    """One page; `problems` are the exceptions and errors of its console."""
 
     def __init__(self, socket: Any) -> None:
         self.problems: list[str] = []
         self._socket, self._numbers = socket, itertools.count()
         self._answers: dict[int, asyncio.Future[dict[str, Any]]] = {}
-        self.reading = asyncio.ensure_future(self._read())
+        self.receiver = asyncio.ensure_future(self._read())
 
     async def ask(self, method: str, **parameters: Any) -> dict[str, Any]:
         """A command of the protocol."""
@@ -64,7 +64,7 @@ class Page(ABC):
 
     @abstractmethod
     def _problem(self, method: str, parameters: dict[str, Any]) -> str | None:
-        """What an event tells, if it is an error of the page."""
+        """The message of an event, if it is an error of the page."""
 
     async def _read(self) -> None:
         async for text in self._socket:
@@ -79,7 +79,7 @@ class Page(ABC):
 async def page_of(
     kind: type[Kind], browser: subprocess.Popen[bytes], address: Awaitable[str]
 ) -> AsyncIterator[Kind]:
-    """The page of a browser that has just begun, which ends afterwards.
+    """The page of a browser that has just started, and is terminated afterwards.
 
     Args:
         address: of its WebSocket, once it is known.
@@ -90,7 +90,7 @@ async def page_of(
             try:
                 yield page
             finally:
-                page.reading.cancel()
+                page.receiver.cancel()
     finally:
         browser.terminate()
         browser.wait(timeout=20)

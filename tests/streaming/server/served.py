@@ -80,7 +80,7 @@ class Server:
         return self._log.read()
 
     def streams(self) -> int:
-        """Places that are taken."""
+        """Running streams."""
         return int(httpx.get(f"http://{self.address}/health", timeout=30).json()["streams"])
 
     def held(self) -> dict[str, int]:

@@ -26,7 +26,7 @@ SERVER_DOCS = Path(__file__).parents[3] / "docs" / "server.md"
 
 
 async def knock(port: int, host: str = "", **headers: str) -> int:
-    """0 when a stream is begun, else the code with which it is closed; may be a status of HTTP.
+    """0 if a stream starts, else the code of its close, which may be an HTTP status.
 
     `host` is the name under which the server is asked.
     """
@@ -53,7 +53,7 @@ def stream(server: Server, **headers: str) -> int:
 
 
 def upload(server: Server, **headers: str) -> httpx.Response:
-    """400 says that it was let in: the file is no sound."""
+    """Status 400 means that access was granted: the file is not audio."""
     url = f"http://{server.address}/v1/audio/transcriptions"
     return httpx.post(url, files={"file": b"x"}, headers=headers, timeout=30)
 
@@ -142,7 +142,7 @@ def test_allowed_origins_and_hosts_are_let_in_and_others_are_not() -> None:
         )
 
 
-def test_a_server_of_many_machines_goes_by_any_name_for_programs_but_not_for_pages() -> None:
+def test_a_public_server_accepts_any_name_from_programs_but_not_from_pages() -> None:
     with served(host="0.0.0.0") as server:
         assert upload(server, host="rill:8000").status_code == 400
         assert upload(server, host="rill:8000", origin="http://rill:8000").status_code == 403
@@ -161,7 +161,7 @@ def test_a_server_of_many_machines_goes_by_any_name_for_programs_but_not_for_pag
         ("--trusted-proxy", "10.0.0.1/8"),
     ],
 )
-def test_an_option_that_cannot_be_honoured_is_told(option: str, value: str) -> None:
+def test_an_invalid_option_is_reported(option: str, value: str) -> None:
     result = CliRunner().invoke(app, ["serve", option, value])
     assert isinstance(result.exception, ConfigError) and option in str(result.exception)
 
@@ -236,7 +236,7 @@ def test_behind_nginx_as_documented(tmp_path: Path) -> None:
                     assert json.loads(await first.recv())["type"] == "ready"
                     # The client's own header is not the proxy's word: it is the same address.
                     again = await knock(port, NAME, origin=PAGE, x_forwarded_for="7.7.7.7")
-                    # Another machine's, as a proxy before this one would tell it.
+                    # The address of another machine, as a proxy sends it.
                     straight = await knock(server.port, x_forwarded_for="8.8.8.8")
                     return [again, straight]
 

@@ -19,10 +19,11 @@ from hypothesis import strategies as st
 from asr.audio import SAMPLE_RATE, Samples
 from asr.errors import AudioError
 from asr.recognizer import Recognizer
+from streaming.events import Final
 from streaming.server.limits import Refused
 from streaming.server.ogg_opus import OPUS_RATE, OggOpus, checksum
 from streaming.server.protocols import rill_socket
-from streaming.stream import Final, Stream
+from streaming.stream import Stream
 from tests.streaming.server.test_server import connected, final_words, start_server, websockets
 
 av = pytest.importorskip("av")
@@ -47,7 +48,7 @@ def decoded(*pieces: bytes) -> Samples:
 
 
 @pytest.mark.parametrize("channels", [1, 2])
-def test_it_is_what_ffmpeg_reads(speech: Samples, channels: int) -> None:
+def test_it_equals_ffmpeg(speech: Samples, channels: int) -> None:
     data = as_opus(np.stack([speech] * channels, axis=1))
     with av.open(io.BytesIO(data)) as container:
         (stream,) = container.streams.audio
@@ -62,20 +63,20 @@ def test_it_is_what_ffmpeg_reads(speech: Samples, channels: int) -> None:
 
 @settings(max_examples=10)
 @given(st.data())
-def test_any_cut_of_the_bytes_gives_the_same_sound(ogg: bytes, data: st.DataObject) -> None:
+def test_any_cut_of_the_bytes_gives_the_same_samples(ogg: bytes, data: st.DataObject) -> None:
     points = [0, *sorted(data.draw(st.lists(st.integers(0, len(ogg)), max_size=60))), len(ogg)]
     pieces = [ogg[start:end] for start, end in itertools.pairwise(points)]
     np.testing.assert_array_equal(decoded(*pieces), decoded(ogg))
 
 
-def test_one_stream_after_another_is_heard(ogg: bytes) -> None:
+def test_two_streams_in_sequence_are_decoded(ogg: bytes) -> None:
     twice = decoded(ogg + ogg)
     np.testing.assert_array_equal(twice, np.concatenate([decoded(ogg)] * 2))
 
 
 @settings(max_examples=40)
 @given(st.data())
-def test_damage_is_told(ogg: bytes, data: st.DataObject) -> None:
+def test_damage_is_reported(ogg: bytes, data: st.DataObject) -> None:
     at = data.draw(st.integers(0, len(ogg) - 1))
     damaged = bytearray(ogg)
     damaged[at] ^= data.draw(st.integers(1, 255))
@@ -85,10 +86,10 @@ def test_damage_is_told(ogg: bytes, data: st.DataObject) -> None:
             pass
     except AudioError:
         return
-    assert opus.within_a_page, "a length that was changed waits for more"
+    assert opus.is_incomplete, "a changed length waits for more bytes"
 
 
-def test_what_is_no_opus_is_told(ogg: bytes) -> None:
+def test_other_data_is_reported(ogg: bytes) -> None:
     pages = [b"OggS" + page for page in ogg.split(b"OggS")[1:]]
     vorbis = bytearray(pages[0].replace(b"OpusHead", b"\1vorbis\0"))
     vorbis[22:26] = checksum(bytes(vorbis)).to_bytes(4, "little")
@@ -102,7 +103,7 @@ def test_what_is_no_opus_is_told(ogg: bytes) -> None:
             decoded(data)
 
 
-def test_the_server_hears_it(recognizer: Recognizer, ogg: bytes) -> None:
+def test_the_server_recognises_it(recognizer: Recognizer, ogg: bytes) -> None:
     stream = Stream(recognizer, OPUS_RATE)
     events = [*stream.push(decoded(ogg)), stream.finish()]
     words = [word.word for e in events if isinstance(e, Final) for word in e.words]
@@ -125,8 +126,8 @@ def test_the_server_hears_it(recognizer: Recognizer, ogg: bytes) -> None:
             pieces = [ogg[at : at + size] for at in range(0, len(ogg), size)]
             messages = asyncio.run(recite(pieces))
             assert [word["word"] for word in final_words(messages)] == words
-            told = [m for m in messages if m["type"] in ("partial", "final")]
-            assert all(0 <= message["latency"] < 60_000 for message in told)
+            events = [m for m in messages if m["type"] in ("partial", "final")]
+            assert all(0 <= event["latency"] < 60_000 for event in events)
         cut_short = asyncio.run(recite([ogg[:-9]]))
         assert cut_short[-2]["type"] == "final" and cut_short[-1]["code"] == "bad_audio"
         long = as_opus(np.zeros(100 * SAMPLE_RATE, np.float32))
@@ -137,7 +138,7 @@ def test_the_server_hears_it(recognizer: Recognizer, ogg: bytes) -> None:
         assert process.wait(timeout=20) == 0
 
 
-def test_a_rate_of_its_own_and_a_missing_library_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_rate_and_a_missing_library_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(Refused, match="48000"):
         rill_socket.parse_start(START.replace("}", ', "sample_rate": 16000}'))
     monkeypatch.setitem(sys.modules, "av", None)

@@ -1,4 +1,4 @@
-"""Requests as OpenAI's clients send them: each field is honoured or refused, none is dropped."""
+"""Requests as OpenAI's clients send them: each field is supported or refused, none is ignored."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def ask(server: Server, *fields: tuple[str, str], data: bytes | None = None) -> 
     ],
     ids="=".join,
 )
-def test_a_field_that_asks_for_what_rill_does_is_honoured(
+def test_a_supported_field_is_accepted(
     server: Server, transcript: Transcript, field: tuple[str, str]
 ) -> None:
     answer = ask(server, field)
@@ -72,15 +72,15 @@ def test_a_field_that_asks_for_what_rill_does_is_honoured(
     ],
     ids="=".join,
 )
-def test_a_field_that_cannot_be_honoured_is_named(server: Server, field: tuple[str, str]) -> None:
+def test_an_unsupported_field_is_named(server: Server, field: tuple[str, str]) -> None:
     answer = ask(server, field)
     assert answer.status_code == 400
     assert field[0].removesuffix("[]") in answer.json()["error"]["message"]
 
 
-def test_a_field_that_comes_twice_is_refused(server: Server) -> None:
+def test_a_field_that_is_sent_twice_is_refused(server: Server) -> None:
     answer = ask(server, ("language", "de"), ("language", "en"))
-    assert answer.status_code == 400 and "language: came twice" in answer.text
+    assert answer.status_code == 400 and "language: sent twice" in answer.text
 
 
 @pytest.mark.parametrize("name", ["timestamp_granularities", "timestamp_granularities[]"])
@@ -100,14 +100,14 @@ def test_stream_is_streamed(server: Server, transcript: Transcript, yes: str) ->
     assert f'"transcript.text.done", "text": "{transcript.text}"' in answer.text
 
 
-def test_a_chunked_upload_is_heard(server: Server, transcript: Transcript) -> None:
-    """Node's SDK sends a stream of a file so: without content-length."""
+def test_a_chunked_upload_is_transcribed(server: Server, transcript: Transcript) -> None:
+    """Node's SDK sends a file stream like this, without content-length."""
     answer = chunked(server, DEMO.read_bytes())
     assert answer.startswith("HTTP/1.1 200 ") and transcript.text in answer
 
 
 @pytest.mark.parametrize("size", [2**20 + 1, 30 * 2**20])
-def test_an_upload_that_is_too_large_is_told(server: Server, size: int) -> None:
+def test_an_upload_that_is_too_large_is_reported(server: Server, size: int) -> None:
     """With and without a length; the answer is read even while the client still sends."""
     answer = ask(server, data=bytes(size))
     assert answer.status_code == 413 and "1 MiB" in answer.json()["error"]["message"]
@@ -120,22 +120,20 @@ def test_the_one_model_is_listed(server: Server) -> None:
     assert model["object"] == "model" and model["id"]
 
 
-def test_another_kind_of_body_is_told(server: Server) -> None:
+def test_another_kind_of_body_is_refused(server: Server) -> None:
     answer = httpx.post(f"http://{server.address}{PATH}", json={"file": "x"})
     assert answer.status_code == 415 and "multipart/form-data" in answer.text
 
 
 def recognised(recognizer: Recognizer, file: io.BytesIO) -> str:
-    """What `Recognizer.transcribe` recognises of a damaged file."""
+    """The text that `Recognizer.transcribe` recognises before the damage."""
     file.seek(0)
     transcript = recognizer.transcribe(file)
     assert transcript.damage
     return transcript.text
 
 
-def test_what_was_recognised_before_the_damage_is_told_with_it(
-    server: Server, recognizer: Recognizer
-) -> None:
+def test_text_before_the_damage_is_reported_with_it(server: Server, recognizer: Recognizer) -> None:
     """A WAV that is cut after some seconds."""
     file = io.BytesIO()
     soundfile.write(file, *soundfile.read(DEMO), format="WAV")
@@ -146,7 +144,7 @@ def test_what_was_recognised_before_the_damage_is_told_with_it(
     assert len(text.split()) > 5 and text == recognised(recognizer, file)
 
 
-def test_what_was_recognised_before_a_sample_that_is_no_number_is_told_with_it(
+def test_text_before_a_sample_that_is_not_finite_is_reported_with_it(
     server: Server, recognizer: Recognizer
 ) -> None:
     sound, rate = soundfile.read(DEMO, dtype="float32")
@@ -175,7 +173,7 @@ def chunked(server: Server, data: bytes) -> str:
                 client.sendall(b"%x\r\n%s\r\n" % (len(piece), piece))
             client.sendall(b"0\r\n\r\n")
         except (BrokenPipeError, ConnectionResetError):
-            pass  # refused before all was sent; the answer is there to be read
+            pass  # refused before all was sent; the response can be read
         answer = b""
         deadline = time.monotonic() + 30
         while (piece := client.recv(65536)) and time.monotonic() < deadline:

@@ -1,4 +1,4 @@
-"""The page in real browsers: what their microphone hears stands on it."""
+"""The page in real browsers, with a sound file as microphone."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ PRESS = "document.querySelector('#listen').click()"
 
 @pytest.fixture(scope="module")
 def microphone(tmp_path_factory: pytest.TempPathFactory, speech: Samples) -> Path:
-    """Four seconds of speech, then six of silence: it is heard again and again."""
+    """Four seconds of speech, then six of silence, in a loop."""
     path = tmp_path_factory.mktemp("microphone") / "speech.wav"
     silence = np.zeros(6 * SAMPLE_RATE, np.float32)
     soundfile.write(path, np.concatenate([speech[: 4 * SAMPLE_RATE], silence]), SAMPLE_RATE)
@@ -88,19 +88,19 @@ def on_page(browser: Open, profile: Path, use: Any) -> Page:
         process.wait(timeout=20)
 
 
-def test_what_is_said_stands_on_the_page(
+def test_spoken_words_appear_on_the_page(
     recognizer: Recognizer, speech: Samples, browser: Open, tmp_path: Path
 ) -> None:
-    said: list[str] = []
+    finals: list[str] = []
 
     async def speak(page: Page) -> None:
         await page.value(PRESS)
         await page.until(f"{STATE} === 'Listening'")
-        # The pause ends an utterance. The page may have begun within the first, not within both.
+        # The pause ends an utterance. Recording may have started within the first, not within both.
         await page.until(f"{FINALS}.length > 1", seconds=60)
         await page.value(PRESS)
         await page.until(f"{STATE} === 'Stopped'")
-        said.extend(await page.value(FINALS))
+        finals.extend(await page.value(FINALS))
         await page.picture(tmp_path / "page.png")
 
     page = on_page(browser, tmp_path / "profile", speak)
@@ -108,24 +108,22 @@ def test_what_is_said_stands_on_the_page(
     utterance = np.concatenate([speech[: 4 * SAMPLE_RATE], np.zeros(SAMPLE_RATE, np.float32)])
     expected = set(recognizer.transcribe(utterance).text.split())
     # The browser resamples, which changes words of an unsure network.
-    found = max(len(expected & set(final.split())) for final in said)
-    assert found >= 0.5 * len(expected), (said, expected)
+    found = max(len(expected & set(final.split())) for final in finals)
+    assert found >= 0.5 * len(expected), (finals, expected)
     assert (tmp_path / "page.png").stat().st_size > 10_000
 
 
-def test_words_that_cannot_be_honoured_are_told_beside_their_box(
-    browser: Open, tmp_path: Path
-) -> None:
+def test_invalid_custom_words_are_reported_below_their_field(browser: Open, tmp_path: Path) -> None:
     async def ask(page: Page) -> None:
         await page.value("document.querySelector('#words').value = 'rill\\nc3po'")
         await page.value(PRESS)
-        told = "document.querySelector('#words-error').textContent"
-        assert "c3po" in await page.until(told)
+        error = "document.querySelector('#words-error').textContent"
+        assert "c3po" in await page.until(error)
 
     assert on_page(browser, tmp_path / "profile", ask).problems == []
 
 
-def test_a_file_is_read(recognizer: Recognizer, browser: Open, tmp_path: Path) -> None:
+def test_a_file_is_transcribed(recognizer: Recognizer, browser: Open, tmp_path: Path) -> None:
     async def choose(page: Page) -> None:
         await page.choose_file("input[type=file]", DEMO)
         expected = recognizer.transcribe(DEMO).text

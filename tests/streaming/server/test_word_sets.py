@@ -1,4 +1,4 @@
-"""Sets of custom words on the server: equal ones are shared, and there are not too many."""
+"""Sets of custom words on the server: equal sets are shared, and their number is bounded."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from tests.streaming.test_faults import SERVER, Server
 CATS, DOGS, BIRDS = ("kubernetes",), ("rill  R IH L",), ("zaphod  Z EY F AA D",)
 
 
-class Made:
-    """Runs work on a thread, and keeps what it was."""
+class Recorder:
+    """Runs work on a thread, and records its arguments."""
 
     def __init__(self) -> None:
         self.words: list[Any] = []
@@ -32,7 +32,7 @@ class Made:
 
 
 def test_equal_sets_are_made_once(recognizer: Recognizer) -> None:
-    made = Made()
+    made = Recorder()
 
     async def ask() -> list[Recognizer]:
         sets = WordSets(recognizer, 5, made.run)
@@ -44,8 +44,8 @@ def test_equal_sets_are_made_once(recognizer: Recognizer) -> None:
     assert made.words == [CATS, DOGS]
 
 
-def test_a_set_that_nobody_has_makes_room(recognizer: Recognizer) -> None:
-    made = Made()
+def test_an_unused_set_is_dropped_for_a_new_one(recognizer: Recognizer) -> None:
+    made = Recorder()
 
     async def ask() -> None:
         sets = WordSets(recognizer, 2, made.run)
@@ -53,9 +53,9 @@ def test_a_set_that_nobody_has_makes_room(recognizer: Recognizer) -> None:
         with pytest.raises(Refused, match="2 different sets of custom words are in use") as refused:
             await sets.with_words(BIRDS)
         assert refused.value.code == "busy"
-        assert await sets.with_words(CATS) is cats, "those that are there go on"
+        assert await sets.with_words(CATS) is cats, "an existing set stays in use"
         del dogs
-        await asyncio.sleep(0)  # asyncio keeps what woke this up last
+        await asyncio.sleep(0)  # asyncio keeps the last result alive until then
         gc.collect()
         assert await sets.with_words(BIRDS)
 
@@ -63,9 +63,9 @@ def test_a_set_that_nobody_has_makes_room(recognizer: Recognizer) -> None:
     assert made.words == [CATS, DOGS, BIRDS]
 
 
-def test_words_that_cannot_be_honoured_take_no_place(recognizer: Recognizer) -> None:
+def test_invalid_words_do_not_count_as_a_set(recognizer: Recognizer) -> None:
     async def ask() -> None:
-        sets = WordSets(recognizer, 1, Made().run)
+        sets = WordSets(recognizer, 1, Recorder().run)
         for _ in range(3):
             with pytest.raises(ConfigError, match="c3po"):
                 await sets.with_words(("c3po",))
@@ -74,18 +74,18 @@ def test_words_that_cannot_be_honoured_take_no_place(recognizer: Recognizer) -> 
     asyncio.run(ask())
 
 
-def test_who_goes_while_a_set_is_made_takes_it_from_nobody(recognizer: Recognizer) -> None:
-    made = Made()
+def test_a_cancelled_request_does_not_cancel_the_others(recognizer: Recognizer) -> None:
+    made = Recorder()
 
     async def ask() -> None:
         sets = WordSets(recognizer, 1, made.run)
-        goes = asyncio.ensure_future(sets.with_words(CATS))
-        stays = asyncio.ensure_future(sets.with_words(CATS))
+        cancelled = asyncio.ensure_future(sets.with_words(CATS))
+        waiting = asyncio.ensure_future(sets.with_words(CATS))
         await asyncio.sleep(0)
-        goes.cancel()
-        assert await stays
+        cancelled.cancel()
+        assert await waiting
         with pytest.raises(asyncio.CancelledError):
-            await goes
+            await cancelled
 
     asyncio.run(ask())
     assert made.words == [CATS]
@@ -102,7 +102,7 @@ def server() -> Iterator[Server]:
     assert server.process.wait(timeout=30) == 0
 
 
-def test_a_client_is_told_that_there_are_too_many(server: Server) -> None:
+def test_a_client_is_refused_when_there_are_too_many(server: Server) -> None:
     async def start(socket: Any, words: tuple[str, ...]) -> dict[str, Any]:
         await socket.send(json.dumps(START | {"words": words}))
         message: dict[str, Any] = json.loads(await socket.recv())
@@ -113,8 +113,8 @@ def test_a_client_is_told_that_there_are_too_many(server: Server) -> None:
             assert (await start(first, CATS))["type"] == "ready"
             assert (await start(second, CATS))["type"] == "ready"
             async with connected(server.address) as third:
-                told = await start(third, DOGS)
-                assert told["code"] == "busy" and "custom words" in told["message"]
+                error = await start(third, DOGS)
+                assert error["code"] == "busy" and "custom words" in error["message"]
                 await third.wait_closed()
                 assert third.close_code == 4429
 

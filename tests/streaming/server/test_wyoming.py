@@ -1,4 +1,4 @@
-"""Home Assistant's protocol, spoken by the wyoming package's own client."""
+"""Home Assistant's protocol, with the client of the wyoming package."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ def port() -> Iterator[int]:
     yield int(line.rsplit(":", 1)[1])
     process.terminate()
     assert process.wait(timeout=20) == 0
-    assert process.stderr.read() == "", "a client's faults are not the server's"
+    assert process.stderr.read() == "", "the log has errors of clients"
 
 
 async def events_of(client: AsyncTcpClient) -> list[Event]:
-    """Until the connection is closed, or a recording's transcript is told."""
+    """Until the connection is closed, or the transcript of a recording has arrived."""
     events = []
     while (event := await client.read_event()) is not None:
         events.append(event)
@@ -47,9 +47,11 @@ async def events_of(client: AsyncTcpClient) -> list[Event]:
     return events
 
 
-async def say(port: int, sound: bytes, channels: int = 1, **wanted: object) -> list[Event]:
+async def send_recording(
+    port: int, sound: bytes, channels: int = 1, **fields: object
+) -> list[Event]:
     async with AsyncTcpClient("127.0.0.1", port) as client:
-        await client.write_event(Transcribe(**wanted).event())  # type: ignore[arg-type]
+        await client.write_event(Transcribe(**fields).event())  # type: ignore[arg-type]
         rate, width, _ = FORMAT
         await client.write_event(AudioStart(rate, width, channels).event())
         for start in range(0, len(sound), 4096):
@@ -59,12 +61,12 @@ async def say(port: int, sound: bytes, channels: int = 1, **wanted: object) -> l
         return await events_of(client)
 
 
-def test_it_says_what_it_is(port: int) -> None:
+def test_it_describes_itself(port: int) -> None:
     async def ask() -> tuple[Event | None, Event | None]:
         async with AsyncTcpClient("127.0.0.1", port) as client:
             await client.write_event(Describe().event())
             info = await client.read_event()
-            await client.write_event(Event("select-program", {"name": "rill"}))  # may be dropped
+            await client.write_event(Event("select-program", {"name": "rill"}))  # may be ignored
             await client.write_event(Ping("here").event())
             return info, await client.read_event()
 
@@ -75,11 +77,11 @@ def test_it_says_what_it_is(port: int) -> None:
 
 
 @pytest.mark.parametrize("channels", [1, 2])
-def test_a_recording_is_heard(
+def test_a_recording_is_transcribed(
     port: int, pcm: bytes, expected: list[dict[str, object]], channels: int
 ) -> None:
     both = b"".join(pcm[at : at + 2] * channels for at in range(0, len(pcm), 2))
-    events = asyncio.run(say(port, both, channels, language="en-GB"))
+    events = asyncio.run(send_recording(port, both, channels, language="en-GB"))
     kinds = [event.type for event in events]
     assert kinds[0] == "transcript-start" and kinds[-2:] == ["transcript", "transcript-stop"]
     text = " ".join(str(word["word"]) for word in expected)
@@ -90,7 +92,7 @@ def test_a_recording_is_heard(
 def test_names_are_custom_words(port: int, speech: Samples) -> None:
     sound = (speech * 32767).astype("<i2").tobytes()
     name = "whichuppeared  W IH CH AH P IH R D  :2"
-    events = asyncio.run(say(port, sound, transcript_names=[name]))
+    events = asyncio.run(send_recording(port, sound, transcript_names=[name]))
     assert "whichuppeared" in Transcript.from_event(events[-2]).text
 
 
@@ -120,7 +122,7 @@ BAD = {
     "no channels": START.replace(b'"channels": 1', b'"channels": 0'),
     "a rate that is none": START.replace(b"16000", b"NaN"),
     "an absurd rate": START.replace(b"16000", b"7"),
-    "two begins": START * 2,
+    "two starts": START * 2,
     "another format": START + CHUNK.replace(b"16000", b"8000"),
     "an end within a sample": START
     + CHUNK.replace(b"}}", b'}, "payload_length": 3}')
@@ -129,7 +131,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("sent", BAD.values(), ids=BAD)
-def test_a_bad_event_is_told_and_the_connection_closed(port: int, sent: bytes) -> None:
+def test_an_invalid_event_is_reported_and_the_connection_closed(port: int, sent: bytes) -> None:
     async def misbehave() -> list[Event]:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(sent)
@@ -144,7 +146,7 @@ def test_a_bad_event_is_told_and_the_connection_closed(port: int, sent: bytes) -
 
 
 def test_others_are_not_harmed(port: int, pcm: bytes, expected: list[dict[str, object]]) -> None:
-    """Clients that vanish within an event and within a recording give their places back."""
+    """Clients that vanish within an event or a recording free their streams."""
 
     async def vanish(sent: bytes) -> None:
         _, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -154,8 +156,8 @@ def test_others_are_not_harmed(port: int, pcm: bytes, expected: list[dict[str, o
 
     async def among_others() -> list[Event]:
         others = [vanish(b'{"type": "describe", "data_length": 9}\n{'), vanish(START)]
-        told, *_ = await asyncio.gather(say(port, pcm), *others)
-        return told
+        events, *_ = await asyncio.gather(send_recording(port, pcm), *others)
+        return events
 
     text = " ".join(str(word["word"]) for word in expected)
     for _ in range(3):
@@ -165,7 +167,7 @@ def test_others_are_not_harmed(port: int, pcm: bytes, expected: list[dict[str, o
 @pytest.mark.parametrize(
     "address", ["127.0.0.1:10300", "tcp://127.0.0.1", "tcp://x:port", "unix:x"]
 )
-def test_an_address_that_is_none_is_told(address: str) -> None:
+def test_an_invalid_address_is_reported(address: str) -> None:
     result = CliRunner().invoke(app, ["serve", "--wyoming", address])
     assert isinstance(result.exception, ConfigError) and "tcp://HOST:PORT" in str(result.exception)
 

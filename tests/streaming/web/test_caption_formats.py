@@ -1,0 +1,151 @@
+"""The page's download formats (streaming/web/formats.js) equal those of asr/transcript.py.
+
+Python generates random transcripts, and both sides format them. The rules by which words become
+cues exist in both languages; this test keeps them equal.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+import subprocess
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from asr.transcript import Segment, Transcript, Word, cues, to_json, to_srt, to_text, to_vtt
+from streaming.server.app import WEB
+
+CASES = 400
+LETTERS = "abcdefghijklmnopqrstuvwxyz'éßñ語😀"
+
+Part = list[list[Word]]  # utterances
+
+pytestmark = pytest.mark.skipif(not shutil.which("node"), reason="needs node (Debian: nodejs)")
+
+
+def random_utterance(choose: random.Random, start: float) -> list[Word]:
+    """Words near every limit: cues of about 6 s and 80 letters, and gaps of about 0.8 s."""
+    words, max_letters = [], choose.choice((1, 7, 20, 100))
+    gaps = (0.0, 0.04, 0.1, 0.8, choose.uniform(0, 1.6))
+    lengths = (0.04, 0.5, 6.0, choose.uniform(0.01, 7))
+    for _ in range(choose.randrange(30)):
+        start += choose.choice(gaps)
+        end = start + choose.choice(lengths)
+        letters = "".join(choose.choices(LETTERS, k=choose.randint(1, max_letters)))
+        match choose.randrange(3):
+            case 0:  # as the server sends them
+                start, end = round(start, 3), round(end, 3)
+            case 1:  # between two milliseconds
+                start, end = round(start * 2000) / 2000, round(end * 2000) / 2000
+        words.append(Word(letters, start, end, choose.random()))
+        start = end
+    return words
+
+
+def random_part(choose: random.Random) -> tuple[Part, float]:
+    """Utterances, and the duration of the recording."""
+    start, part = choose.choice((0.0, choose.uniform(0, 400_000))), []
+    for _ in range(choose.randrange(4)):
+        if utterance := random_utterance(choose, start):
+            part.append(utterance)
+            start = utterance[-1].end
+    return part, start + choose.uniform(0, 2)
+
+
+def in_sequence(parts: list[tuple[Part, float]]) -> Transcript:
+    """One transcript of all parts, each starting at the end of the one before."""
+    start, segments = 0.0, []
+    for utterances, duration in parts:
+        segments += [
+            Segment(
+                tuple(Word(w.word, w.start + start, w.end + start, w.confidence) for w in words)
+            )
+            for words in utterances
+        ]
+        start += duration
+    return Transcript(tuple(segments), start)
+
+
+def formatted_by_the_page(cases: list[list[tuple[Part, float]]], folder: Path) -> list[Any]:
+    shutil.copy(WEB / "formats.js", folder / "formats.mjs")  # node takes .js for CommonJS
+    parts = [
+        [
+            {
+                "title": f"part {number}",
+                "duration": duration,
+                "utterances": [[asdict(word) for word in words] for words in utterances],
+            }
+            for number, (utterances, duration) in enumerate(case)
+        ]
+        for case in cases
+    ]
+    program = Path(__file__).parent / "formats.mjs"
+    done = subprocess.run(
+        ["node", program, folder / "formats.mjs"],
+        input=json.dumps(parts),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    results: list[Any] = json.loads(done.stdout)
+    return results
+
+
+def test_both_languages_write_the_same_captions(choose: random.Random, tmp_path: Path) -> None:
+    cases = [
+        [random_part(choose) for _ in range(choose.choice((1, 1, 1, 2, 3)))] for _ in range(CASES)
+    ]
+    several_cues = 0
+    for case, found in zip(cases, formatted_by_the_page(cases, tmp_path), strict=True):
+        transcript = in_sequence(case)
+        assert found["srt"] == to_srt(transcript)
+        assert found["vtt"] == to_vtt(transcript)
+        several_cues += len(list(cues(transcript))) > len(transcript.segments)
+        if len(case) == 1:
+            assert found["txt"] == to_text(transcript)
+            record = json.loads(to_json(transcript, "part 0"))
+            assert json.loads(found["json"]) == approximately(record)
+    assert several_cues > CASES / 10
+
+
+def approximately(record: dict[str, Any]) -> dict[str, Any]:
+    """The JSON formats may round a number to either neighbour: 0.001."""
+    return {
+        key: pytest.approx(value, abs=0.0011)
+        if isinstance(value, float)
+        else [approximately(one) for one in value]
+        if isinstance(value, list)
+        else value
+        for key, value in record.items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("words", "srt"),
+    [
+        ([], ""),
+        (
+            [Word("a" * 79, 0.0, 1.0, 0.5), Word("b", 1.0, 2.0, 0.5)],
+            "1\n00:00:00,000 --> 00:00:01,000\n" + "a" * 79 + "\n\n"
+            "2\n00:00:01,000 --> 00:00:02,000\nb\n",
+        ),
+        (
+            [Word("😀" * 78, 0.0, 1.0, 0.5), Word("b", 1.0, 2.0, 0.5)],
+            "1\n00:00:00,000 --> 00:00:02,000\n" + "😀" * 78 + " b\n",
+        ),
+        (
+            [Word("late", 3_599.9995, 3_600.0005, 0.5)],
+            "1\n01:00:00,000 --> 01:00:00,000\nlate\n",
+        ),
+    ],
+    ids=["no words", "81 letters", "80 code points", "half milliseconds"],
+)
+def test_known_captions(words: list[Word], srt: str, tmp_path: Path) -> None:
+    case = [([words] if words else [], 4000.0)]
+    (found,) = formatted_by_the_page([case], tmp_path)
+    assert found["srt"] == srt == to_srt(in_sequence(case))
