@@ -34,7 +34,7 @@ export ASAN_OPTIONS=detect_leaks=0:halt_on_error=1:abort_on_error=1
 export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
 export PYTHONPATH=$PWD RILL_FUZZ_EXAMPLES=${1:-100}
 "$PYTHON" -X faulthandler -m pytest -p no:cacheprovider \
-    tests/asr/decoder/test_beam_doors.py tests/asr/decoder/test_damaged_files.py \
+    tests/asr/decoder/test_beam_inputs.py tests/asr/decoder/test_settings.py tests/asr/decoder/test_damaged_files.py \
     tests/asr/decoder/test_beam.py tests/asr/lexicon/test_trie.py tests/asr/decoder/test_long_phrases.py \
     tests/streaming/test_damaged_states.py tests/asr/decoder/test_greedy.py tests/asr/decoder/test_grammar.py \
-    tests/asr/lexicon/test_cache.py
+    tests/asr/lexicon/test_cache.py tests/asr/features/test_extreme_samples.py

@@ -71,7 +71,7 @@ cdef inline int64_t find_word(
     evenly, so an interpolation search finds one fast (Peterson 1957)."""
     cdef int64_t below = -1, above = words, middle, there
     cdef int guesses = 0
-    first, end = max(first, 0), min(end, level.count)  # a damaged file may say anything
+    first, end = max(first, 0), min(end, level.count)  # a damaged file may have any bounds
     while first < end:
         if guesses < MAX_GUESSES:
             middle = first + <int64_t>(

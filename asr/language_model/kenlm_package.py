@@ -51,7 +51,7 @@ def load_with_kenlm(path: Path) -> kenlm.Model:
 
 
 class KenlmModel(VocabularyModel):
-    """A KenLM model of any kind, asked through the kenlm package."""
+    """A KenLM model of any kind, through the kenlm package."""
 
     def __init__(self, model: kenlm.Model, vocabulary: Sequence[str]) -> None:
         import kenlm

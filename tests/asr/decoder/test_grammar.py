@@ -1,4 +1,4 @@
-"""Closed vocabulary: the phrases of a grammar, and [unknown] for all else."""
+"""Closed vocabulary: the phrases of a grammar, and [unknown] for all other speech."""
 
 from __future__ import annotations
 
@@ -23,33 +23,33 @@ def decoder() -> GrammarDecoder:
     return GrammarDecoder(read_grammar(["the cat", "sea", "rill  R IH L"], LEXICON, None), CLOCK)
 
 
-def test_phrases_are_heard_again_and_again(decoder: GrammarDecoder) -> None:
+def test_phrases_are_recognised_one_after_another(decoder: GrammarDecoder) -> None:
     words = decode(decoder, [emission_of("- DH AH - K AE T - R IH L - S IY -")])
     assert [word.word for word in words] == ["the", "cat", "rill", "sea"]
     assert (words[1].start, words[1].end) == pytest.approx((0.16, 0.28))
 
 
-def test_what_no_phrase_fits_is_unknown(decoder: GrammarDecoder) -> None:
+def test_speech_that_fits_no_phrase_is_unknown(decoder: GrammarDecoder) -> None:
     words = decode(decoder, [emission_of("- B UH G Z - DH AH - K AE T - M OW M - -")])
     assert [word.word for word in words] == [UNKNOWN, "the", "cat", UNKNOWN]
     assert (words[0].start, words[0].end) == pytest.approx((0.04, 0.2))
-    assert decode(decoder, [emission_of("- - - Z - - -")]) == [], "one phone is a noise"
+    assert decode(decoder, [emission_of("- - - Z - - -")]) == [], "a single phone counts as noise"
 
 
-def test_a_phrase_is_heard_whole_or_not_at_all(decoder: GrammarDecoder) -> None:
+def test_a_phrase_is_recognised_whole_or_not_at_all(decoder: GrammarDecoder) -> None:
     assert [word.word for word in decode(decoder, [emission_of("- K AE T -")])] == [UNKNOWN]
 
 
-def test_readings_of_a_grammar(decoder: GrammarDecoder) -> None:
+def test_alternatives_of_a_grammar(decoder: GrammarDecoder) -> None:
     decoding = decoder.start()
     decoding.push(emission_of("- DH AH - K AE T -", certainty=5.0))
-    told = decoding.alternatives(3)
-    assert told[0].words == ("the", "cat")
-    assert len({one.words for one in told}) == len(told)
+    alternatives = decoding.alternatives(3)
+    assert alternatives[0].words == ("the", "cat")
+    assert len({alternative.words for alternative in alternatives}) == len(alternatives)
 
 
 @given(places=st.lists(st.integers(0, PIECES), max_size=8).map(sorted))
-def test_pieces_are_the_whole(decoder: GrammarDecoder, places: list[int]) -> None:
+def test_cuts_change_nothing(decoder: GrammarDecoder, places: list[int]) -> None:
     emission = emission_of("- DH AH - K AE T - B UH G - S IY", certainty=3.0)
     assert decode(decoder, split(emission, places)) == decode(decoder, [emission])
 
@@ -75,12 +75,12 @@ def test_a_real_recording_cut_anywhere(speech: Samples, tmp_path: Path) -> None:
         (["turn 180"], "cannot be spelled"),
     ],
 )
-def test_a_grammar_that_cannot_be_honoured_is_told(lines: list[str], reason: str) -> None:
+def test_an_invalid_grammar_is_an_error(lines: list[str], reason: str) -> None:
     with pytest.raises(ConfigError, match=reason):
         read_grammar(lines, LEXICON, None)
 
 
-def test_a_grammar_goes_with_nothing_that_it_would_ignore() -> None:
+def test_a_grammar_excludes_options_that_it_would_ignore() -> None:
     for other in ({"words": ["rill"]}, {"language_model": "lm.bin"}, {"decoder": "greedy"}):
         with pytest.raises(ConfigError):
             Recognizer.load(grammar=["the cat"], **other)  # type: ignore[arg-type]

@@ -1,5 +1,5 @@
-"""Long phrases that begin alike: one may overtake another after any time, and none takes the words
-away that were said."""
+"""Long phrases with a common prefix: one may overtake another at any time, and none deletes the
+words that were spoken."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ def made_lexicon(chance: random.Random) -> Lexicon:
     return lexicon
 
 
-def said(
+def spoken(
     text: str, lexicon: Lexicon, chance: random.Random, certainty: float, max_steps: int = 3
 ) -> Emission:
-    """How a text sounds: each phone for one to three steps, with blanks between them or not."""
+    """The emission of a text: each phone for one to three steps, with blanks between some."""
     phones: list[int] = []
     for word in text.split():
         for phone in lexicon[word][0]:
@@ -63,7 +63,7 @@ def said(
 
 
 def phrases_of(lexicon: Lexicon, chance: random.Random, count: int) -> list[str]:
-    """Phrases up to 20 s long, most of which begin as another does."""
+    """Phrases up to 20 s long; most of them start as another one does."""
     words = [word for word in lexicon if word != "the"]
     phrases = [" ".join(chance.choices(words, k=chance.randint(1, 30)))]
     while len(phrases) < count:
@@ -80,13 +80,13 @@ def grammar_of(phrases: list[str], lexicon: Lexicon) -> GrammarDecoder:
 
 
 def words_of(phrases: list[str], lexicon: Lexicon) -> BeamDecoder:
-    """Custom phrases beside a lexicon of one word, so that their words are heard in them alone."""
+    """Custom phrases beside a lexicon of one word, so that only phrases have their words."""
     the: Lexicon = {"the": [("DH", "AH")]}
     custom = custom_words(phrases, lexicon, None)
     return BeamDecoder(the, LanguageModel(KENLM), CLOCK, ALL_PHONES, custom)
 
 
-def heard(decoder: Decoder, pieces: list[Emission]) -> str:
+def recognised(decoder: Decoder, pieces: list[Emission]) -> str:
     return " ".join(word.word for word in decode(decoder, pieces))
 
 
@@ -97,13 +97,13 @@ Maker = Callable[[list[str], Lexicon], Decoder]
 @MAKERS
 @fuzzed
 @given(seed=st.integers(0, 2**32 - 1))
-def test_a_phrase_that_was_said_is_heard(make: Maker, seed: int) -> None:
+def test_a_spoken_phrase_is_recognised(make: Maker, seed: int) -> None:
     tell_seed()
     chance = random.Random(seed)
     lexicon = made_lexicon(chance)
     phrases = phrases_of(lexicon, chance, 50)
     one = chance.choice(phrases)
-    assert heard(make(phrases, lexicon), [said(one, lexicon, chance, 12.0)]) == one
+    assert recognised(make(phrases, lexicon), [spoken(one, lexicon, chance, 12.0)]) == one
 
 
 @MAKERS
@@ -113,10 +113,8 @@ def test_a_phrase_that_was_said_is_heard(make: Maker, seed: int) -> None:
     places=st.lists(st.integers(0, LONGEST_STEPS), max_size=20).map(sorted),
     certainty=st.floats(0, 8),
 )
-def test_whatever_is_said_cuts_change_nothing(
-    make: Maker, seed: int, places: list[int], certainty: float
-) -> None:
-    """Parts of phrases, so unclear that any may lead for a while."""
+def test_cuts_change_nothing(make: Maker, seed: int, places: list[int], certainty: float) -> None:
+    """Parts of phrases, so unclear that any phrase may be the best one for a while."""
     tell_seed()
     chance = random.Random(seed)
     lexicon = made_lexicon(chance)
@@ -126,7 +124,7 @@ def test_whatever_is_said_cuts_change_nothing(
         for phrase in chance.choices(phrases, k=chance.randint(1, 3))
         for word in phrase.split()[chance.randint(0, 2) :][: chance.randint(1, 30)]
     )
-    emission = said(text or phrases[0], lexicon, chance, certainty)
+    emission = spoken(text or phrases[0], lexicon, chance, certainty)
     emission = Emission(*(part[:, :LONGEST_STEPS] for part in emission))
     decoder = make(phrases, lexicon)
     whole = decoder.start()
@@ -150,7 +148,7 @@ def test_whatever_is_said_cuts_change_nothing(
 @fuzzed
 @given(seed=st.integers(0, 2**32 - 1), middle=st.integers(0, 25))
 def test_a_phrase_overtakes_another_after_any_time(make: Maker, seed: int, middle: int) -> None:
-    """Its first word was less clear than the other's, and its end is what was said."""
+    """Its first word is less clear than the other phrase's, and its end is the spoken one."""
     tell_seed()
     chance = random.Random(seed)
     lexicon = made_lexicon(chance)
@@ -158,17 +156,17 @@ def test_a_phrase_overtakes_another_after_any_time(make: Maker, seed: int, middl
     lexicon[second] = [(*lexicon[first][0][:-1], chance.choice(PHONES))]
     between, end, other_end = rest[:middle], rest[25:32], rest[32:39]
     phrases = [" ".join([first, *between, *other_end]), " ".join([second, *between, *end])]
-    emission = said(" ".join([first, *between, *end]), lexicon, chance, 5.0, max_steps=1)
+    emission = spoken(" ".join([first, *between, *end]), lexicon, chance, 5.0, max_steps=1)
     if lexicon[first] == lexicon[second]:
         return
-    assert heard(make(phrases, lexicon), [emission]) == phrases[1]
+    assert recognised(make(phrases, lexicon), [emission]) == phrases[1]
 
 
 @pytest.mark.parametrize(
     ("kind", "other"),
     [
         *(("grammar", other) for other in ("he ", "see ", "she ")),
-        *(("words", other) for other in ("see ", "she ")),  # beside them "he" stands for itself
+        *(("words", other) for other in ("see ", "she ")),  # "he" is a word of the lexicon
     ],
 )
 def test_a_phrase_overtakes_another_in_a_real_recording(
@@ -186,7 +184,7 @@ def test_a_phrase_overtakes_another_in_a_real_recording(
 
 
 @pytest.mark.parametrize("kind", ["grammar", "words"])
-def test_a_phrase_that_is_not_said_to_its_end_takes_no_words_away(
+def test_an_incomplete_phrase_deletes_no_words(
     recognizer: Recognizer, speech: Samples, kind: str
 ) -> None:
     with_phrase = Recognizer.load(threads=1, **{kind: [A]})  # type: ignore[arg-type]
@@ -194,15 +192,15 @@ def test_a_phrase_that_is_not_said_to_its_end_takes_no_words_away(
     assert text == (UNKNOWN if kind == "grammar" else recognizer.transcribe(speech).text)
 
 
-def test_a_phrase_longer_than_anything_that_is_kept_is_told() -> None:
-    """What is settled then has other phones than the phrase: its words are told all the same."""
+def test_a_phrase_longer_than_the_uncommitted_window_is_recognised() -> None:
+    """The committed path then has other phones than the phrase."""
     chance = random.Random(1)
     lexicon = made_lexicon(chance)
     words = [word for word in lexicon if word != "the"]
     phrase = " ".join(chance.choices(words, k=40))
     with patch("asr.decoder.nbest.MAX_PHRASE_STEPS", 0):
         for seed in range(20):
-            emission = said(phrase, lexicon, random.Random(seed), 4.0)
+            emission = spoken(phrase, lexicon, random.Random(seed), 4.0)
             decoder = grammar_of([phrase, " ".join(reversed(phrase.split()))], lexicon)
             found = decode(decoder, [emission])
             assert {word.word for word in found} <= {*phrase.split(), UNKNOWN}

@@ -1,4 +1,4 @@
-"""How well a language model foretells a text, and texts as they are read for it."""
+"""The perplexity of a language model on a text, and how texts are read."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def test_sentences_are_normalised_and_those_with_digits_left_out(tmp_path: Path)
     assert list(read_sentences(path)) == ["don't stop", "he said no"]
 
 
-def test_english_is_foretold_better_than_its_words_in_disorder(tmp_path: Path) -> None:
+def test_a_sentence_has_a_lower_perplexity_than_its_words_in_disorder(tmp_path: Path) -> None:
     values = []
     for text in ("she went into the room and sat down", "down and went sat she room the into"):
         (tmp_path / "text.txt").write_text(f"{text} zzyzx\n")
@@ -33,7 +33,7 @@ def test_english_is_foretold_better_than_its_words_in_disorder(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("text", ["", "1848\n", "zzyzx zzyzx"])
-def test_a_text_without_words_is_told(tmp_path: Path, text: str) -> None:
+def test_a_text_without_words_is_an_error(tmp_path: Path, text: str) -> None:
     path = tmp_path / "text.txt"
     path.write_text(text)
     if text.startswith("z"):  # the end of the sentence is known
@@ -43,7 +43,7 @@ def test_a_text_without_words_is_told(tmp_path: Path, text: str) -> None:
         measure_perplexity(LM, path)
 
 
-def test_what_cannot_be_read_is_told(tmp_path: Path) -> None:
+def test_unreadable_files_are_errors(tmp_path: Path) -> None:
     (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
     for name in ("none", "binary"):
         with pytest.raises(DataError, match=name):

@@ -1,4 +1,4 @@
-"""Words that no dictionary has: the shape of the model, its file, and a small one that learns."""
+"""Grapheme-to-phoneme conversion: the shape of the model, its file, and a small one that learns."""
 
 from __future__ import annotations
 
@@ -26,27 +26,27 @@ from training.lexicon.g2p_training import (
     write_g2p,
 )
 
-SOUNDS = {"a": "AE", "b": "B", "d": "D", "e": "EH", "g": "G", "i": "IH", "n": "N", "t": "T"}
+PHONE_OF = {"a": "AE", "b": "B", "d": "D", "e": "EH", "g": "G", "i": "IH", "n": "N", "t": "T"}
 BUNDLED = BUNDLED_MODEL / "pronouncer.onnx"
 
 
-def spelled_as_spoken(words: int) -> Lexicon:
+def phonetic_lexicon(words: int) -> Lexicon:
     """Words of three to six letters, each letter with its own sound."""
     generator = torch.Generator().manual_seed(0)
-    letters = sorted(SOUNDS)
+    letters = sorted(PHONE_OF)
     lexicon: Lexicon = {}
     while len(lexicon) < words:
         length = int(torch.randint(3, 7, (), generator=generator))
         drawn = torch.randint(len(letters), (length,), generator=generator).tolist()
         word = "".join(letters[k] for k in drawn)
         if all(a != b for a, b in itertools.pairwise(word)):
-            lexicon[word] = [tuple(SOUNDS[letter] for letter in word)]
+            lexicon[word] = [tuple(PHONE_OF[letter] for letter in word)]
     return lexicon
 
 
 @pytest.fixture(scope="module")
 def network() -> G2PNetwork:
-    lexicon = spelled_as_spoken(1500)
+    lexicon = phonetic_lexicon(1500)
     network, kept_out = train_g2p(lexicon, epochs=8, report=lambda line: None)
     assert len(kept_out) > 10
     return network
@@ -59,12 +59,12 @@ def trained(network: G2PNetwork, tmp_path_factory: pytest.TempPathFactory) -> Gr
     return GraphemeToPhoneme(path)
 
 
-def test_it_learns_how_letters_sound(trained: GraphemeToPhoneme) -> None:
-    errors = g2p_errors(trained, spelled_as_spoken(1700), list(spelled_as_spoken(1700))[1500:])
+def test_it_learns_the_phones_of_letters(trained: GraphemeToPhoneme) -> None:
+    errors = g2p_errors(trained, phonetic_lexicon(1700), list(phonetic_lexicon(1700))[1500:])
     assert errors.wrong_phones < 5, errors.line()
 
 
-def test_the_file_pronounces_as_the_network_does(
+def test_the_file_gives_the_pronunciations_of_the_network(
     network: G2PNetwork, trained: GraphemeToPhoneme
 ) -> None:
     words = ["bandit", "detain", "gibbet"]
@@ -73,13 +73,13 @@ def test_the_file_pronounces_as_the_network_does(
         assert phones == tuple(PHONE_TOKENS[token] for token in path.tolist() if token)
 
 
-def test_each_letter_has_two_places() -> None:
+def test_each_letter_has_two_output_steps() -> None:
     written = G2PNetwork()(torch.tensor([[3, 4, 5], [6, 7, 8]]))
     assert written.shape == (2, 6, 40)
     torch.testing.assert_close(written.exp().sum(-1), torch.ones(2, 6))
 
 
-def test_words_are_pronounced_alone_as_in_company(trained: GraphemeToPhoneme) -> None:
+def test_a_pronunciation_does_not_depend_on_the_batch(trained: GraphemeToPhoneme) -> None:
     words = ["bad", "tide", "gin", "bated", "a", ""]
     together = trained.pronounce(words)
     assert together["bad"] == ("B", "AE", "D") and "" not in together
@@ -103,7 +103,7 @@ def test_errors_are_counted_against_the_nearest_pronunciation(trained: GraphemeT
     assert (errors.wrong_words, errors.wrong_phones) == (50, pytest.approx(100 / 6))
 
 
-def test_a_file_that_cannot_be_used_is_told(network: G2PNetwork, tmp_path: Path) -> None:
+def test_unusable_files_are_errors(network: G2PNetwork, tmp_path: Path) -> None:
     path = tmp_path / "g.onnx"
     write_g2p(network, path)
     with pytest.raises(ModelError, match="could not be written"):
@@ -117,17 +117,17 @@ def test_a_file_that_cannot_be_used_is_told(network: G2PNetwork, tmp_path: Path)
         GraphemeToPhoneme(BUNDLED_MODEL / "onnx" / "full.onnx")
 
 
-def test_too_small_a_dictionary_is_told() -> None:
+def test_a_dictionary_that_is_too_small_is_an_error() -> None:
     with pytest.raises(DataError, match="too small"):
         train_g2p({"a": [("AH",)]})
 
 
-def test_the_bundled_one_pronounces_what_it_never_saw() -> None:
+def test_the_bundled_model_pronounces_unseen_words() -> None:
     model = GraphemeToPhoneme(BUNDLED)
-    said = model.pronounce(["droplet", "mazzini", "keychain"])
-    assert said["droplet"] == ("D", "R", "AA", "P", "L", "AH", "T")
-    assert said["mazzini"][-3:] == ("IY", "N", "IY")
-    assert said["keychain"] == ("K", "IY", "CH", "EY", "N")
+    found = model.pronounce(["droplet", "mazzini", "keychain"])
+    assert found["droplet"] == ("D", "R", "AA", "P", "L", "AH", "T")
+    assert found["mazzini"][-3:] == ("IY", "N", "IY")
+    assert found["keychain"] == ("K", "IY", "CH", "EY", "N")
 
 
 def test_rill_prepare_lexicon_pronounces_frequent_words_that_the_dictionary_lacks(
@@ -147,7 +147,7 @@ def test_rill_prepare_lexicon_pronounces_frequent_words_that_the_dictionary_lack
     }
 
 
-def test_consonants_alone_are_said_letter_by_letter() -> None:
+def test_consonants_alone_are_spelled_letter_by_letter() -> None:
     lexicon: Lexicon = {"hmm": [("HH", "M")]}
     words = ["css", "dvds", "hmm", "btc's", "rhythm", "gps"]
     found = pronounce_missing(words, lexicon, GraphemeToPhoneme(BUNDLED))

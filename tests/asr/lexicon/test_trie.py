@@ -1,4 +1,4 @@
-"""The trie in arrays has the words that were put in, and looks ahead to the likeliest of them."""
+"""The trie has the entries that it was built of, and looks ahead to the likeliest word."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from asr.lexicon.custom_words import custom_words
 from asr.lexicon.trie import ONGOING, Trie, make_trie
 from asr.recognizer import Recognizer
 
-SOUNDS = st.lists(st.integers(1, 3), min_size=1, max_size=4).map(bytes)
-ENTRIES = st.lists(st.tuples(SOUNDS, st.integers(0, 99)), max_size=30, unique=True)
+PRONUNCIATIONS = st.lists(st.integers(1, 3), min_size=1, max_size=4).map(bytes)
+ENTRIES = st.lists(st.tuples(PRONUNCIATIONS, st.integers(0, 99)), max_size=30, unique=True)
 
 
 def log10_of(number: int) -> float:
@@ -21,24 +21,24 @@ def log10_of(number: int) -> float:
 
 def trie_of(entries: list[tuple[bytes, int]]) -> Trie:
     numbers = np.array([number for _, number in entries], int)
-    sounds = [sound for sound, _ in entries]
-    return make_trie(sounds, numbers, np.array([log10_of(n) for n in numbers], np.float32))
+    pronunciations = [phones for phones, _ in entries]
+    return make_trie(pronunciations, numbers, np.array([log10_of(n) for n in numbers], np.float32))
 
 
 def walked(trie: Trie) -> list[tuple[bytes, int]]:
-    """All entries, by walking from the root; checks on the way that each node looks ahead right."""
+    """All entries, found by a walk from the root that checks each node's look-ahead."""
     found = []
 
-    def walk(node: int, sound: bytes) -> float:
+    def walk(node: int, prefix: bytes) -> float:
         of_node = slice(trie.first_word[node], trie.first_word[node + 1])
         here = trie.words[of_node].tolist()
         assert trie.log10[of_node].tolist() == [np.float32(log10_of(n)) for n in here]
-        found.extend((sound, number) for number in here)
+        found.extend((prefix, number) for number in here)
         reach = [np.float32(log10_of(number)) - np.float32(ONGOING) for number in here]
         phones = []
         for child in range(trie.first_child[node], trie.first_child[node + 1]):
             phones.append(trie.phone[child])
-            reach.append(walk(child, sound + bytes([phones[-1]])))
+            reach.append(walk(child, prefix + bytes([phones[-1]])))
         assert phones == sorted(set(phones)), "one child for a phone"
         assert int(trie.next_phones[node]) == sum(1 << int(phone) for phone in phones)
         assert not reach or trie.ahead[node] == max(reach)
@@ -49,10 +49,10 @@ def walked(trie: Trie) -> list[tuple[bytes, int]]:
 
 
 @given(ENTRIES)
-def test_what_is_in_it_is_what_was_put_in(entries: list[tuple[bytes, int]]) -> None:
+def test_a_trie_has_its_entries(entries: list[tuple[bytes, int]]) -> None:
     trie = trie_of(entries)
     assert sorted(walked(trie)) == sorted(entries)
-    nodes = {sound[:length] for sound, _ in entries for length in range(len(sound) + 1)} | {b""}
+    nodes = {prefix[:length] for prefix, _ in entries for length in range(len(prefix) + 1)} | {b""}
     assert len(trie.phone) == len(nodes) == len(trie.first_child) - 1
 
 
@@ -63,8 +63,8 @@ def test_a_phrase_of_any_length() -> None:
     assert trie.ahead[-1] == np.float32(log10_of(7)) - np.float32(ONGOING)
 
 
-def test_a_set_of_words_leaves_the_decoder_it_came_from_alone(recognizer: Recognizer) -> None:
-    """The lexicon's words and others of the same sounds, in three sets one after another."""
+def test_custom_words_leave_the_original_decoder_unchanged(recognizer: Recognizer) -> None:
+    """Three sets of custom words, with homophones of the lexicon's words."""
     decoder = recognizer.decoder
     assert isinstance(decoder, BeamDecoder)
     before = decoder.words

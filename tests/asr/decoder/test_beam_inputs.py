@@ -12,20 +12,17 @@ from asr.decoder._beam import Beam
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asr.acoustic.types import Emission, EngineName
+from asr.acoustic.types import Emission
 from asr.decoder.beam import BeamDecoder
 from asr.decoder.greedy import GreedyDecoder
 from asr.decoder.nbest import Search
 from asr.decoder.settings import BeamSettings
 from asr.decoder.vocabulary import SearchWords
-from asr.errors import AudioError, ConfigError, ModelError, RillError
-from asr.features.log_mel import log_mel
+from asr.errors import ConfigError, ModelError, RillError
 from asr.language_model.ngram import LanguageModel
 from asr.lexicon.trie import Trie, make_trie
 from asr.model_folder import BUNDLED_MODEL
-from asr.recognizer import Recognizer
 from asr.text.alphabet import LETTER_TOKENS, PHONE_TOKENS
-from streaming.stream import Stream
 from tests.asr.decoder.test_beam import Bigrams, emission, words_of
 from tests.asr.decoder.test_greedy import CLOCK, LEXICON, decode, emission_of
 from tests.fuzzing import fuzzed, tell_seed
@@ -272,80 +269,5 @@ def test_two_threads_in_one_search_are_an_error() -> None:
     assert search.nbest()[0].score == alone.nbest()[0].score
 
 
-NUMBERS = [
-    math.nan,
-    math.inf,
-    -math.inf,
-    1e300,
-    -1e300,
-    -1,
-    0,
-    1,
-    10,
-    2.5,
-    10**30,
-    "ten",
-    None,
-    True,
-]
-
-
-@pytest.mark.parametrize("name", list(vars(BeamSettings())))
-@pytest.mark.parametrize("value", NUMBERS)
-def test_every_value_of_a_setting_is_accepted_or_refused(name: str, value: object) -> None:
-    try:
-        settings = BeamSettings(**{name: value})  # type: ignore[arg-type]
-    except ConfigError as error:
-        assert str(error).startswith(f"{name} {value}: expected ")
-        return
-    assert isinstance(value, int | float) and not isinstance(value, bool)
-    search = Search(words_of(Bigrams()), settings)
-    search.push(emission(1, 100))
-    assert all(math.isfinite(hypothesis.score) for hypothesis in search.nbest())
-
-
-def test_an_infinite_number_of_phones_is_refused() -> None:
-    with pytest.raises(ConfigError, match="beam_tokens inf: expected a whole number, 1 or more"):
-        BeamSettings(beam_tokens=math.inf)  # type: ignore[arg-type]
-    assert BeamSettings(token_margin=math.inf).token_margin == math.inf
-
-
-@fuzzed
-@given(
-    exponents=st.lists(st.integers(-45, 38), min_size=1, max_size=20),
-    seed=st.integers(0, 2**32 - 1),
-)
-def test_every_finite_sample_has_finite_frames(exponents: list[int], seed: int) -> None:
-    tell_seed()
-    random = np.random.default_rng(seed)
-    samples = random.uniform(-3.4, 3.4, 2_000) * 10.0 ** random.choice(exponents, 2_000)
-    frames = log_mel(samples.astype(np.float32))
-    assert frames.shape == (11, 80) and np.isfinite(frames).all()
-
-
-def test_the_largest_samples_have_finite_frames() -> None:
-    loudest = np.full(1_600, np.finfo(np.float32).max)
-    for samples in (loudest, -loudest, loudest * np.where(np.arange(1_600) % 2, 1, -1)):
-        assert np.isfinite(log_mel(samples.astype(np.float32))).all()
-
-
 def test_errors_of_the_search_are_rill_errors() -> None:
     assert issubclass(ModelError, RillError) and issubclass(ConfigError, RillError)
-
-
-@pytest.mark.parametrize("engine", ["onnx", "torch"])
-def test_samples_far_above_full_scale_are_recognised(engine: EngineName) -> None:
-    """Float WAV files may hold numbers such as 1e25."""
-    loud = np.random.default_rng(0).standard_normal(48_000).astype(np.float32)
-    recognizer = Recognizer.load(engine=engine, threads=1)
-    for scale in (1e10, 1e25, 5e37):
-        samples = loud * np.float32(scale)
-        emission = recognizer.emission(samples, "offline")
-        assert np.isfinite(emission.phones).all() and np.isfinite(emission.letters).all()
-        stream = Stream(recognizer)
-        for start in range(0, len(samples), 5_000):
-            try:
-                stream.push(samples[start : start + 5_000])
-            except AudioError:
-                break
-        assert isinstance(stream.finish().text, str)
