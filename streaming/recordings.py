@@ -18,7 +18,7 @@ from streaming.scheduler import process_batch
 from streaming.stream import Stream
 from streaming.utterance import Final
 
-SIDE_BY_SIDE = 4  # more of them win little (docs/scale.md), and each needs its own beam
+SIDE_BY_SIDE = 4  # more of them win little (docs/benchmarks.md), and each needs its own beam
 MAX_WAITING = 200  # transcripts that wait for a recording before them
 
 

@@ -4,7 +4,7 @@
 
 Most words that a search comes upon are far too unlikely where it does. So for each word that was
 asked for once it is known what its probability can be at most: five of six need not be looked
-up, and the searches say the same (docs/architecture.md, "The beam search").
+up, and the searches say the same (docs/explanation/beam-search.md).
 """
 
 from cpython.bytes cimport PyBytes_FromStringAndSize

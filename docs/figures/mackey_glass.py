@@ -1,4 +1,4 @@
-"""The forecast of docs/forecast.py beside what came."""
+"""The forecast of docs/examples/forecast.py beside what came."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 
 from _style import HERE, panels, save
 
-sys.path.insert(0, str(HERE.parent))
+sys.path.insert(0, str(HERE.parent / "examples"))
 from forecast import AHEAD, forecast
 
 SHOWN = slice(100, 300)

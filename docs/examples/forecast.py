@@ -1,6 +1,6 @@
 """An LSTM forecasts a time series: the same memory, away from speech.
 
-    python docs/forecast.py
+    python docs/examples/forecast.py
 
 The series is Mackey and Glass's (Science 197, 1977), a model of how many blood cells a body makes:
 
