@@ -1,11 +1,12 @@
-# `make demo` hears a recording, `make test` runs the tests, `make figures` draws the figures of the
-# docs anew, `make lint` checks style and types. Each makes .venv first. PYTEST has options of pytest.
+# `make demo` transcribes a recording, `make test` runs the tests, `make lint` checks style and types,
+# `make docs` builds the documentation, `make figures` draws its figures and writes its tables.
+# Each makes .venv first. PYTEST has options of pytest.
 PYTHON ?= python3.11
 RILL = .venv/bin/rill
 
 PYTEST ?=
 
-.PHONY: demo test lint figures
+.PHONY: demo test lint docs figures
 
 demo: .venv/demo
 	$(RILL) transcribe asr/models/en-small/demo.flac
@@ -18,6 +19,10 @@ lint: .venv/dev
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 
+docs: .venv/docs
+	NO_MKDOCS_2_WARNING=1 .venv/bin/python -m mkdocs build --strict
+	@echo build/site/index.html
+
 figures: .venv/dev
 	for script in docs/figures/[a-z]*.py; do .venv/bin/python $$script || exit 1; done
 
@@ -28,4 +33,8 @@ figures: .venv/dev
 
 .venv/dev: .venv/demo
 	.venv/bin/python -m pip install --disable-pip-version-check -q -c constraints.txt -e '.[dev]'
+	touch $@
+
+.venv/docs: .venv/demo
+	.venv/bin/python -m pip install --disable-pip-version-check -q -c constraints.txt -e '.[docs]'
 	touch $@

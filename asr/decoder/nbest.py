@@ -23,8 +23,8 @@ from asr.errors import ModelError
 NEVER = -1e29  # scores that are less are of tokens that were given up
 NEAR_STEPS = 3  # by which the same word may stand elsewhere in another hypothesis
 # The search keeps every step, until there are so many (3.2 s). Then those older than the last so
-# many (1.6 s) are taken as the best hypothesis has them, which costs no words (docs/experiments/en-small.md)
-# and holds memory and time.
+# many (1.6 s) are taken as the best hypothesis has them, which costs no words
+# (docs/experiments/en-small.md) and holds memory and time.
 MAX_STEPS, UNCOMMITTED_STEPS = 80, 40
 # But nothing is settled within a phrase that a hypothesis may still end, or another phrase that
 # overtakes it would have its first phones; unless it takes longer than this (40 s).
