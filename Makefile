@@ -1,12 +1,15 @@
-# `make demo` transcribes a recording, `make test` runs the tests, `make lint` checks style and types,
-# `make docs` builds the documentation, `make figures` draws its figures and writes its tables.
-# Each makes .venv first. PYTEST has options of pytest.
-PYTHON ?= python3.11
+# `make demo` transcribes a recording, `make test` runs the tests, `make check` the lint and the fast
+# tests, `make lint` style and types alone. `make docs` builds the documentation, `make figures` draws
+# its figures and writes its tables, `make wheel` builds the packages. Each makes .venv first. PYTEST
+# has options of pytest.
+# The first of Python 3.11 to 3.13 that runs.
+PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3 python; do \
+	$$name -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2> /dev/null && echo $$name && break; done)
 RILL = .venv/bin/rill
 
 PYTEST ?=
 
-.PHONY: demo test lint docs figures
+.PHONY: check demo docs figures lint test wheel
 
 demo: .venv/demo
 	$(RILL) transcribe asr/models/en-small/demo.flac
@@ -17,7 +20,15 @@ test: .venv/dev
 lint: .venv/dev
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
+	.venv/bin/lint-imports --no-logo
 	.venv/bin/mypy
+
+# What takes less than two minutes: before each commit.
+check: lint
+	.venv/bin/python -m pytest -n 2 -m "not slow and not minutes" $(PYTEST)
+
+wheel:
+	scripts/build_wheels.sh
 
 docs: .venv/docs
 	NO_MKDOCS_2_WARNING=1 .venv/bin/python -m mkdocs build --strict

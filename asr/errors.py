@@ -1,22 +1,13 @@
-"""The ways in which Rill says no. Each message tells what was wrong, where, and what to do."""
+"""The errors of Rill. Each message says what was wrong, where, and what to do."""
 
 from __future__ import annotations
 
 import traceback
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from asr.transcript import Transcript
 
 
 class RillError(Exception):
-    """Base of every error that Rill tells; the command line prints it in one line.
-
-    `transcript` is what was recognised of a recording before it, if anything was.
-    """
-
-    transcript: Transcript | None = None
+    """Base of every error that Rill raises; the command line prints it in one line."""
 
 
 class AudioError(RillError):
@@ -40,7 +31,7 @@ class RecognitionError(RillError):
 
     @classmethod
     def of(cls, error: Exception) -> RecognitionError:
-        """The error that tells of an exception that nobody foresaw: which, where and what of it."""
+        """The error for an unforeseen exception: its kind, place and message."""
         if isinstance(error, MemoryError):
             return cls("too little memory for it; give fewer --processes, or free some")
         if isinstance(error, OSError) and error.strerror:
@@ -49,9 +40,9 @@ class RecognitionError(RillError):
         *_, last = traceback.extract_tb(error.__traceback__) or [None]
         place = f" at {Path(last.filename).name}:{last.lineno}" if last else ""
         reason = " ".join(str(error).split())[:200]
-        told = cls(
+        found = cls(
             f"recognition failed, which is a fault of Rill: {type(error).__name__}{place}"
             f"{f' ({reason})' if reason else ''}. Please report it"
         )
-        told.__cause__ = error
-        return told
+        found.__cause__ = error
+        return found

@@ -1,4 +1,4 @@
-"""The public face: a recording in, a transcript out; or one step at a time, for streams.
+"""The public interface: a recording in, a transcript out; or one step at a time, for streams.
 
 from asr import Recognizer
 
@@ -13,20 +13,17 @@ import math
 import os
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import fields
 from pathlib import Path
 from typing import IO, Any, Literal, NamedTuple, cast
 
 import numpy as np
 
-from asr.acoustic.loading import load_engine
 from asr.acoustic.types import (
     CHUNK_STEPS,
     AcousticState,
     BlockState,
     Emitted,
     Engine,
-    EngineName,
     Mode,
     State,
     join,
@@ -42,44 +39,32 @@ from asr.audio import (
 )
 from asr.audio.pauses import cut_at_pauses
 from asr.decoder.beam import BeamDecoder
-from asr.decoder.confidence import UNCHANGED, read_calibration
-from asr.decoder.grammar import GrammarDecoder, read_grammar
-from asr.decoder.greedy import GreedyDecoder
-from asr.decoder.rescoring import Rescorer
-from asr.decoder.settings import BeamSettings
-from asr.decoder.types import Clock, Decoder, Decoding, decode
-from asr.errors import AudioError, ConfigError, RecognitionError, RillError
+from asr.decoder.confidence import UNCHANGED
+from asr.decoder.types import Decoder, Decoding, decode
+from asr.errors import ConfigError, RecognitionError, RillError
 from asr.features.log_mel import log_mel, log_mel_step
-from asr.language_model.lstm import LstmLanguageModel
-from asr.language_model.ngram import LanguageModel
-from asr.lexicon.custom_words import custom_words, word_lines
-from asr.lexicon.lexicon import read_lexicon
+from asr.lexicon.custom_words import custom_words
 from asr.model_folder import (
     BUNDLED_MODEL,
-    LANGUAGE_MODEL,
-    LEXICON,
-    check_parts,
-    read_model_config,
 )
-from asr.transcript import Alternative, Segment, Transcript, Word
-
-DecoderName = Literal["beam", "greedy"]
-MAX_ALTERNATIVES, MAX_THREADS = 100, 1024  # as of the command line
-MEANT = {"lm": "language_model"}  # options of the command line that have another name here
+from asr.model_names import find_model
+from asr.options import DecoderName, DecodingOptions
+from asr.parts import G2P, load_parts
+from asr.transcript import Alternative, Segment, Transcript, shift_words, transcript_of
 
 
 class RecognizerState(NamedTuple):
-    """All that the recogniser carries between two pieces of sound, the decoding left out."""
+    """What the recogniser carries between two pieces of sound, without the decoding."""
 
-    samples: Samples  # [samples] that the next frame begins with
+    samples: Samples  # [samples] that the next frame starts with
     acoustic: State
 
 
-class Heard(NamedTuple):
-    """What came of a piece of sound."""
+class StepOutput(NamedTuple):
+    """What a piece of sound gives."""
 
-    frames: np.ndarray  # [frames, mels] log-mel, those that became complete
-    emission: Emitted  # [1, steps, tokens], the steps that became certain
+    frames: np.ndarray  # [frames, mels] log-mel that became complete
+    emission: Emitted  # [1, steps, tokens] that have all their look-ahead
 
 
 class Recognizer:
@@ -97,8 +82,8 @@ class Recognizer:
         """A recogniser of these parts.
 
         Args:
-            pronouncer: the grapheme-to-phoneme model for custom words that no lexicon knows.
-            alternatives: readings that each segment tells besides its words.
+            g2p: the grapheme-to-phoneme model for custom words that no lexicon knows.
+            alternatives: n-best hypotheses that each segment has besides its words.
         """
         self.engine, self.decoder, self.name = engine, decoder, name
         self.g2p, self.alternatives = g2p, alternatives
@@ -108,103 +93,37 @@ class Recognizer:
     def load(
         cls,
         model: str | os.PathLike[str] = BUNDLED_MODEL,
-        decoder: DecoderName = "beam",
-        language_model: str | os.PathLike[str] | None = None,
-        lexicon: str | os.PathLike[str] | None = None,
-        words: Iterable[str] | os.PathLike[str] = (),
-        grammar: Iterable[str] | os.PathLike[str] | None = None,
-        engine: EngineName | None = None,
-        threads: int | None = None,
-        alternatives: int = 0,
-        rescore: str | os.PathLike[str] | None = None,
-        **decoding: float,
+        options: DecodingOptions | DecoderName = DecodingOptions(),
+        **changes: Any,
     ) -> Recognizer:
-        """A recogniser from a model's folder.
+        """A recogniser from a model.
 
         Args:
-            model: the folder; the bundled model when none is given.
-            decoder: "beam" (lexicon and language model) or "greedy" (letters alone).
-            language_model: a KenLM binary instead of the model's own.
-            lexicon: a lexicon file instead of the model's own.
-            words: custom words, each as a line of `asr.lexicon.custom_words`: "rill  R IH L  :1";
-                or the path of a file of them.
-            grammar: phrases, lines as of `asr.decoder.grammar` or the path of a file of them:
-                nothing else is heard.
-            engine: "onnx" or "torch" (asr/acoustic/types.py); the faster that the model has if not
-                given.
-            threads: that the network may use, 1 to 1,024; one for each core if not given.
-            alternatives: readings, with their scores, that each segment is to tell: 0 to 100.
-            rescore: a file of `rill lm train`, which judges the readings of an utterance once more
-                when it has ended.
-            decoding: settings of the beam (beam, beam_tokens, token_margin, beam_threshold,
-                lm_weight, word_score, blank_penalty, rescore_share) instead of those in the model's
-                config.
+            model: its folder, or its name (asr/model_names.py); the bundled model if not given.
+            options: what shapes the words.
+            changes: fields of `DecodingOptions` (decoder, language_model, lexicon, words, grammar,
+                engine, threads, alternatives, rescore) or settings of the beam (beam, beam_tokens,
+                token_margin, beam_threshold, lm_weight, word_score, blank_penalty, rescore_share)
+                in place of those in `options` and in the model's config.
 
         Raises:
             ModelError: a part that is missing or damaged.
             ConfigError: a decoder, engine or setting that does not exist, a number out of bounds,
                 a custom word that cannot be honoured.
         """
-        _check_whole("alternatives", alternatives, 0, MAX_ALTERNATIVES)
-        if threads is not None:
-            _check_whole("threads", threads, 1, MAX_THREADS)
-        if grammar is not None and language_model:
-            raise ConfigError("a grammar's phrases are all as likely: it takes no language model")
-        words = word_lines(words)
-        folder = Path(model)
-        config = read_model_config(folder)
-        settings: dict[str, Any] = config.get("decoding", {}) | decoding
-        delay = settings.pop("emission_delay_steps", 0)
-        known = {field.name for field in fields(BeamSettings)}
-        if unknown := sorted(set(settings) - known):
-            meant = [f"{name}: give {MEANT[name]}=" for name in unknown if name in MEANT]
-            raise ConfigError(
-                f"unknown decoding settings {unknown}; "
-                + ("; ".join(meant) if meant else f"there are {sorted(known)}")
-            )
-        beam_settings = BeamSettings(**settings)
-        if decoder not in ("beam", "greedy"):
-            raise ConfigError(f"unknown decoder '{decoder}'; there are beam and greedy")
-        if grammar is not None and words:
-            raise ConfigError("a grammar takes no custom words; write them into its file")
-        if decoder == "greedy" and (language_model or lexicon or words or grammar is not None):
-            raise ConfigError(
-                "the greedy decoder takes no language model, lexicon, grammar or custom words; "
-                "use beam"
-            )
-        if decoder == "greedy" and alternatives:
-            raise ConfigError("the greedy decoder has no alternatives; use beam")
-        if rescore is not None and (decoder == "greedy" or grammar is not None):
-            what = "the greedy decoder" if decoder == "greedy" else "a grammar"
-            raise ConfigError(f"{what} has no readings to rescore; leave rescore out")
-        network = load_engine(folder, engine, threads)
-        clock = Clock(network.config.step_ms / 1000, delay)
-        if decoder == "greedy":
-            return cls(network, GreedyDecoder(clock), folder.name)
-        g2p = folder / "pronouncer.onnx"
-        given = {LANGUAGE_MODEL: language_model or grammar is not None, LEXICON: lexicon}
-        options = {LANGUAGE_MODEL: "--lm FILE", LEXICON: "--lexicon FILE"}
-        check_parts(folder, {name: how for name, how in options.items() if not given[name]})
-        lexicon = Path(lexicon or folder / LEXICON)
-        if grammar is not None:
-            phrases = read_grammar(grammar, read_lexicon(lexicon), g2p)
-            closed = GrammarDecoder(phrases, clock, beam_settings)
-            return cls(network, closed, folder.name, g2p, alternatives)
-        beam = BeamDecoder(
-            lexicon,
-            LanguageModel(language_model or folder / LANGUAGE_MODEL),
-            clock,
-            beam_settings,
-            calibration=read_calibration(config),
-        )
-        if rescore:
-            beam.rescorer = Rescorer(LstmLanguageModel(rescore), beam.words.vocabulary)
-        recognizer = cls(network, beam, folder.name, g2p, alternatives)
-        return recognizer.with_words(words) if words else recognizer
+        if isinstance(options, str):
+            warnings.warn("give decoder= by name", DeprecationWarning, stacklevel=2)
+            options = DecodingOptions(decoder=options)
+        if changes:
+            options = DecodingOptions.of(vars(options) | changes)
+        folder = find_model(model)
+        network, decoder = load_parts(folder, options)
+        recognizer = cls(network, decoder, folder.name, folder / G2P, options.alternatives)
+        return recognizer.with_words(options.words) if options.words else recognizer
 
     def with_words(self, words: Iterable[str] | os.PathLike[str]) -> Recognizer:
-        """A recogniser that also knows these custom words, in place of any that this one knows. It
-        shares the network; making it takes about a second.
+        """A recogniser with these custom words in place of any that this one has. It shares the
+        network; making it takes about a second.
 
         Args:
             words: each as a line of `asr.lexicon.custom_words`: "kubernetes", "rill  R IH L  :1";
@@ -221,8 +140,8 @@ class Recognizer:
         return changed
 
     def with_chunk(self, steps: int) -> Recognizer:
-        """The same with another length of what its streams hear at once, in steps of 40 ms: smaller
-        is told sooner and costs more."""
+        """The same with another chunk length for its streams, in steps of 40 ms: shorter chunks
+        give words earlier and cost more."""
         changed = copy.copy(self)
         changed.chunk_steps = steps
         return changed
@@ -253,13 +172,13 @@ class Recognizer:
             sample_rate: of samples, in hertz; 16,000 if not given. A file has its own.
 
         Raises:
-            AudioError: the recording cannot be read, or not to its end; `transcript` of the error
-                then holds what was heard before. Or samples that cannot be used.
+            AudioError: the recording cannot be read at all, or samples that cannot be used. Where
+                it cannot be read to its end, `damage` of the transcript says why.
             ConfigError: a sample rate for a file.
         """
         if isinstance(source, str | os.PathLike) or hasattr(source, "read"):
             if sample_rate is not None:
-                raise ConfigError("sample_rate belongs to samples; a file tells its own")
+                raise ConfigError("sample_rate belongs to samples; a file has its own")
             return self.transcribe_blocks(read_blocks(cast(Any, source)))
         rate = SAMPLE_RATE if sample_rate is None else sample_rate
         return self.transcribe_blocks([samples_at_16_khz(source, rate)])
@@ -268,18 +187,21 @@ class Recognizer:
         """The same for float32 [samples] at 16 kHz that come one after another.
 
         Raises:
-            RecognitionError: a fault of Rill; `transcript` of it holds what was heard before.
+            AudioError: nothing could be read.
+            RecognitionError: a fault of Rill in the first piece; later ones are the transcript's
+                `damage`.
         """
         segments, samples_done = [], 0
-        damage: list[AudioError] = []
+        damage: list[RillError] = []
         for starts, samples in _pieces(blocks, damage):
             try:
                 segments.append(self._transcribe_piece(samples, starts / SAMPLE_RATE))
             except Exception as error:
-                told = error if isinstance(error, RillError) else RecognitionError.of(error)
-                if segments:  # what was recognised before it is not lost
-                    told.transcript = transcript_of(segments, starts / SAMPLE_RATE, [])
-                raise told from told.__cause__
+                fault = error if isinstance(error, RillError) else RecognitionError.of(error)
+                if not segments:
+                    raise fault from fault.__cause__
+                damage = [fault]  # what was recognised before it is not lost
+                break
             samples_done = starts + len(samples)
         return transcript_of(segments, samples_done / SAMPLE_RATE, damage)
 
@@ -289,7 +211,7 @@ class Recognizer:
         Raises:
             AudioError: after the segments before the damaged place.
         """
-        damage: list[AudioError] = []
+        damage: list[RillError] = []
         for starts, samples in _pieces(blocks, damage):
             yield self._transcribe_piece(samples, starts / SAMPLE_RATE)
         for error in damage:
@@ -303,12 +225,12 @@ class Recognizer:
         return Segment(words, self.alternatives_of(decoding))
 
     def alternatives_of(self, decoding: Decoding) -> tuple[Alternative, ...]:
-        """As many as were asked for, of a decoding that has ended."""
+        """The n-best of a decoding that has ended, as many as were requested."""
         return decoding.alternatives(self.alternatives) if self.alternatives else ()
 
     def emission(self, samples: Samples, mode: Mode | Literal["full"]) -> Emitted:
-        """What the network makes of a whole utterance, [1, steps, tokens]; in streaming mode the
-        very steps that a stream would have heard."""
+        """The network's output for a whole utterance, [1, steps, tokens]; in streaming mode the
+        steps that a stream would have."""
         if mode == "full":
             warnings.warn("the mode full is called offline", DeprecationWarning, stacklevel=2)
             mode = "offline"
@@ -317,8 +239,8 @@ class Recognizer:
             return self._read(samples)
         state, emissions = self.initial_state(), []
         for start in range(0, len(samples), self.chunk_samples):
-            state, heard = self.step(state, samples[start : start + self.chunk_samples])
-            emissions.append(heard.emission)
+            state, output = self.step(state, samples[start : start + self.chunk_samples])
+            emissions.append(output.emission)
         return join([*emissions, self.finish(state).emission])
 
     def _read(self, samples: Samples) -> Emitted:
@@ -327,12 +249,12 @@ class Recognizer:
 
     @property
     def chunk_samples(self) -> int:
-        """Samples that a stream hears at once: 120 ms if `with_chunk` has not changed it."""
+        """Samples that a stream processes at once: 120 ms unless `with_chunk` changed it."""
         return self.chunk_steps * self.engine.config.step_samples
 
     @property
     def ahead_steps(self) -> int:
-        """Whole steps that a stream has heard and that still wait for their look-ahead."""
+        """Whole steps of pushed sound that still wait for their look-ahead."""
         config = self.engine.config
         return math.ceil(config.latency_ms / config.step_ms) - 1
 
@@ -344,45 +266,45 @@ class Recognizer:
             decode(self.decoder, self.emission(silence, mode))
 
     def tail_silence(self) -> Samples:
-        """Silence to hear after the last sample, so that the model has all the look-ahead that the
-        last word needs: its algorithmic latency in whole steps."""
+        """Silence to append after the last sample, so that the last word has all its look-ahead:
+        the algorithmic latency in whole steps."""
         config = self.engine.config
         steps = math.ceil(config.latency_ms / config.step_ms)
         return np.zeros(steps * config.step_samples, np.float32)
 
     def initial_state(self) -> RecognizerState:
-        """The state of a stream that has heard nothing."""
+        """The state of a stream before its first sample."""
         return RecognizerState(np.zeros(0, np.float32), self.engine.initial_state())
 
-    def step(self, state: RecognizerState, samples: Samples) -> tuple[RecognizerState, Heard]:
-        """Streaming mode: hear the next float32 [samples] at 16 kHz.
+    def step(self, state: RecognizerState, samples: Samples) -> tuple[RecognizerState, StepOutput]:
+        """Streaming mode: process the next float32 [samples] at 16 kHz.
 
         Returns:
-            The state to carry on, and what came of the samples.
+            The state to carry on, and the output for the samples.
         """
         return self.step_batch([state], [samples])[0]
 
     def step_batch(
         self, states: Sequence[RecognizerState], samples: Sequence[Samples]
-    ) -> list[tuple[RecognizerState, Heard]]:
-        """`step` for several voices at once, each with its own samples: several times cheaper, with
-        the same bits."""
+    ) -> list[tuple[RecognizerState, StepOutput]]:
+        """`step` for several streams at once, each with its own samples: several times cheaper,
+        with bit-identical results."""
         carried, frames = zip(*(log_mel_step(s.samples, new) for s, new in zip(states, samples)))
         stepped = self.engine.step_batch([state.acoustic for state in states], frames)
         return [
-            (RecognizerState(rest, acoustic), Heard(new, emission))
+            (RecognizerState(rest, acoustic), StepOutput(new, emission))
             for rest, new, (acoustic, emission) in zip(carried, frames, stepped)
         ]
 
-    def finish(self, state: RecognizerState) -> Heard:
-        """What still waited, with the tail of silence heard."""
-        state, heard = self.step(state, self.tail_silence())
+    def finish(self, state: RecognizerState) -> StepOutput:
+        """The steps that still waited, after the tail of silence."""
+        state, output = self.step(state, self.tail_silence())
         rest = self.engine.finish(state.acoustic)
-        return Heard(heard.frames, join([heard.emission, rest]))
+        return StepOutput(output.frames, join([output.emission, rest]))
 
     def forget(self, state: RecognizerState) -> RecognizerState:
-        """The state with the LSTM's memory empty, as at the begin of an utterance; no sound that
-        was heard and not yet told is lost."""
+        """The state with h and c of every layer zero, as at the start of an utterance. Frames that
+        wait for their look-ahead are kept."""
         blocks = tuple(
             BlockState(
                 np.zeros_like(block.hidden),
@@ -395,41 +317,8 @@ class Recognizer:
         return RecognizerState(state.samples, AcousticState(state.acoustic.frames, blocks))
 
 
-def _check_whole(name: str, value: object, least: int, most: int) -> None:
-    """Raises ConfigError for what is no whole number within the bounds."""
-    is_whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
-    if not is_whole or not least <= cast(int, value) <= most:
-        raise ConfigError(f"{name} {value!r}: expected a whole number, {least} to {most:,}")
-
-
-def _pieces(blocks: Iterable[Samples], damage: list[AudioError]) -> Iterator[tuple[int, Samples]]:
-    """Where each piece of a recording begins, and its samples without their offset; what is wrong
-    with the recording goes into `damage`."""
+def _pieces(blocks: Iterable[Samples], damage: list[RillError]) -> Iterator[tuple[int, Samples]]:
+    """Where each piece of a recording starts, and its samples without their offset; errors of the
+    recording go into `damage`."""
     offset = OffsetFilter()
     return cut_at_pauses(offset.push(block) for block in readable_part(blocks, damage))
-
-
-def transcript_of(
-    segments: Iterable[Segment], duration: float, damage: list[AudioError]
-) -> Transcript:
-    """The transcript of the segments with words; raises the damage, if any, with it attached."""
-    transcript = Transcript(tuple(segment for segment in segments if segment.words), duration)
-    for error in damage:
-        error.transcript = transcript if duration else None
-        raise error
-    return transcript
-
-
-def shift_words(
-    words: Iterable[Word], seconds: float, latest: float = math.inf
-) -> tuple[Word, ...]:
-    """Words moved in time; none ends after `latest`."""
-    return tuple(
-        Word(
-            word.word,
-            min(word.start + seconds, latest),
-            min(word.end + seconds, latest),
-            word.confidence,
-        )
-        for word in words
-    )

@@ -1,11 +1,14 @@
-"""What was said: words with times, segments, transcripts, and the formats they are written in."""
+"""Words with times, segments, transcripts, and the formats they are written in."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+import math
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from asr.errors import RillError
 
 LONGEST_CUE_SECONDS = 6.0
 LONGEST_CUE_LETTERS = 80
@@ -24,10 +27,10 @@ class Word:
 
 @dataclass(frozen=True)
 class Alternative:
-    """One of the ways in which an utterance may be read."""
+    """One hypothesis of the n-best list of an utterance."""
 
     words: tuple[str, ...]
-    score: float  # natural logarithm, of sound and language together; only differences mean much
+    score: float  # natural logarithm, acoustic and language model together; compare differences
 
     @property
     def text(self) -> str:
@@ -40,20 +43,31 @@ class Segment:
     """An utterance between two endpoints."""
 
     words: tuple[Word, ...]
-    alternatives: tuple[Alternative, ...] = ()  # the best first; none unless they were asked for
+    alternatives: tuple[Alternative, ...] = ()  # the best first; empty unless requested
+    # The words as people write them (asr/text/written.py): "25" for "twenty five". Empty unless
+    # requested.
+    written: tuple[Word, ...] = ()
 
     @property
     def text(self) -> str:
         """The words, divided by spaces."""
         return " ".join(word.word for word in self.words)
 
+    @property
+    def shown(self) -> tuple[Word, ...]:
+        """The written tokens where there are any, else the words."""
+        return self.written or self.words
+
 
 @dataclass(frozen=True)
 class Transcript:
-    """All that was said in one recording."""
+    """The words of one recording."""
 
     segments: tuple[Segment, ...]
     duration: float  # seconds of sound
+    # Why the recording ends here, where it is damaged or could not be recognised to its end: one
+    # line. All that was recognised before is in the segments.
+    damage: str | None = None
 
     @property
     def text(self) -> str:
@@ -61,25 +75,67 @@ class Transcript:
         return " ".join(segment.text for segment in self.segments if segment.words)
 
     @property
+    def formatted(self) -> str:
+        """The text as people write it, if the segments have written tokens."""
+        return " ".join(word.word for segment in self.segments for word in segment.shown)
+
+    @property
     def words(self) -> tuple[Word, ...]:
         """The words of all segments."""
         return tuple(word for segment in self.segments for word in segment.words)
 
 
+def transcript_of(
+    segments: Iterable[Segment], duration: float, damage: Sequence[RillError]
+) -> Transcript:
+    """The transcript of the segments with words.
+
+    Args:
+        duration: seconds of sound that were read.
+        damage: what ended the recording early, if anything did.
+
+    Raises:
+        RillError: the damage, where no sound was read before it.
+    """
+    if damage and not duration:
+        raise damage[0]
+    with_words = tuple(segment for segment in segments if segment.words)
+    return Transcript(with_words, duration, str(damage[0]) if damage else None)
+
+
+def shift_words(
+    words: Iterable[Word], seconds: float, latest: float = math.inf
+) -> tuple[Word, ...]:
+    """Words moved in time; none ends after `latest`."""
+    return tuple(
+        Word(
+            word.word,
+            min(word.start + seconds, latest),
+            min(word.end + seconds, latest),
+            word.confidence,
+        )
+        for word in words
+    )
+
+
 def to_text(transcript: Transcript) -> str:
     """One line a segment."""
-    return "".join(segment.text + "\n" for segment in transcript.segments if segment.words)
+    return "".join(_line(segment.shown) + "\n" for segment in transcript.segments if segment.words)
 
 
 def to_json(transcript: Transcript, file: str) -> str:
-    """One object on one line: file, text, duration, words with word, start, end, confidence; and
-    segments with their alternatives, if those were asked for."""
+    """One object on one line: file, text as spoken, formatted as written, duration, words with word,
+    start, end, confidence; segments with their alternatives, if those were requested; damage, where
+    there is any."""
     record: dict[str, Any] = {
         "file": file,
         "text": transcript.text,
+        "formatted": transcript.formatted,
         "duration": round(transcript.duration, 3),
         "words": [word_record(word) for word in transcript.words],
     }
+    if transcript.damage is not None:
+        record["damage"] = transcript.damage
     if any(segment.alternatives for segment in transcript.segments):
         record["segments"] = [
             {
@@ -129,7 +185,7 @@ def cues(transcript: Transcript) -> Iterator[list[Word]]:
     """Words grouped as subtitles: at most 6 s and 80 letters, none across a segment or a pause."""
     for segment in transcript.segments:
         cue: list[Word] = []
-        for word in segment.words:
+        for word in segment.shown:
             if cue and (
                 word.end - cue[0].start > LONGEST_CUE_SECONDS
                 or len(_line(cue)) + 1 + len(word.word) > LONGEST_CUE_LETTERS
@@ -142,7 +198,7 @@ def cues(transcript: Transcript) -> Iterator[list[Word]]:
             yield cue
 
 
-def _line(cue: list[Word]) -> str:
+def _line(cue: Sequence[Word]) -> str:
     return " ".join(word.word for word in cue)
 
 

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator
 from itertools import count, islice
 
 from asr.audio import SAMPLE_RATE, Samples, readable_part
-from asr.errors import AudioError, RecognitionError, RillError
-from asr.recognizer import Recognizer, transcript_of
-from asr.transcript import Segment, Transcript
+from asr.errors import RecognitionError, RillError
+from asr.recognizer import Recognizer
+from asr.transcript import Segment, Transcript, transcript_of
 from streaming.endpointing import EndpointRules
 from streaming.scheduler import process_batch
 from streaming.stream import Stream
@@ -99,19 +99,20 @@ class _Recording:
         except Exception as error:
             return self.failed(error)
 
-    def failed(self, error: Exception) -> RillError:
-        """What is told of an exception, with the utterances that had ended before it."""
-        told = error if isinstance(error, RillError) else RecognitionError.of(error)
+    def failed(self, error: Exception) -> Transcript | RillError:
+        """The utterances that ended before an exception, with it as their damage; the exception
+        where none did."""
+        fault = error if isinstance(error, RillError) else RecognitionError.of(error)
         seconds = self.stream.seconds_heard
-        if self._finals and seconds and told.transcript is None:
-            told.transcript = transcript_of(_segments(self._finals), seconds, [])
-        return told
+        if not self._finals or not seconds:
+            return fault
+        return transcript_of(_segments(self._finals), seconds, [fault])
 
 
 def _hear(
     stream: Stream, blocks: Iterable[Samples], finals: list[Final]
 ) -> Iterator[Transcript | None]:
-    damage: list[AudioError] = []
+    damage: list[RillError] = []
     for block in readable_part(blocks, damage):
         stream.accept(block)
         while stream.has_chunk:

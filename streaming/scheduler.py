@@ -21,7 +21,7 @@ from typing import TypeVar
 import numpy as np
 
 from asr.audio import Samples
-from asr.recognizer import Heard, Recognizer, RecognizerState
+from asr.recognizer import Recognizer, RecognizerState, StepOutput
 from streaming.stream import Stream
 from streaming.utterance import Final, Partial
 
@@ -89,7 +89,7 @@ def raised_if_failed(answer: Result | Failure) -> Result:
 
 def _step_batch(
     streams: Sequence[Stream],
-) -> list[tuple[RecognizerState, Heard] | Failure]:
+) -> list[tuple[RecognizerState, StepOutput] | Failure]:
     """What the network makes of each stream's next chunk."""
     given: list[tuple[RecognizerState, Samples] | Failure] = []
     for stream in streams:
@@ -102,7 +102,7 @@ def _step_batch(
         return [chunk for chunk in given if isinstance(chunk, Exception)]
     recognizer = streams[0].recognizer
     try:
-        stepped: Iterator[tuple[RecognizerState, Heard] | Failure] = iter(
+        stepped: Iterator[tuple[RecognizerState, StepOutput] | Failure] = iter(
             recognizer.step_batch(*zip(*whole))
         )
     except Exception:  # nobody knows whose chunk it was: alone, a step changes no other's state
@@ -112,7 +112,7 @@ def _step_batch(
 
 def _step_alone(
     recognizer: Recognizer, state: RecognizerState, chunk: Samples
-) -> tuple[RecognizerState, Heard] | Failure:
+) -> tuple[RecognizerState, StepOutput] | Failure:
     try:
         return recognizer.step(state, chunk)
     except Exception as error:

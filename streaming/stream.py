@@ -21,7 +21,7 @@ import numpy as np
 
 from asr.audio import SAMPLE_RATE, OffsetFilter, Resampler, Samples
 from asr.errors import ConfigError
-from asr.recognizer import Heard, Recognizer, RecognizerState
+from asr.recognizer import Recognizer, RecognizerState, StepOutput
 from asr.transcript import Word
 from streaming.endpointing import EndpointRules
 from streaming.state import pack_state, unpack_state
@@ -132,7 +132,7 @@ class Stream:
         self._waiting = rest if len(rest) >= self.recognizer.chunk_samples else rest.copy()
         return self._state, chunk
 
-    def hear(self, state: RecognizerState, heard: Heard) -> list[Partial]:
+    def hear(self, state: RecognizerState, heard: StepOutput) -> list[Partial]:
         """A chunk that the network has heard: the words of the running utterance, if they changed.
         `work` comes next."""
         self._state = state
@@ -246,7 +246,7 @@ class Stream:
             recognizer, rules, second_pass, state["first_step"], state["frames"], state["before"]
         )
         for emission in state["emissions"]:
-            utterance.hear(Heard(state["frames"][:0], emission))
+            utterance.hear(StepOutput(state["frames"][:0], emission))
         utterance.silent_steps = state["silent_steps"]
         if state["reading"]:
             utterance.read(*state["reading"])

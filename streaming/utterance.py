@@ -9,8 +9,8 @@ import numpy as np
 
 from asr.acoustic.types import Emitted
 from asr.features.log_mel import MEL_BANDS
-from asr.recognizer import Heard, Recognizer, shift_words
-from asr.transcript import Alternative, Word
+from asr.recognizer import Recognizer, StepOutput
+from asr.transcript import Alternative, Word, shift_words
 from streaming.endpointing import Endpoint, EndpointRules, endpoint, second_pass_is_due
 from streaming.second_pass import Reading
 from streaming.speech_filter import likely_words, speech_probability
@@ -80,7 +80,7 @@ class Utterance:
         self._frames = [np.concatenate(self._frames)]
         return self._frames[0]
 
-    def hear(self, heard: Heard) -> None:
+    def hear(self, heard: StepOutput) -> None:
         """The next steps."""
         emission = heard.emission
         if self._second_pass:

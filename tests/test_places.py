@@ -201,6 +201,5 @@ def test_what_was_recognised_before_a_failing_piece_is_told(
 
     monkeypatch.setattr(Recognizer, "_transcribe_piece", fails_later)
     long = np.tile(speech, math.ceil(LONGEST_PIECE_SECONDS / 9))
-    with pytest.raises((RecognitionError, AudioError)) as told:
-        recognizer.transcribe(long)
-    assert told.value.transcript and told.value.transcript.text.startswith(STARTS)
+    found = recognizer.transcribe(long)
+    assert found.damage and found.text.startswith(STARTS)

@@ -22,7 +22,7 @@ from asr.audio.ffmpeg import Decoded
 from asr.audio.formats import APPLE_DOUBLE_NAME, LIBSNDFILE, format_of
 from asr.audio.resampling import Resampler, Samples
 from asr.audio.scale import MAX_CHANNELS
-from asr.errors import AudioError
+from asr.errors import AudioError, RillError
 
 Source = str | os.PathLike[str] | IO[bytes]
 T = TypeVar("T")
@@ -61,7 +61,7 @@ def read_blocks(
         AudioError: as `read_audio`; for damage and truncation, behind the last samples.
     """
     name = name or source_name(source)
-    damage: list[AudioError] = []
+    damage: list[RillError] = []
     with _opened(source, name) as file:
         resampler = None
         pieces = readable_part(_decoded(file, name, track, block_seconds), damage)
@@ -82,7 +82,7 @@ def read_blocks(
         raise error
 
 
-def readable_part(blocks: Iterable[T], damage: list[AudioError]) -> Iterator[T]:
+def readable_part(blocks: Iterable[T], damage: list[RillError]) -> Iterator[T]:
     """The blocks up to a damaged place; the error goes into `damage` instead of being raised, so
     that what was heard before it can be told first."""
     try:

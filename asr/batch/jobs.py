@@ -1,8 +1,8 @@
 """Many recordings: `rill transcribe`.
 
-Files, folders and lists are walked, each recording is written as soon as it and all before it are
-done, and one that cannot be read never stops the others. Who reads them may be this process,
-several (asr/batch/processes.py) or many machines (asr/batch/ray_cluster.py).
+Files, folders and lists are walked. Each transcript is written as soon as it and all before it are
+done. A recording that cannot be read does not stop the others. The work is done in this process, in
+several (asr/batch/processes.py) or on many machines (asr/batch/ray_cluster.py).
 """
 
 from __future__ import annotations
@@ -31,24 +31,24 @@ Format = Literal["text", "json", "srt", "vtt"]
 STDIN = "-"
 EXTENSIONS = {"text": ".txt", "json": ".json", "srt": ".srt", "vtt": ".vtt"}
 
-# The blocks of each recording, float32 [samples] at 16 kHz, to its transcript or to what is wrong
-# with it, in the recordings' order.
+# The blocks of each recording, float32 [samples] at 16 kHz, to its transcript or its error, in the
+# order of the recordings.
 Read = Callable[[Iterable[Iterable[Samples]]], Iterator[Transcript | RillError]]
 BLOCK_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of one recording."""
+    """The result of one recording."""
 
     source: str
-    transcript: Transcript | None  # what was recognised before the damage, too
+    transcript: Transcript | None  # of a damaged recording: all before the damage
     failure: str | None  # one line: what and why
 
 
 @dataclass
 class Summary:
-    """What a batch came to."""
+    """The totals of a batch."""
 
     recordings: int = 0
     sound_seconds: float = 0.0
@@ -83,29 +83,29 @@ class Summary:
 def transcribe_all(
     sources: Sequence[str],
     read: Read,
-    heard: Callable[[str, float], None] = lambda source, seconds: None,
+    progress: Callable[[str, float], None] = lambda source, seconds: None,
     track: int = 1,
 ) -> Iterator[Outcome]:
-    """Read sources; what is wrong with one is told in its outcome.
+    """Transcribe sources; the error of one is in its outcome.
 
     Args:
         sources: paths of recordings, or "-" for standard input.
-        heard: told a source and how many seconds more of it were read.
+        progress: is called with a source and how many more seconds of it were read.
         track: which sound track of each, from 1 on.
     """
-    for source, found in zip(sources, read(_blocks(source, heard, track) for source in sources)):
-        if isinstance(found, Transcript):
-            yield Outcome(source, found, None)
-        else:
-            # Others name the source themselves.
-            name = f"{source}: " if isinstance(found, RecognitionError) else ""
-            yield Outcome(source, found.transcript, f"{name}{found}")
+    for source, found in zip(sources, read(_blocks(source, progress, track) for source in sources)):
+        transcript = found if isinstance(found, Transcript) else None
+        failure = transcript.damage if transcript else str(found)
+        # Messages about the sound name its source, faults of recognition do not.
+        if failure is not None and source not in failure:
+            failure = f"{source}: {failure}"
+        yield Outcome(source, transcript, failure)
 
 
 def each_alone(
     read: Callable[[Iterable[Samples]], Transcript], recordings: Iterable[Iterable[Samples]]
 ) -> Iterator[Transcript | RillError]:
-    """A `Read` of what reads one recording: it takes one after another."""
+    """A `Read` made of a function for one recording: one after another."""
     for blocks in recordings:
         try:
             found: Transcript | RillError = read(blocks)
@@ -115,7 +115,7 @@ def each_alone(
 
 
 def write_all(outcomes: Iterable[Outcome], write: Callable[[str, Transcript], None]) -> Summary:
-    """Write the transcripts as they come; of a damaged recording what was recognised of it.
+    """Write the transcripts as they come; of a damaged recording what is there.
 
     Args:
         write: takes a source and its transcript; a ConfigError that it raises is a failure of this
@@ -134,14 +134,16 @@ def write_all(outcomes: Iterable[Outcome], write: Callable[[str, Transcript], No
     return summary
 
 
-def _blocks(source: str, heard: Callable[[str, float], None], track: int = 1) -> Iterator[Samples]:
-    heard(source, 0.0)
+def _blocks(
+    source: str, progress: Callable[[str, float], None], track: int = 1
+) -> Iterator[Samples]:
+    progress(source, 0.0)
     if os.path.isdir(source):
         raise AudioError(f"{source}: no recording below this folder")
     with _opened(source) as sound:
         for block in read_blocks(sound, BLOCK_SECONDS, track=track):
             yield block
-            heard(source, len(block) / SAMPLE_RATE)
+            progress(source, len(block) / SAMPLE_RATE)
 
 
 def find_recordings(
@@ -154,7 +156,7 @@ def find_recordings(
     recording and is left out, as are the files that a Mac puts beside others (._talk.wav).
 
     Args:
-        left_out: told a line for each transcript that is left out.
+        left_out: is called with a line for each transcript that is left out.
 
     Raises:
         ConfigError: an empty name, standard input given twice, a list that cannot be read, or
@@ -172,9 +174,9 @@ def find_recordings(
             found += read_manifest(path)
             continue
         if path == STDIN or not os.path.isdir(path):
-            found.append(path)  # a missing file is told when its turn comes
+            found.append(path)  # a missing file is reported at its turn
             continue
-        # What is no file, such as a link to nothing, is told when its turn comes.
+        # What is no file, such as a broken link, is reported at its turn.
         inside = sorted(
             str(p)
             for p in Path(path).rglob("*")

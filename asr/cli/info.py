@@ -57,8 +57,8 @@ def _gpus() -> list[str]:
     if not shutil.which("nvidia-smi"):
         return []
     command = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
-    told = subprocess.run(command, capture_output=True, text=True)
-    return told.stdout.splitlines() if told.returncode == 0 else []
+    listed = subprocess.run(command, capture_output=True, text=True)
+    return listed.stdout.splitlines() if listed.returncode == 0 else []
 
 
 def _version(package: str) -> str:

@@ -1,4 +1,4 @@
-"""`rill`: the command line's entry, and how its errors are told."""
+"""`rill`: the command line's entry, and how it reports errors."""
 
 from __future__ import annotations
 

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from enum import Enum, StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from asr.errors import ConfigError
 
 if TYPE_CHECKING:
+    from asr.options import DecodingOptions
     from asr.recognizer import Recognizer
 
 
 class Mode(StrEnum):
-    """How a recording is read."""
+    """How a recording is recognised."""
 
     offline = "offline"
     streaming = "streaming"
@@ -34,6 +35,13 @@ class CaseChoice(Enum):
     lower = "lower"
     upper = "upper"
     sentence = "sentence"
+
+
+class TextChoice(StrEnum):
+    """How numbers, dates, money and addresses are shown."""
+
+    written = "written"
+    spoken = "spoken"
 
 
 class EngineChoice(StrEnum):
@@ -56,23 +64,28 @@ CORPUS = (
 )
 
 Model = Annotated[
-    Path | None, typer.Option(help="A model's folder; the bundled English model if not given.")
+    Path | None,
+    typer.Option(help="A model's folder or name; the bundled English model if none."),
 ]
 LanguageModelFile = Annotated[Path | None, typer.Option("--lm", help="A KenLM binary to use.")]
 WordsFile = Annotated[
     Path | None, typer.Option(help="Custom words, one a line: kubernetes, or  rill  R IH L.")
 ]
 GrammarFile = Annotated[
-    Path | None, typer.Option(help="Phrases, one a line: hear these and nothing else.")
+    Path | None, typer.Option(help="Phrases, one a line: recognise these and nothing else.")
 ]
 LexiconFile = Annotated[Path | None, typer.Option(help="A lexicon to use: word  P HH OW N Z.")]
 RescoreFile = Annotated[
     Path | None,
-    typer.Option(help="A model of rill lm train: judges each utterance's readings once more."),
+    typer.Option(help="A model of rill lm train: rescores the n-best hypotheses."),
 ]
 CaseOption = Annotated[CaseChoice, typer.Option(help="lower, upper or sentence.")]
+TextOption = Annotated[
+    TextChoice, typer.Option("--format-text", help="written: $1,250; spoken: words alone.")
+]
 AlternativesOption = Annotated[
-    int, typer.Option(min=0, max=100, help="With --format json: so many readings of each segment.")
+    int,
+    typer.Option(min=0, max=100, help="With --format json: so many n-best hypotheses a segment."),
 ]
 DecoderOption = Annotated[DecoderChoice, typer.Option(help="beam or greedy.")]
 EngineOption = Annotated[
@@ -83,8 +96,8 @@ MinSpeechOption = Annotated[
     float | None,
     typer.Option(
         callback=_probability_option,
-        help="Streaming: how sure the network must be of its phones around a word, 0.35 if not "
-        "given; 0 lets noise say words.",
+        help="Streaming: the least speech probability around a word, 0.35 if not given; with 0 "
+        "noise gives words too.",
     ),
 ]
 ChunkOption = Annotated[
@@ -92,8 +105,8 @@ ChunkOption = Annotated[
     typer.Option(
         min=40,
         max=2000,
-        help="Milliseconds that a stream hears at once, 120 if not given: longer costs less, and "
-        "words come later.",
+        help="Milliseconds that a stream processes at once, 120 if not given: longer chunks cost "
+        "less and give words later.",
     ),
 ]
 ThreadsOption = Annotated[
@@ -102,34 +115,26 @@ ThreadsOption = Annotated[
 ]
 
 
-def load_recognizer(
-    model: Path | None,
+def decoding_options(
     decoder: DecoderChoice = DecoderChoice.beam,
-    lm: Path | None = None,
-    lexicon: Path | None = None,
-    words: Path | None = None,
     engine: EngineChoice | None = None,
-    threads: int | None = None,
-    alternatives: int = 0,
-    grammar: Path | None = None,
-    rescore: Path | None = None,
-) -> Recognizer:
-    """The recogniser that the options of a command describe."""
+    words: Path | None = None,
+    **others: Any,
+) -> DecodingOptions:
+    """The options of a command as one value; `others` are fields of DecodingOptions."""
+    from asr.options import DecodingOptions
+
+    return DecodingOptions(
+        decoder=decoder.value, engine=engine.value if engine else None, words=words or (), **others
+    )
+
+
+def load_recognizer(model: Path | None, lm: Path | None = None, **options: Any) -> Recognizer:
+    """The recogniser that the options of a command describe, as `decoding_options` takes them."""
     from asr.model_folder import BUNDLED_MODEL
     from asr.recognizer import Recognizer
 
-    return Recognizer.load(
-        model or BUNDLED_MODEL,
-        decoder.value,
-        lm,
-        lexicon,
-        words or (),
-        grammar,
-        engine.value if engine else None,
-        threads,
-        alternatives,
-        rescore,
-    )
+    return Recognizer.load(model or BUNDLED_MODEL, decoding_options(language_model=lm, **options))
 
 
 def in_chunks(recognizer: Recognizer, chunk_ms: int | None) -> Recognizer:
@@ -143,5 +148,5 @@ def in_chunks(recognizer: Recognizer, chunk_ms: int | None) -> Recognizer:
 
 
 def say(line: str) -> None:
-    """A line that is told at once, while the command goes on."""
+    """Print a line at once, while the command goes on."""
     print(line, flush=True)

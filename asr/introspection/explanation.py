@@ -24,11 +24,11 @@ from asr.acoustic.torch_engine import TorchEngine
 from asr.acoustic.types import AcousticConfig, Mode
 from asr.audio import SAMPLE_RATE, Samples, duration_seconds, read_blocks
 from asr.audio.pauses import LONGEST_PIECE_SECONDS, cut_at_pauses
-from asr.errors import ConfigError
+from asr.errors import AudioError, ConfigError
 from asr.features.log_mel import HOP_SAMPLES, log_mel
 from asr.introspection.capture import CapturingEngine, Passage
-from asr.recognizer import Recognizer, shift_words
-from asr.transcript import Transcript, Word
+from asr.recognizer import Recognizer
+from asr.transcript import Transcript, Word, shift_words
 
 LONGEST_SECONDS = 90.0  # of a part that is shown: a page of more is neither read nor loaded gladly
 # What is heard after the part that is shown: that its last words are whole; that it is cut into the
@@ -104,7 +104,10 @@ def explain(
     shown: list[Samples] = []
     blocks = _kept(read_blocks(source, BLOCK_SECONDS), start, end, BEYOND_SECONDS[mode], shown)
     if mode == "streaming":
-        words = read_streaming(captured, blocks).words
+        transcript = read_streaming(captured, blocks)
+        if transcript.damage:
+            raise AudioError(transcript.damage)
+        words = transcript.words
         passages = engine.passages()
     else:
         words, passages = _read_pieces(captured, engine, blocks, start, end)

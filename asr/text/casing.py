@@ -31,7 +31,9 @@ def transcript_in_case(transcript: Transcript, case: Case) -> Transcript:
     """A whole transcript; in sentence case each segment begins with a capital."""
     segments = (
         Segment(
-            words_in_case(segment.words, case), alternatives_in_case(segment.alternatives, case)
+            words_in_case(segment.words, case),
+            alternatives_in_case(segment.alternatives, case),
+            words_in_case(segment.written, case),
         )
         for segment in transcript.segments
     )

@@ -63,7 +63,15 @@ def explain(
     if layer > blocks:
         raise ConfigError(f"--layer {layer}: the model has {blocks} blocks")
     place_in(recording, start, end)  # a wrong part is told before the model is loaded
-    recognizer = load_recognizer(model, decoder, lm, lexicon, words, EngineChoice.torch, threads)
+    recognizer = load_recognizer(
+        model,
+        lm,
+        decoder=decoder,
+        lexicon=lexicon,
+        words=words,
+        engine=EngineChoice.torch,
+        threads=threads,
+    )
     first_hearing = partial(transcribe_streaming, second_pass=False)
     explanation = hear(recognizer, recording, mode.value, first_hearing, start, end)
     page = output or Path(f"{recording.stem}.explain.html")

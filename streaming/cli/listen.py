@@ -94,7 +94,16 @@ def listen(
         raise ConfigError("--alternatives needs --format json; text has no place for them")
     chosen = choose_device(device)  # a wrong one is told before the model is loaded
     recognizer = load_recognizer(
-        model, decoder, lm, lexicon, words, engine, threads, alternatives, grammar, rescore
+        model,
+        lm,
+        decoder=decoder,
+        lexicon=lexicon,
+        words=words,
+        grammar=grammar,
+        engine=engine,
+        threads=threads,
+        alternatives=alternatives,
+        rescore=rescore,
     )
     rules = endpoint_rules(silence_after_words=silence, min_speech=min_speech)
     plain = JsonCaptions() if format is LiveFormat.json else PlainCaptions()

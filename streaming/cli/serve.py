@@ -8,7 +8,6 @@ import typer
 
 from asr.cli.options import (
     ChunkOption,
-    DecoderChoice,
     EngineOption,
     LanguageModelFile,
     LexiconFile,
@@ -91,7 +90,7 @@ def serve(
             raise ConfigError(f"--wyoming {wyoming}: that protocol knows no token")
     recognizer = in_chunks(
         load_recognizer(
-            model, DecoderChoice.beam, lm, lexicon, words, engine, threads=1, rescore=rescore
+            model, lm, lexicon=lexicon, words=words, engine=engine, threads=1, rescore=rescore
         ),
         chunk_ms,
     )

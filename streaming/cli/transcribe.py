@@ -11,7 +11,7 @@ from enum import Enum, StrEnum
 from functools import cache, partial
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -21,7 +21,6 @@ from asr.cli.options import (
     CaseOption,
     DecoderChoice,
     DecoderOption,
-    EngineChoice,
     EngineOption,
     GrammarFile,
     LanguageModelFile,
@@ -30,19 +29,23 @@ from asr.cli.options import (
     Mode,
     Model,
     RescoreFile,
+    TextChoice,
+    TextOption,
     ThreadsOption,
     WordsFile,
+    decoding_options,
 )
 from asr.errors import ConfigError
 
-# Recordings that a process takes at once in streaming mode: several times as many as are heard side
-# by side (streaming/recordings.py), for the last ones have fewer beside them.
+# Recordings that a process takes at once in streaming mode: several times the size
+# of a batch (streaming/recordings.py), as the last batches are smaller.
 TAKEN_AT_ONCE = 16
-TURNS = 4  # at least, of each process: so that at the end none is left alone with many
+BATCHES_EACH = 4  # at least, of each process: so that they end at about the same time
 
 if TYPE_CHECKING:
     from asr.batch.jobs import Outcome, Read, Summary
     from asr.batch.progress import Progress
+    from asr.options import DecodingOptions
     from asr.recognizer import Recognizer
     from asr.transcript import Transcript
 
@@ -58,22 +61,15 @@ class OutputFormat(StrEnum):
 
 @dataclass(frozen=True)
 class TranscriptionOptions:
-    """The options that shape the words: all that another process needs to hear the same."""
+    """All that another process needs to write the same words."""
 
     model: Path | None
-    decoder: DecoderChoice
-    lm: Path | None
-    lexicon: Path | None
-    words: Path | tuple[str, ...]
-    grammar: Path | tuple[str, ...] | None
-    engine: EngineChoice | None
-    threads: int | None
-    alternatives: int
+    decoding: DecodingOptions
     mode: Mode
     second_pass: bool
     min_speech: float | None
     case: CaseChoice
-    rescore: Path | None
+    format_text: TextChoice
     track: int = 1
 
     def recognizer(self) -> Recognizer:
@@ -81,30 +77,24 @@ class TranscriptionOptions:
         from asr.model_folder import BUNDLED_MODEL
         from asr.recognizer import Recognizer
 
-        return Recognizer.load(
-            self.model or BUNDLED_MODEL,
-            self.decoder.value,
-            self.lm,
-            self.lexicon,
-            self.words,
-            self.grammar,
-            self.engine.value if self.engine else None,
-            self.threads,
-            self.alternatives,
-            self.rescore,
-        )
+        return Recognizer.load(self.model or BUNDLED_MODEL, self.decoding)
 
-    def elsewhere(self) -> TranscriptionOptions:
+    def portable(self) -> TranscriptionOptions:
         """The same for a machine whose working folder is another, and that has no word lists."""
-        return replace(
-            self,
-            model=self.model and self.model.absolute(),
-            lm=self.lm and self.lm.absolute(),
-            lexicon=self.lexicon and self.lexicon.absolute(),
-            rescore=self.rescore and self.rescore.absolute(),
-            words=_lines_of(self.words) or (),
-            grammar=_lines_of(self.grammar),
-        )
+        from asr.model_names import find_model
+
+        model = self.model and find_model(self.model).absolute()
+        return replace(self, model=model, decoding=self.decoding.portable())
+
+    def with_threads(self, threads: int) -> TranscriptionOptions:
+        """The same with so many threads of the network."""
+        return replace(self, decoding=replace(self.decoding, threads=threads))
+
+    def settings(self) -> dict[str, Any]:
+        """As JSON has them, but for the threads, which change no words."""
+        decoding = vars(replace(self.decoding, threads=None))
+        plain = {**vars(self), "decoding": decoding}
+        return dict(json.loads(json.dumps(plain, default=_plain)))
 
 
 def transcribe(
@@ -113,7 +103,7 @@ def transcribe(
         typer.Argument(help="Recordings, folders, lists of them (.txt, .jsonl), or - for stdin."),
     ],
     mode: Annotated[
-        Mode, typer.Option(help="offline: both directions; streaming: as a live stream hears it.")
+        Mode, typer.Option(help="offline: both directions; streaming: as a live stream does.")
     ] = Mode.offline,
     format: Annotated[
         OutputFormat | None,
@@ -136,6 +126,7 @@ def transcribe(
     min_speech: MinSpeechOption = None,
     alternatives: AlternativesOption = 0,
     case: CaseOption = CaseChoice.lower,
+    format_text: TextOption = TextChoice.written,
     engine: EngineOption = None,
     threads: ThreadsOption = None,
     track: Annotated[
@@ -188,19 +179,22 @@ def transcribe(
         )
     options = TranscriptionOptions(
         model,
-        decoder,
-        lm,
-        lexicon,
-        words or (),
-        grammar,
-        engine,
-        threads,
-        alternatives,
+        decoding_options(
+            decoder=decoder,
+            language_model=lm,
+            lexicon=lexicon,
+            words=words,
+            grammar=grammar,
+            engine=engine,
+            threads=threads,
+            alternatives=alternatives,
+            rescore=rescore,
+        ),
         mode,
         second_pass is not False,
         min_speech,
         case,
-        rescore,
+        format_text,
         track,
     )
     if cluster is not None and folder is not None:
@@ -211,9 +205,9 @@ def transcribe(
     cores = 1 if STDIN in sources else default_threads()
     processes = min(processes or cores, len(sources))
     if processes > 1 and threads is None:
-        options = replace(options, threads=1)
+        options = options.with_threads(1)
     writer = FolderWriter(folder, format.value, paths, sources) if folder else None
-    _reader(options)  # what is wrong with the options is told here, and forked processes share it
+    _reader(options)  # errors of the options are raised here, and forked processes share the model
     titles = len(sources) > 1 and format is not OutputFormat.json
 
     with _outcomes(options, processes) as outcomes, progress_bar(sources) as progress:
@@ -237,26 +231,26 @@ def _end(summary: Summary) -> None:
 def _outcomes(
     options: TranscriptionOptions, processes: int
 ) -> Iterator[Callable[[list[str], Progress], Iterator[Outcome]]]:
-    """Hears sources in this process or in several; outcomes come in the sources' order."""
+    """Transcribes sources in this process or in several; outcomes come in the sources' order."""
     if processes == 1:
-        yield lambda sources, progress: _hear(options, sources, progress.heard)
+        yield lambda sources, progress: _transcribe(options, sources, progress.heard)
         return
     from asr.batch.processes import sharing, why_not_shared
 
     if reason := why_not_shared():
         typer.echo(f"rill: {reason}: one process reads all recordings", err=True)
-        yield lambda sources, progress: _hear(options, sources, progress.heard)
+        yield lambda sources, progress: _transcribe(options, sources, progress.heard)
         return
     with sharing(processes, _lost) as share:
 
         def outcomes(sources: list[str], progress: Progress) -> Iterator[Outcome]:
             size = 1
             if options.mode is Mode.streaming:
-                size = min(TAKEN_AT_ONCE, -(-len(sources) // (TURNS * processes)))
+                size = min(TAKEN_AT_ONCE, -(-len(sources) // (BATCHES_EACH * processes)))
             items = (sources[start : start + size] for start in range(0, len(sources), size))
-            for outcome in chain.from_iterable(share(partial(_heard, options), items)):
-                heard = outcome.transcript.duration if outcome.transcript else 0.0
-                progress.heard(outcome.source, heard)
+            for outcome in chain.from_iterable(share(partial(_transcribed, options), items)):
+                seconds = outcome.transcript.duration if outcome.transcript else 0.0
+                progress.heard(outcome.source, seconds)
                 yield outcome
 
         yield outcomes
@@ -274,14 +268,14 @@ def _on_cluster(
 
     if STDIN in sources:
         raise ConfigError("standard input (-) cannot be read on a cluster")
-    options = replace(options, threads=options.threads or 1).elsewhere()
-    recognizer = options.recognizer()  # what is wrong with the options is told here
-    settings = json.loads(json.dumps(vars(replace(options, threads=None)), default=_plain))
+    cores_each = options.decoding.threads or 1
+    options = options.with_threads(cores_each).portable()
+    recognizer = options.recognizer()  # errors of the options are raised here
     return transcribe_on(
-        Cluster(address, processes, cores_each=options.threads or 1),
+        Cluster(address, processes, cores_each=cores_each),
         [os.path.abspath(source) for source in sources],
-        partial(_heard, options),
-        {"network": recognizer.engine.fingerprint} | settings,
+        partial(_transcribed, options),
+        {"network": recognizer.engine.fingerprint} | options.settings(),
         output,
         partial(typer.echo, err=True),
     )
@@ -302,21 +296,25 @@ def _lost(sources: list[str]) -> list[Outcome]:
     ]
 
 
-def _heard(options: TranscriptionOptions, sources: list[str]) -> list[Outcome]:
-    return list(_hear(options, sources))
+def _transcribed(options: TranscriptionOptions, sources: list[str]) -> list[Outcome]:
+    return list(_transcribe(options, sources))
 
 
-def _hear(
+def _transcribe(
     options: TranscriptionOptions,
     sources: list[str],
-    heard: Callable[[str, float], None] = lambda source, seconds: None,
+    progress: Callable[[str, float], None] = lambda source, seconds: None,
 ) -> Iterator[Outcome]:
     from asr.batch.jobs import transcribe_all
     from asr.text.casing import transcript_in_case
+    from asr.text.written import with_written_forms
 
-    for outcome in transcribe_all(sources, _reader(options), heard, options.track):
+    for outcome in transcribe_all(sources, _reader(options), progress, options.track):
         if outcome.transcript is not None:
-            in_case = transcript_in_case(outcome.transcript, options.case.value)
+            transcript = outcome.transcript
+            if options.format_text is TextChoice.written:
+                transcript = with_written_forms(transcript)
+            in_case = transcript_in_case(transcript, options.case.value)
             outcome = replace(outcome, transcript=in_case)
         yield outcome
 
@@ -338,11 +336,3 @@ def _reader(options: TranscriptionOptions) -> Read:
 
 def _plain(value: Path | Enum) -> str:
     return str(value.value if isinstance(value, Enum) else value)
-
-
-def _lines_of(words: Path | tuple[str, ...] | None) -> tuple[str, ...] | None:
-    from asr.lexicon.custom_words import read_custom_words
-
-    if not isinstance(words, Path):
-        return words
-    return tuple(line for _, line in read_custom_words(words))

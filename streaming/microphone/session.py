@@ -16,7 +16,8 @@ import soundfile
 
 from asr.audio import SAMPLE_RATE, Resampler, Samples
 from asr.errors import AudioError, ConfigError
-from asr.recognizer import Recognizer, shift_words
+from asr.recognizer import Recognizer
+from asr.transcript import shift_words
 from streaming.endpointing import EndpointRules
 from streaming.microphone.captions import Captions
 from streaming.microphone.device import (

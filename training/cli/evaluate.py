@@ -75,7 +75,9 @@ def evaluate(
     from training.run.config import changes
     from training.run.report import report_lines, write_html, write_json
 
-    recognizer = load_recognizer(model, decoder, lm, lexicon, words, engine, rescore=rescore)
+    recognizer = load_recognizer(
+        model, lm, decoder=decoder, lexicon=lexicon, words=words, engine=engine, rescore=rescore
+    )
     if calibrate:
         recognizer = recognizer.uncalibrated()
     changed = changes(change) if change else None
@@ -135,7 +137,7 @@ def score(
     from training.run.config import ScoreConfig, read_settings
 
     settings = read_settings(ScoreConfig, config, ["conditions={}"] if clean else [])
-    recognizer = load_recognizer(model, DecoderChoice.beam, lm, lexicon, engine=engine)
+    recognizer = load_recognizer(model, lm, lexicon=lexicon, engine=engine)
     cells = fill(recognizer, settings, mode.value, half.value, processes, say)
     for line in table_lines(cells):
         typer.echo(line)

@@ -9,7 +9,6 @@ import typer
 
 from asr.cli.options import (
     CORPUS,
-    DecoderChoice,
     LanguageModelFile,
     LexiconFile,
     Mode,
@@ -245,7 +244,7 @@ def tune_decoder(
     from training.evaluation.score_table import utterances_of
     from training.run.config import ScoreConfig, read_settings
 
-    recognizer = load_recognizer(model, DecoderChoice.beam, lm, lexicon, words, rescore=rescore)
+    recognizer = load_recognizer(model, lm, lexicon=lexicon, words=words, rescore=rescore)
     if corpus.suffix == ".yaml":
         scores = read_settings(ScoreConfig, corpus)
         sets = [utterances_of(name, part, "choose") for name, part in scores.sets.items()]

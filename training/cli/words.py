@@ -9,7 +9,6 @@ import typer
 
 from asr.cli.options import (
     CORPUS,
-    DecoderChoice,
     LanguageModelFile,
     LexiconFile,
     Mode,
@@ -53,7 +52,7 @@ def measure(
 
     wanted = [line for _, line in read_custom_words(names)] if names else None
     others = read_word_counts(unrelated) if unrelated else {}
-    recognizer = load_recognizer(model, DecoderChoice.beam, lm, lexicon, None)
+    recognizer = load_recognizer(model, lm, lexicon=lexicon)
     run(recognizer, corpus, mode.value, wanted, others, boost, every, say)
 
 

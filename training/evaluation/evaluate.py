@@ -98,14 +98,14 @@ def evaluate_corpus(
     missing = set(separate) - {utterance.speaker for utterance in corpus.utterances}
     if missing:
         raise DataError(f"{folder}: no speaker {', '.join(sorted(missing))} to report apart")
-    transcript_of = recognise(recognizer, mode)
+    recognised = recognise(recognizer, mode)
     judge = TimesJudge(recognizer, mode) if times else None
     readings, left_out = [], list(corpus.left_out)
     chosen = corpus.utterances[::every]
     with progress_bar([utterance.audio for utterance in chosen]) as progress:
         for number, utterance in enumerate(chosen):
             try:
-                readings.append(read_utterance(transcript_of, utterance, change, number))
+                readings.append(read_utterance(recognised, utterance, change, number))
             except AudioError as error:
                 left_out.append((utterance.id, f"unreadable audio: {error}"))
                 continue

@@ -22,7 +22,7 @@ from asr.audio import (
     read_blocks,
     readable_part,
 )
-from asr.errors import AudioError
+from asr.errors import AudioError, RillError
 from tests.asr.audio.sound_files import (
     KINDS,
     NO_XING,
@@ -44,7 +44,7 @@ LIBSNDFILE_KINDS = [
 
 def heard(data: bytes) -> tuple[Samples, list[AudioError]]:
     """All that can be read, and what is told of it."""
-    damage: list[AudioError] = []
+    damage: list[RillError] = []
     blocks = list(readable_part(read_blocks(BytesIO(data)), damage))
     return np.concatenate([np.zeros(0, np.float32), *blocks]), damage
 
