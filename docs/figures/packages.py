@@ -51,7 +51,7 @@ Edge = tuple[str, str]
 def package(module: str) -> str:
     """The package that a module is drawn in: its first two levels, or `top.*`."""
     names = module.split(".")
-    if names[:2] == ["asr", "recognizer"]:
+    if names[0] == "asr" and names[1:2] in (["recognizer"], ["parts"], ["options"]):
         return "asr.recognizer"
     is_package = len(names) > 1 and (ROOT / names[0] / names[1]).is_dir()
     return ".".join(names[:2]) if is_package else f"{names[0]}.*"
