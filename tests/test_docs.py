@@ -138,6 +138,7 @@ def has_code(page: Path, slow: bool) -> bool:
     )
 
 
+@pytest.mark.minutes
 @pytest.mark.parametrize("name", [n for n, p in zip(NAMES, PAGES) if has_code(p, False)])
 def test_the_code_of_a_page_runs(name: str, place: Path) -> None:
     run(ROOT / name, place, slow=False)
@@ -235,6 +236,7 @@ def test_reference_pages_describe_the_present() -> None:
             assert not past.findall((ROOT / name).read_text(encoding="utf-8")), name
 
 
+@pytest.mark.minutes
 def test_the_pages_build_without_warnings(tmp_path: Path) -> None:
     pytest.importorskip("mkdocs")
     done = subprocess.run(
