@@ -1,5 +1,4 @@
-"""How many cores this process may use: those that it is bound to, or fewer by the quota of its
-container."""
+"""The number of cores that this process may use, by its affinity and its container's quota."""
 
 from __future__ import annotations
 
@@ -12,7 +11,7 @@ MEMBERSHIP = Path("/proc/self/cgroup")
 
 
 def available_cores() -> int:
-    """At least one. A quota of one and a half cores counts as two, so that none of it is left."""
+    """Number of usable cores, at least 1. A quota of 1.5 cores counts as 2, to use all of it."""
     bound = (
         len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     )
@@ -20,30 +19,30 @@ def available_cores() -> int:
 
 
 def quota_cores(cgroups: Path = CGROUPS, membership: Path = MEMBERSHIP) -> float:
-    """The smallest quota of the control groups above this process, in cores; infinity without one.
+    """The smallest quota of this process's control groups, in cores; infinity without a quota.
 
     Args:
-        cgroups: where they are mounted: version 2 (`cpu.max`) or 1 (`cpu.cfs_quota_us`).
+        cgroups: their mount point, version 2 (`cpu.max`) or 1 (`cpu.cfs_quota_us`).
         membership: lines of `number:controllers:path`, one for each hierarchy.
     """
-    least = math.inf
+    smallest = math.inf
     try:
         lines = membership.read_text().splitlines()
-    except OSError:  # no Linux
-        return least
+    except OSError:  # not on Linux
+        return smallest
     for line in lines:
         _, _, rest = line.partition(":")
         controllers, _, path = rest.partition(":")
         if controllers and "cpu" not in controllers.split(","):
             continue
-        # Version 1 has a folder a hierarchy. A container may see its own group as the root.
+        # Version 1 has one folder per hierarchy. A container may see its own group as the root.
         for mounted in (cgroups / controllers, cgroups / "cpu") if controllers else (cgroups,):
             group = mounted / path.strip("/")
             for folder in (group, *group.parents):
-                least = min(least, _quota_of(folder))
+                smallest = min(smallest, _quota_of(folder))
                 if folder == mounted:
                     break
-    return least
+    return smallest
 
 
 def _quota_of(folder: Path) -> float:

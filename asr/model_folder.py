@@ -1,10 +1,11 @@
-"""A model's folder and its `config.json`: format version, the network's shape, the decoder's
-settings, what is known of the model.
+"""A model's folder and its `config.json`.
 
-    config.json             this
-    weights.safetensors     the network (asr/acoustic/checkpoint.py)
-    onnx/                   the same for ONNX Runtime (asr/acoustic/onnx_export.py)
-    lexicon.txt.xz, language_model.bin, pronouncer.onnx
+config.json             format version, the network's shape, the decoder's settings, metadata
+weights.safetensors     the network (asr/acoustic/checkpoint.py)
+onnx/                   the network for ONNX Runtime (asr/acoustic/onnx_export.py)
+lexicon.txt.xz          words and their pronunciations
+language_model.bin      the n-gram language model
+pronouncer.onnx         the grapheme-to-phoneme network
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ BUNDLED_MODEL = Path(__file__).parent / "models" / "en-small"
 
 
 def read_model_config(folder: str | os.PathLike[str]) -> dict[str, Any]:
-    """A model's config.json, checked.
+    """A model's config.json, validated.
 
     Raises:
         ModelError: no such folder, not JSON, a newer format, or another alphabet.
@@ -41,11 +42,11 @@ def read_model_config(folder: str | os.PathLike[str]) -> dict[str, Any]:
         raise ModelError(f"{path}: not the config.json of a Rill model (no format_version)")
     if version > FORMAT_VERSION:
         raise ModelError(
-            f"{path}: model format {version}, this Rill reads up to {FORMAT_VERSION}. Update Rill: "
-            "pip install --upgrade rill-asr"
+            f"{path}: model format {version}, this Rill reads formats up to {FORMAT_VERSION}. "
+            "Update Rill: pip install --upgrade rill-asr"
         )
     if config.get("phones") != list(PHONE_TOKENS) or config.get("letters") != list(LETTER_TOKENS):
-        raise ModelError(f"{path}: its phones or letters are not those of this Rill")
+        raise ModelError(f"{path}: its phones or letters differ from those of this Rill")
     for section in ("decoding", "confidence"):
         if not isinstance(config.get(section, {}), dict):
             raise ModelError(f"{path}: {section} is not a section of settings")
@@ -53,37 +54,36 @@ def read_model_config(folder: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def check_parts(folder: Path, parts: Mapping[str, str]) -> None:
-    """Raises ModelError when a model's folder lacks files that a decoder needs, as one of
-    `rill train` does.
+    """Raises ModelError for a folder that lacks files a decoder needs, such as one of `rill train`.
 
     Args:
-        parts: names of files (LANGUAGE_MODEL, LEXICON), and the option that gives another.
+        parts: names of files (LANGUAGE_MODEL, LEXICON), and the option that replaces each.
     """
-    if missing := {name: how for name, how in parts.items() if not (folder / name).exists()}:
+    missing = {name: option for name, option in parts.items() if not (folder / name).exists()}
+    if missing:
         raise ModelError(
             f"{folder}: a network without {' and '.join(missing)}; give "
-            f"{' and '.join(missing.values())}, put that into the folder, or take the greedy "
-            "decoder, which spells without (--decoder greedy)"
+            f"{' and '.join(missing.values())}, copy the file into the folder, or use the greedy "
+            "decoder, which needs none (--decoder greedy)"
         )
 
 
 def network_settings(folder: str | os.PathLike[str]) -> dict[str, Any]:
-    """The network's shape in a model's config.json.
+    """The network's shape from a model's config.json.
 
     Raises:
-        ModelError: as `read_model_config`, or there is none.
+        ModelError: as `read_model_config`, or the shape is missing.
     """
     settings = read_model_config(folder).get("acoustic_model")
     if not isinstance(settings, dict):
-        raise ModelError(f"{folder}/config.json: says no shape of a network (acoustic_model)")
+        raise ModelError(f"{folder}/config.json: lacks the network's shape (acoustic_model)")
     return settings
 
 
 def write_network_config(
     folder: str | os.PathLike[str], network: dict[str, Any], about: dict[str, Any]
 ) -> None:
-    """Write the shape of the network that a folder holds; other settings that stand in its
-    config.json already, such as decoding, are kept.
+    """Write a network's shape to the folder's config.json; its other settings are kept.
 
     Raises:
         ModelError: it cannot be written.
@@ -109,8 +109,7 @@ def write_network_config(
 def save_settings(
     folder: str | os.PathLike[str], section: str, settings: Mapping[str, Any]
 ) -> None:
-    """Write settings into a section of a model's config.json (decoding, confidence), beside those
-    that are there.
+    """Update a section (decoding, confidence) of a model's config.json; other settings are kept.
 
     Raises:
         ModelError: as `read_model_config`, or the file cannot be written.

@@ -1,4 +1,4 @@
-"""Opens a network for ONNX Runtime."""
+"""Opens ONNX Runtime sessions on the CPU."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from asr.errors import ModelError
 
 
 def open_session(path: Path, threads: int, remedy: str) -> Any:
-    """A session on an .onnx file and the weights that lie beside it.
+    """A session on an .onnx file and the weights beside it.
 
     Args:
-        threads: that one run of it may use.
-        remedy: what a user can do when the file is damaged.
+        threads: number of threads of one run.
+        remedy: advice to the user, for the message on a missing or damaged file.
 
     Raises:
         ModelError: onnxruntime or the file is missing, or the file is damaged.
@@ -29,29 +29,31 @@ def open_session(path: Path, threads: int, remedy: str) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    options.log_severity_level = 4  # what is wrong is raised
-    # Threads that wait for work without sleeping would take the core from other processes.
+    options.log_severity_level = 4  # errors are raised, not logged
+    # Spinning threads would take the core from other processes.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime's own exceptions share no base but this
+    except Exception as error:  # onnxruntime's exceptions have no other common base class
         reason = str(error).splitlines()[0]
         raise ModelError(f"{path}: damaged ({reason}). {remedy}") from None
 
 
 def import_onnxruntime() -> Any:
-    """The library. Left to itself it numbers the machine, in the user's cache folder, and tells its
-    makers what it runs; whoever wants that can set the variable to 0."""
-    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # it looks only when it is imported
+    """onnxruntime, imported with its telemetry off.
+
+    The telemetry stores a machine id in the user's cache folder and sends usage data to its makers.
+    ORT_DISABLE_TELEMETRY=0 keeps it on.
+    """
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # onnxruntime reads it on import only
     import onnxruntime
 
     return onnxruntime
 
 
 def default_threads() -> int:
-    """One for each core that this process may use, by its affinity and the quota of its container,
-    or as many as OMP_NUM_THREADS says."""
-    asked = os.environ.get("OMP_NUM_THREADS", "")  # as torch does it
-    if asked.isdigit() and int(asked):
-        return int(asked)
+    """OMP_NUM_THREADS if it is set, as in torch; otherwise the number of usable cores."""
+    requested = os.environ.get("OMP_NUM_THREADS", "")
+    if requested.isdigit() and int(requested):
+        return int(requested)
     return available_cores()

@@ -245,7 +245,7 @@ class Recognizer:
 
     def _read(self, samples: Samples) -> Emitted:
         """Offline mode, of samples whose offset was taken out."""
-        return self.engine.read(log_mel(np.concatenate([samples, self.tail_silence()])))
+        return self.engine.run_offline(log_mel(np.concatenate([samples, self.tail_silence()])))
 
     @property
     def chunk_samples(self) -> int:

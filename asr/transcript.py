@@ -124,9 +124,9 @@ def to_text(transcript: Transcript) -> str:
 
 
 def to_json(transcript: Transcript, file: str) -> str:
-    """One object on one line: file, text as spoken, formatted as written, duration, words with word,
-    start, end, confidence; segments with their alternatives, if those were requested; damage, where
-    there is any."""
+    """One object on one line: file, text as spoken, formatted as written, duration, words with
+    word, start, end and confidence; segments with their alternatives, if those were requested;
+    damage, where there is any."""
     record: dict[str, Any] = {
         "file": file,
         "text": transcript.text,

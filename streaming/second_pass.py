@@ -59,7 +59,7 @@ class Reading:
 
     def _read(self) -> Iterator[None]:
         engine = self._recognizer.engine
-        heard = engine.read(np.concatenate([self._before, self.frames]))
+        heard = engine.run_offline(np.concatenate([self._before, self.frames]))
         steps_before = len(self._before) // engine.config.frames_per_step
         emission = Emission(*(part[:, steps_before:] for part in heard))
         yield

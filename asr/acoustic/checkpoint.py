@@ -1,4 +1,4 @@
-"""Weights on disk: `weights.safetensors`, float16, computed with in float32."""
+"""Weights on disk: `weights.safetensors`, stored as float16, used as float32."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from asr.model_folder import write_network_config
 def save_model(
     model: AcousticModel, folder: str | Path, about: dict[str, Any] | None = None
 ) -> None:
-    """Write a model's folder. Other settings in its config.json are kept; what `rill export` made
-    of the weights before is taken away.
+    """Write a model's folder. Other settings in its config.json are kept; the ONNX files of the
+    previous weights are removed.
 
     Raises:
-        ModelError: it cannot be written; the weights that were there before are whole.
+        ModelError: it cannot be written; the previous weights are intact.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -36,10 +36,10 @@ def save_model(
 
 
 def write_weights(model: nn.Module, path: str | os.PathLike[str]) -> None:
-    """Write a network's weights as safetensors, float16, whole or not at all.
+    """Write a network's weights as safetensors, float16, atomically.
 
     Raises:
-        ModelError: they cannot be written; the file that was there before is intact.
+        ModelError: they cannot be written; the previous file is intact.
     """
     path = Path(path)
     part = path.with_suffix(".part")
@@ -48,7 +48,7 @@ def write_weights(model: nn.Module, path: str | os.PathLike[str]) -> None:
     }
     try:
         save_file(weights, part)
-        part.chmod(0o644)  # safetensors lets nobody else read it
+        part.chmod(0o644)  # safetensors makes it readable by its owner alone
         part.replace(path)
     except (OSError, SafetensorError) as error:
         part.unlink(missing_ok=True)
@@ -56,7 +56,7 @@ def write_weights(model: nn.Module, path: str | os.PathLike[str]) -> None:
 
 
 def read_weights(path: str | os.PathLike[str]) -> dict[str, torch.Tensor]:
-    """What `write_weights` wrote, as float32.
+    """The weights that `write_weights` wrote, as float32.
 
     Raises:
         ModelError: no such file, damaged, or truncated.
@@ -81,7 +81,7 @@ def load_model(folder: str | os.PathLike[str]) -> AcousticModel:
         model = AcousticModel(config)
     except (TypeError, ValueError, RuntimeError) as error:
         raise ModelError(
-            f"{folder}/config.json: not a network that can be built ({error})"
+            f"{folder}/config.json: these settings give no network ({error})"
         ) from None
     weights = read_weights(path)
     try:
@@ -90,5 +90,5 @@ def load_model(folder: str | os.PathLike[str]) -> AcousticModel:
         first_line = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
         raise ModelError(f"{path}: does not fit its config.json ({first_line})") from None
     if not all(torch.isfinite(value).all() for value in weights.values()):
-        raise ModelError(f"{path}: holds weights that are no numbers")
+        raise ModelError(f"{path}: holds weights that are NaN or infinite")
     return model.eval()

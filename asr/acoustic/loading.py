@@ -1,4 +1,4 @@
-"""The engine of a model's folder: the only importer of both engines."""
+"""Loads the engine of a model's folder. Only this module imports both engines."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from asr.errors import ConfigError
 def load_engine(
     model: str | os.PathLike[str], name: EngineName | None = None, threads: int | None = None
 ) -> Engine:
-    """The engine of a model's folder: ONNX Runtime where the model was exported, else torch.
+    """The engine of a model's folder: ONNX Runtime if the model has an export, otherwise torch.
 
     Args:
-        threads: that one call of the network may use; one for each core if not given.
+        threads: threads of one call of the network; one per core if not given.
 
     Raises:
-        ModelError: a part that is missing or damaged.
+        ModelError: a file is missing or damaged.
         ConfigError: no engine of that name.
     """
     folder = Path(model)

@@ -1,18 +1,18 @@
-"""The LSTM from its equations: the reference that the fast network is tested against.
+"""The LSTM from its equations: the reference for the tests of the fast network.
 
-An LSTM reads one input vector x after another and keeps two vectors: the hidden state h, which it
-shows, and the cell state C, which is its memory. At every step four gates look at [h, x]:
+An LSTM processes one input vector x after another and carries two vectors: the hidden state h, its
+output, and the cell state C, its memory. At every step four gates are computed from [h, x]:
 
-    f  = sigmoid(W_f [h, x] + b_f)      forget gate: how much of the memory stays
-    i  = sigmoid(W_i [h, x] + b_i)      input gate: how much of the candidate is written
-    C~ = tanh   (W_C [h, x] + b_C)      candidate: what could be written
-    o  = sigmoid(W_o [h, x] + b_o)      output gate: how much of the memory is shown
+    f  = sigmoid(W_f [h, x] + b_f)      forget gate: the share of C that is kept
+    i  = sigmoid(W_i [h, x] + b_i)      input gate: the share of the candidate that is added
+    C~ = tanh   (W_C [h, x] + b_C)      candidate: the values that can be added
+    o  = sigmoid(W_o [h, x] + b_o)      output gate: the share of tanh(C) that is output
 
     C  = f * C_previous + i * C~
     h  = o * tanh(C)
 
-Because C is carried by a sum and not through a squashing function, the error of a step reaches
-steps long past without vanishing.
+C passes from step to step through a sum and not through a squashing function. So the gradient
+reaches many steps back without vanishing.
 
 Sources: S. Hochreiter and J. Schmidhuber, "Long Short-Term Memory", Neural Computation 9(8), 1997;
 the forget gate: F. Gers, J. Schmidhuber, F. Cummins, "Learning to Forget: Continual Prediction
@@ -28,14 +28,14 @@ from torch import Tensor, nn
 
 
 class LSTMState(NamedTuple):
-    """What an LSTM layer carries from one step to the next."""
+    """The state that an LSTM layer carries from one step to the next."""
 
     hidden: Tensor  # [batch, hidden]
     cell: Tensor  # [batch, hidden]
 
 
 class Gates(NamedTuple):
-    """What the gates did, step by step; every field is [batch, steps, hidden]."""
+    """Activations of the gates and the state; every field is [batch, steps, hidden]."""
 
     forget: Tensor
     input: Tensor
@@ -48,7 +48,7 @@ class Gates(NamedTuple):
 class LSTMCell(nn.Module):
     """One step of one layer.
 
-    Each gate's two matrices act on x and on h; side by side they are the W of the equations.
+    Each gate has a matrix for x and one for h, which together are the W of the equations.
     """
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
@@ -61,7 +61,7 @@ class LSTMCell(nn.Module):
         self.output_gate = _Gate(**gate_sizes)
 
     def initial_state(self, batch: int) -> LSTMState:
-        """Empty memory: zeros, [batch, hidden] each."""
+        """Zeros, [batch, hidden] each."""
         zeros = torch.zeros(batch, self.hidden_size, dtype=self.forget_gate.bias.dtype)
         return LSTMState(zeros, zeros)
 
@@ -70,7 +70,7 @@ class LSTMCell(nn.Module):
 
         Args:
             x: [batch, input].
-            state: h and C of the step before, [batch, hidden] each.
+            state: h and C of the previous step, [batch, hidden] each.
 
         Returns:
             The new state, and the gates of this step, [batch, hidden] each.
@@ -87,7 +87,7 @@ class LSTMCell(nn.Module):
 
 
 class LSTMLayer(nn.Module):
-    """One layer over time, forward or backward; every gate of every step is reported."""
+    """One layer over time, forward or backward; returns every gate of every step."""
 
     def __init__(self, input_size: int, hidden_size: int, backward: bool = False) -> None:
         super().__init__()
@@ -99,7 +99,7 @@ class LSTMLayer(nn.Module):
 
         Args:
             x: [batch, steps, input].
-            state: the state that the chunk before ended with; None at the start.
+            state: the state after the previous chunk; None at the start.
 
         Returns:
             The state after the last step (for a backward layer: after the first), and the gates,
@@ -111,7 +111,7 @@ class LSTMLayer(nn.Module):
         for step in reversed(steps) if self.backward else steps:
             state, gates_by_step[step] = self.cell(x[:, step], state)
         ordered = [gates_by_step[step] for step in steps]
-        return state, Gates(*(torch.stack(of_all_steps, dim=1) for of_all_steps in zip(*ordered)))
+        return state, Gates(*(torch.stack(all_steps, dim=1) for all_steps in zip(*ordered)))
 
     @classmethod
     def from_torch(cls, lstm: nn.LSTM, layer: int = 0, backward: bool = False) -> LSTMLayer:

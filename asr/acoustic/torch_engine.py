@@ -1,4 +1,4 @@
-"""The reference engine: the network as it was trained, in torch and float32."""
+"""The reference engine: the network in torch and float32."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def load_torch_engine(model: str | os.PathLike[str], threads: int | None = None)
     """The engine of a model's folder.
 
     Args:
-        threads: of all of torch in this process.
+        threads: number of torch's threads in this process.
 
     Raises:
         ModelError: as `load_model`.
@@ -46,25 +46,25 @@ class TorchEngine:
 
     @torch.inference_mode()
     def step(self, state: State, frames: np.ndarray) -> tuple[State, Emitted]:
-        """Streaming mode: hear the next frames [frames, mels]."""
+        """Streaming mode: process the next frames [frames, mels]."""
         carried, emission = self.model.step(_tensors(state), torch.from_numpy(frames)[None])
         return _arrays(carried), _emitted(emission)
 
     def step_batch(
         self, states: Sequence[State], frames: Sequence[np.ndarray]
     ) -> list[tuple[State, Emitted]]:
-        """`step` for several voices; one after another, because the sums of a batch round
-        otherwise than those of one voice."""
+        """`step` for several streams, one after another: the rounding of a batch's sums differs
+        from that of a single stream."""
         return [self.step(state, new) for state, new in zip(states, frames)]
 
     @torch.inference_mode()
     def finish(self, state: State) -> Emitted:
-        """The steps that still waited for their look-ahead when the recording ended."""
+        """The last steps of a stream, which waited for their look-ahead."""
         return _emitted(self.model.finish(_tensors(state)))
 
     @torch.inference_mode()
-    def read(self, frames: np.ndarray) -> Emitted:
-        """Offline mode: a whole recording, [frames, mels]."""
+    def run_offline(self, frames: np.ndarray) -> Emitted:
+        """Offline mode: process a whole recording, [frames, mels]."""
         return _emitted(self.model(torch.from_numpy(frames)[None], None, "offline")[0])
 
 

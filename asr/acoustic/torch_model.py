@@ -1,19 +1,18 @@
 """The dual-mode acoustic model: log-mel frames in, log-probabilities of phones and letters out.
 
-Four frames make one step of 40 ms, seen with two frames of context on either side. Then equal
-blocks:
+Four frames and two frames of context on either side make one step of 40 ms. Equal blocks follow:
 
       x --+-- forward LSTM ----------------------+
           +-- backward LSTM (offline mode) ------+-- projection -- dropout -- + x -- LayerNorm -->
 
-In offline mode both directions read the whole recording. In streaming mode the backward half is
-left out, and h and c of the forward half are carried from chunk to chunk. The weights are the same;
-training runs both (dual-mode training: Yu et al. 2021, arXiv 2010.06030). The projection of a step
-also sees the forward LSTM's next `lookahead` steps (a row convolution: Deep Speech 2, arXiv
-1512.02595), which costs a fixed delay, `AcousticConfig.latency_ms`.
+In offline mode both directions process the whole recording. Streaming mode omits the backward half
+and carries h and c of the forward half from chunk to chunk. The weights are the same; training runs
+both modes (dual-mode training: Yu et al. 2021, arXiv 2010.06030). The projection of a step also
+gets the forward LSTM's next `lookahead` outputs (a row convolution: Deep Speech 2, arXiv
+1512.02595), which adds a fixed delay, `AcousticConfig.latency_ms`.
 
-`forward` reads whole recordings; `step` reads the next piece. They agree, which
-tests/asr/acoustic/test_torch_model.py checks for random cuts.
+`forward` processes whole recordings; `step` processes the next piece. Their results agree for every
+way of cutting a recording (tests/asr/acoustic/test_torch_model.py).
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ from asr.text.alphabet import LETTER_TOKENS, PHONE_TOKENS
 
 
 class AcousticModel(nn.Module):
-    """Frames to emissions, whole or in pieces. See the module's text for the structure."""
+    """Frames to emissions, whole or in pieces. The module's docstring shows the structure."""
 
     feature_mean: Tensor
     feature_deviation: Tensor
@@ -53,9 +52,9 @@ class AcousticModel(nn.Module):
         """Emissions of whole recordings.
 
         Args:
-            frames: [batch, frames, mels] as `log_mel` gives them, padded at the end.
-            lengths: [batch] true number of frames; None when all are as long as the tensor.
-            mode: "offline" reads in both directions, "streaming" forward only.
+            frames: [batch, frames, mels] as `log_mel` returns them, padded at the end.
+            lengths: [batch] true number of frames; None if no recording is padded.
+            mode: "offline" runs both directions, "streaming" the forward one only.
 
         Returns:
             The emission, [batch, steps, tokens] each, and [batch] the true number of steps.
@@ -88,17 +87,17 @@ class AcousticModel(nn.Module):
         )
 
     def normalise(self, frames: Tensor) -> Tensor:
-        """Frames with the training data's mean and deviation taken out."""
+        """Frames, normalised with the training data's mean and deviation."""
         return (frames - self.feature_mean) / self.feature_deviation
 
     def initial_state(self, batch: int = 1) -> AcousticState[Tensor]:
         """The state before the first frame."""
         config, like = self.config, self.input.weight
-        before = like.new_zeros(batch, config.context_frames, MEL_BANDS)
+        context = like.new_zeros(batch, config.context_frames, MEL_BANDS)
         zeros = like.new_zeros(batch, config.hidden)
-        nothing = like.new_zeros(batch, 0, config.hidden)
-        block = BlockState(zeros, zeros, nothing, nothing)
-        return AcousticState(before, (block,) * config.blocks)
+        empty = like.new_zeros(batch, 0, config.hidden)
+        block = BlockState(zeros, zeros, empty, empty)
+        return AcousticState(context, (block,) * config.blocks)
 
     def step(
         self, state: AcousticState[Tensor], frames: Tensor
@@ -106,16 +105,16 @@ class AcousticModel(nn.Module):
         """Emissions of the next frames in streaming mode.
 
         Args:
-            state: what the call before returned; `initial_state` at the start.
+            state: the state that the previous call returned; `initial_state` at the start.
             frames: [batch, frames, mels], any number of frames.
 
         Returns:
-            The state to carry on, and the steps that are now complete, [batch, steps, tokens].
+            The new state, and the steps that these frames complete, [batch, steps, tokens].
         """
         return self._advance(state, self.normalise(frames), last=False)
 
     def finish(self, state: AcousticState[Tensor]) -> Emission[Tensor]:
-        """The steps that still waited for their look-ahead when the recording ended."""
+        """The last steps of a stream, which waited for their look-ahead."""
         batch, frames, _ = state.frames.shape
         padding = state.frames.new_zeros(batch, self.config.missing_frames(frames), MEL_BANDS)
         return self._advance(state, padding, last=True)[1]
@@ -161,21 +160,24 @@ class Block(nn.Module):
     def forward(self, x: Tensor, mask: Tensor, lengths: Tensor, mode: Mode) -> Tensor:
         """All steps of whole recordings: [batch, steps, hidden] to the same.
 
-        `mask` [batch, steps, 1] is false beyond each recording's own end, `lengths` [batch].
+        Args:
+            mask: [batch, steps, 1], false after the end of each recording.
+            lengths: [batch] true number of steps.
         """
         if not x.shape[1]:
             return x  # torch's LSTM takes no empty sequence
-        heard, _ = self.forward_lstm(x)
+        forwards, _ = self.forward_lstm(x)
         projected = self.forward_projection(
-            self._with_lookahead(F.pad(heard * mask, (0, 0, 0, self.lookahead)))
+            self._with_lookahead(F.pad(forwards * mask, (0, 0, 0, self.lookahead)))
         )
         if mode == "offline":
             reverse = _reversed_steps(lengths, x.shape[1])[:, :, None]
             backwards, _ = self.backward_lstm(x.gather(1, reverse.expand_as(x)))
             backwards = backwards.gather(1, reverse.expand_as(backwards))
             projected = projected + self.backward_projection(backwards)
-        # One mask for all steps of a recording: a memory cannot average it away (Gal and Ghahramani
-        # 2016, arXiv 1512.05287), and it costs a twentieth of an update less than one a step.
+        # One dropout mask for all steps of a recording: the LSTM cannot average it away (Gal and
+        # Ghahramani 2016, arXiv 1512.05287), and an update takes 5 % less time than with one mask
+        # per step.
         mask_of_all_steps = self.dropout(projected.new_ones(len(x), 1, x.shape[-1]))
         out: Tensor = self.norm(x + projected * mask_of_all_steps)
         return out
@@ -183,35 +185,35 @@ class Block(nn.Module):
     def step(
         self, state: BlockState[Tensor], x: Tensor, last: bool
     ) -> tuple[BlockState[Tensor], Tensor]:
-        """The next steps of a stream; at the `last` call the look-ahead is zeros."""
+        """The next steps of a stream; the look-ahead of the `last` call is zeros."""
         hidden, cell = state.hidden, state.cell
-        heard = x
+        outputs = x
         if x.shape[1]:
-            heard, (h, c) = self.forward_lstm(x, (hidden[None], cell[None]))
+            outputs, (h, c) = self.forward_lstm(x, (hidden[None], cell[None]))
             hidden, cell = h[0], c[0]
         x = torch.cat([state.waiting_input, x], dim=1)
-        heard = torch.cat([state.waiting_output, heard], dim=1)
+        outputs = torch.cat([state.waiting_output, outputs], dim=1)
         if last:
-            heard = F.pad(heard, (0, 0, 0, self.lookahead))
-        ready = max(0, heard.shape[1] - self.lookahead)
-        carried = BlockState(hidden, cell, x[:, ready:], heard[:, ready:])
+            outputs = F.pad(outputs, (0, 0, 0, self.lookahead))
+        ready = max(0, outputs.shape[1] - self.lookahead)
+        carried = BlockState(hidden, cell, x[:, ready:], outputs[:, ready:])
         if not ready:
             return carried, x[:, :0]
         return carried, self.norm(
-            x[:, :ready] + self.forward_projection(self._with_lookahead(heard))
+            x[:, :ready] + self.forward_projection(self._with_lookahead(outputs))
         )
 
-    def _with_lookahead(self, heard: Tensor) -> Tensor:
+    def _with_lookahead(self, outputs: Tensor) -> Tensor:
         """[batch, steps + lookahead, hidden] to [batch, steps, hidden * (1 + lookahead)]."""
-        steps = heard.shape[1] - self.lookahead
-        return torch.cat([heard[:, k : k + steps] for k in range(1 + self.lookahead)], dim=-1)
+        steps = outputs.shape[1] - self.lookahead
+        return torch.cat([outputs[:, k : k + steps] for k in range(1 + self.lookahead)], dim=-1)
 
 
 def _reversed_steps(lengths: Tensor, steps: int) -> Tensor:
-    """Indices [batch, steps] that turn each recording around within its own length.
+    """Indices [batch, steps] that reverse each recording within its own length.
 
-    A padded packed sequence would do the same, but oneDNN's fast LSTM takes plain tensors alone.
+    A packed sequence would do the same, but oneDNN's fast LSTM takes only plain tensors.
     """
     index = torch.arange(steps, device=lengths.device)
-    turned = lengths[:, None] - 1 - index
-    return torch.where(turned >= 0, turned, index)
+    reversed_index = lengths[:, None] - 1 - index
+    return torch.where(reversed_index >= 0, reversed_index, index)

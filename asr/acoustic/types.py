@@ -1,13 +1,13 @@
-"""What every engine of the network has in common, without the library that computes it.
+"""The interface of the engines that run the acoustic model, and the types that they share.
 
-An engine runs the acoustic model: frames in, emissions out, whole recordings or piece by piece.
-There are two, with the same answers:
+An engine turns frames into emissions, for whole recordings or piece by piece. There are two, whose
+results agree:
 
-    onnx     ONNX Runtime on the file that `rill export` makes; starts in a moment, several times
-             faster, and the one used where a model has such a file
-    torch    the network as it is trained (asr/acoustic/torch_model.py), the reference
+    onnx     ONNX Runtime on the files that `rill export` writes: starts faster, runs several times
+             faster, and is the default where a model has these files
+    torch    the network of the training (asr/acoustic/torch_model.py): the reference
 
-Arrays are numpy's here; in training the same shapes hold torch tensors.
+The engines use numpy arrays; in training the same types hold torch tensors.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ Array = TypeVar("Array")
 
 @dataclass(frozen=True)
 class AcousticConfig:
-    """The shape of the network, and what follows from it."""
+    """The shape of the network, and the durations that follow from it."""
 
     blocks: int = 4
     hidden: int = 512  # width of a block and of its forward LSTM
@@ -45,7 +45,7 @@ class AcousticConfig:
 
     @property
     def step_samples(self) -> int:
-        """Samples by which one step moves on."""
+        """Samples from one step to the next."""
         return self.frames_per_step * HOP_SAMPLES
 
     @property
@@ -54,18 +54,20 @@ class AcousticConfig:
         return 1000 * self.step_samples / SAMPLE_RATE
 
     def whole_steps(self, frames: int) -> int:
-        """Steps that can be told of so many frames, context on both sides included."""
+        """Number of complete steps in `frames`, which include the context on both sides."""
         return max(0, (frames - 2 * self.context_frames) // self.frames_per_step)
 
     def missing_frames(self, frames: int) -> int:
-        """How many more the last step needs when a stream ends: the first `context_frames` belong
-        to the step before those that wait."""
+        """Number of frames that the last step lacks when a stream ends with `frames` waiting.
+
+        The first `context_frames` of these belong to the previous step.
+        """
         steps = -(-max(0, frames - self.context_frames) // self.frames_per_step)
         return max(0, steps * self.frames_per_step + 2 * self.context_frames - frames)
 
     @property
     def latency_ms(self) -> float:
-        """Algorithmic latency: from the first sample of a step until all is heard that it needs."""
+        """Algorithmic latency: from the first sample of a step to the last one that it needs."""
         steps = 1 + self.blocks * self.lookahead
         frames = steps * self.frames_per_step + self.context_frames
         return 1000 * ((frames - 1) * HOP_SAMPLES + WINDOW_SAMPLES) / SAMPLE_RATE
@@ -79,7 +81,7 @@ class Emission(NamedTuple, Generic[Array]):
 
 
 class BlockState(NamedTuple, Generic[Array]):
-    """What one block carries: the LSTM's memory, and steps that wait for their look-ahead."""
+    """The state of one block: h and c of the LSTM, and the steps that wait for look-ahead."""
 
     hidden: Array  # [batch, hidden]
     cell: Array  # [batch, hidden]
@@ -88,9 +90,9 @@ class BlockState(NamedTuple, Generic[Array]):
 
 
 class AcousticState(NamedTuple, Generic[Array]):
-    """All that the network carries between two pieces of sound."""
+    """The state of the network between two pieces of a stream."""
 
-    frames: Array  # [batch, frames, mels]: normalised, those that a coming step still sees
+    frames: Array  # [batch, frames, mels]: normalised frames that the next step needs
     blocks: tuple[BlockState[Array], ...]
 
 
@@ -99,50 +101,50 @@ State = AcousticState[np.ndarray]
 
 
 class Engine(Protocol):
-    """Runs the network; holds nothing of any recording."""
+    """Runs the network; holds no state of any recording."""
 
     name: EngineName
-    description: str  # for people
+    description: str  # for the user
     config: AcousticConfig
-    fingerprint: str  # another engine's or another model's states mean nothing to this one
+    fingerprint: str  # identifies engine and weights: a state is valid for one fingerprint
 
     def initial_state(self) -> State:
         """The state before the first frame."""
 
     def step(self, state: State, frames: np.ndarray) -> tuple[State, Emitted]:
-        """Streaming mode: the steps that the next float32 [frames, mels] complete, and the state
-        to carry on."""
+        """Streaming mode: process the next float32 [frames, mels].
+
+        Returns:
+            The new state, and the steps that these frames complete.
+        """
 
     def step_batch(
         self, states: Sequence[State], frames: Sequence[np.ndarray]
     ) -> list[tuple[State, Emitted]]:
-        """`step` for several voices at once, each with its own frames. What comes of each is, to
-        the last bit, what `step` gives."""
+        """`step` for several streams, each with its own frames; bit-identical with `step`."""
 
     def finish(self, state: State) -> Emitted:
-        """The steps that still waited for their look-ahead when the recording ended."""
+        """The last steps of a stream, which waited for their look-ahead."""
 
-    def read(self, frames: np.ndarray) -> Emitted:
+    def run_offline(self, frames: np.ndarray) -> Emitted:
         """Offline mode: the steps of a whole recording, float32 [frames, mels]."""
 
 
 def acoustic_config(model: str | os.PathLike[str]) -> AcousticConfig:
-    """The shape that a model's config.json says.
+    """The network's shape from a model's config.json.
 
     Raises:
-        ModelError: as `read_model_config`, or settings that no network has.
+        ModelError: as `read_model_config`, or unknown settings.
     """
     try:
         return AcousticConfig(**network_settings(model))
     except TypeError as error:
-        raise ModelError(
-            f"{model}/config.json: not a network that can be built ({error})"
-        ) from None
+        raise ModelError(f"{model}/config.json: these settings give no network ({error})") from None
 
 
 def join(emissions: list[Emitted]) -> Emitted:
-    """Emissions one after another as one."""
+    """Concatenate emissions along their steps."""
     return Emission(*(np.concatenate(parts, axis=1) for parts in zip(*emissions)))
 
 
-CHUNK_STEPS = 3  # that a stream hears at once
+CHUNK_STEPS = 3  # steps that a stream processes at once

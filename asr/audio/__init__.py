@@ -1,24 +1,26 @@
-"""Sound in: a recording of any usual format, any rate, any channels, to 16 kHz mono float32.
+"""Audio input: recordings of any common format, rate and channel count to 16 kHz mono float32.
 
-`read_audio` gives a whole recording, `read_blocks` the same sound in pieces (bounded memory), and
-`Resampler` turns samples that arrive in pieces to 16 kHz. Resampled in pieces or at once, the
-samples are the same to the last bit.
+`read_audio` returns a whole recording, `read_blocks` the same samples in blocks (bounded memory),
+and `Resampler` converts samples that arrive in pieces to 16 kHz. Resampling in pieces and
+resampling at once are bit-identical.
 
-    reading.py     a path or a file to samples, with what is wrong with it
-    formats.py     which format a file has, and who decodes it
+    reading.py     a path or an open file to samples; errors for damaged files
+    opening.py     a path, an open file or a pipe to a seekable file
+    formats.py     detects the format and chooses the decoder
     libsndfile.py  WAV, AIFF, AU, CAF, W64
     ffmpeg.py      all others: MP3, FLAC, Ogg, Opus, MP4, WebM, WMA, ...
-    promises.py    what a file says of its own length (mpeg_frames.py, ogg_pages.py, wav_chunks.py,
-                   matroska_elements.py)
-    scale.py       samples as callers give them, checked
-    mono.py        many channels to one
-    offset.py      a constant offset, taken out
+    containers/    the length that a file declares, and damage between its parts
+    scale.py       checks the shape, type and scale of samples
+    mono.py        mixes channels to one
+    offset.py      removes a constant offset
     resampling.py  any rate to 16 kHz
+    pauses.py      cuts long recordings at pauses
 """
 
 from asr.audio.formats import SOUND_SUFFIXES
 from asr.audio.mono import to_mono
 from asr.audio.offset import OffsetFilter, without_offset
+from asr.audio.opening import source_name
 from asr.audio.reading import (
     BLOCK_SECONDS,
     duration_seconds,
@@ -26,7 +28,6 @@ from asr.audio.reading import (
     read_audio,
     read_blocks,
     readable_part,
-    source_name,
 )
 from asr.audio.resampling import (
     HIGHEST_SAMPLE_RATE,

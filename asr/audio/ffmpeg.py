@@ -1,8 +1,8 @@
 """Files that FFmpeg decodes, through PyAV: MP3, FLAC, Ogg, MP4, WebM, WMA, AAC, AMR and others.
 
-A packet that cannot be decoded is left out and the reading goes on behind it, as ffmpeg does; the
-places are told when the sound has ended. PyAV is imported when the first such file is read. It
-writes no line of FFmpeg to standard error unless a program asks it to.
+A packet that cannot be decoded is skipped, as ffmpeg does; its time is reported after the last
+sample. PyAV is imported when the first such file is read. By default it writes none of FFmpeg's
+messages to standard error.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from asr.audio.containers.declared_length import Promises, mp4_is_cut
+from asr.audio.containers.declared_length import DeclaredLength
 from asr.audio.containers.matroska import find_gaps, with_gaps_void
+from asr.audio.containers.mp4_boxes import mp4_is_cut
 from asr.audio.containers.mpeg_frames import is_tag, skip_tags
 from asr.audio.formats import DEMUXERS
 from asr.errors import AudioError
@@ -23,44 +24,44 @@ from asr.errors import AudioError
 if TYPE_CHECKING:
     from av.container import InputContainer
 
-# A broken first packet is no damage: a recording of a broadcast begins anywhere.
+# Undecodable packets at the start are no damage: a recording of a broadcast starts anywhere.
 _PACKETS_OF_A_START = 2
-# FLAC has checksums, and a frame of another one would be noise.
+# FLAC has checksums; a frame whose checksum is wrong would be noise.
 _CODEC_OPTIONS = {"flac": {"err_detect": "crccheck+explode"}}
 
 
 class Decoded(NamedTuple):
-    """A piece of sound as it was decoded."""
+    """Decoded samples of one packet or block."""
 
-    sample_rate: int  # Hz; joined files may change it
+    sample_rate: int  # Hz; it may change within joined files
     samples: np.ndarray  # [samples, channels], floats or signed integers
 
 
 def decode(
-    file: IO[bytes], format: str | None, name: str, track: int = 1, until_the_end: bool = False
+    file: IO[bytes], format: str | None, name: str, track: int = 1, ignore_length: bool = False
 ) -> Iterator[Decoded]:
-    """The sound of a file, packet by packet.
+    """Decode a file packet by packet.
 
     Args:
-        file: what can be wound back.
-        format: FFmpeg's name of its demuxer; FFmpeg looks at the file if it is None.
-        track: which of its sound tracks, from 1 on.
-        until_the_end: of a WAV: read to the end of the file, whatever its header says.
+        file: a seekable file.
+        format: FFmpeg's name of the demuxer; FFmpeg probes the file if it is None.
+        track: number of the audio track, from 1.
+        ignore_length: for WAV: read to the end of the file and ignore the length in the header.
 
     Raises:
-        AudioError: it is no sound that FFmpeg knows, or has no such track; and behind the last
-            piece, if a part could not be decoded or the end is missing.
+        AudioError: FFmpeg cannot read it as audio, or it has no such track; after the last piece,
+            if a part could not be decoded or the end is missing.
     """
     import av
 
     gaps = find_gaps(file) if format == "matroska" else []
     with (
         with_gaps_void(file, gaps) if gaps else nullcontext(file) as readable,
-        _opened(readable, format, name, until_the_end) as container,
+        _opened(readable, format, name, ignore_length) as container,
     ):
         stream = _track(container, track, name)
-        promises = Promises(file, container.format.name, stream)
-        undecoded_seconds: list[float] = []  # where packets were that could not be decoded
+        declared = DeclaredLength(file, container.format.name, stream)
+        undecoded_seconds: list[float] = []  # times of packets that could not be decoded
         seconds, packets, in_a_tag, is_cut = 0.0, 0, False, False
         for packet in _packets(container, stream):
             if packet is None:
@@ -71,7 +72,7 @@ def decode(
                 undecoded_seconds.append(seconds)
                 del gaps[0]
             data = bytes(packet)
-            starts_a_file = packets > 1 and promises.also(data)
+            starts_a_file = packets > 1 and declared.add_joined_file(data)
             try:
                 frames: list[Any] = packet.decode()
             except (av.FFmpegError, ValueError):
@@ -80,10 +81,10 @@ def decode(
                     undecoded_seconds.append(seconds)
                 continue
             in_a_tag = False
-            if data:  # the last gives out what the decoder still holds
-                promises.read_packet(data)
+            if data:  # the last, empty packet flushes the decoder
+                declared.count_packet(data)
             for frame in frames:
-                promises.read_samples(frame.samples, frame.sample_rate)
+                declared.count_samples(frame.samples, frame.sample_rate)
                 seconds += frame.samples / frame.sample_rate
                 yield Decoded(frame.sample_rate, _samples(frame))
         if not seconds:
@@ -91,44 +92,46 @@ def decode(
         gaps_seconds = [at for at in undecoded_seconds if at < seconds]
         at_the_end = len(undecoded_seconds) - len(gaps_seconds)
         gaps_seconds = sorted(set(gaps_seconds))
-        # One packet at the end is one that is cut, or bytes of another kind.
-        complaint = promises.complaint(gaps_seconds, is_cut or at_the_end > 1 or bool(gaps))
-        if complaint:
-            raise AudioError(f"{name}: {complaint}")
+        # A single undecodable packet at the end is a cut one, or bytes of another kind.
+        problem = declared.problem(gaps_seconds, is_cut or at_the_end > 1 or bool(gaps))
+        if problem:
+            raise AudioError(f"{name}: {problem}")
 
 
 def packet_seconds(
-    file: IO[bytes], format: str | None, name: str, until_the_end: bool = False
+    file: IO[bytes], format: str | None, name: str, ignore_length: bool = False
 ) -> float:
-    """Seconds of sound, by the packets of the first track; nothing is decoded."""
-    with _opened(file, format, name, until_the_end) as container:
+    """Duration in seconds, summed over the packets of the first track without decoding them."""
+    with _opened(file, format, name, ignore_length) as container:
         stream = _track(container, 1, name)
         ticks = sum((packet and packet.duration) or 0 for packet in _packets(container, stream))
         return float(ticks * (stream.time_base or 0))
 
 
-def header_seconds(file: IO[bytes], format: str | None, name: str) -> float:
-    """Seconds of sound as the header tells or FFmpeg estimates; 0 if neither can."""
-    with _opened(file, format, name) as container:
+def header_seconds(
+    file: IO[bytes], format: str | None, name: str, ignore_length: bool = False
+) -> float:
+    """Duration in seconds from the header or FFmpeg's estimate; 0 if both are unknown."""
+    with _opened(file, format, name, ignore_length) as container:
         return (container.duration or 0) / 1_000_000
 
 
 @contextmanager
 def _opened(
-    file: IO[bytes], format: str | None, name: str, until_the_end: bool = False
+    file: IO[bytes], format: str | None, name: str, ignore_length: bool = False
 ) -> Iterator[InputContainer]:
     import av
 
     try:
         container = av.open(
-            # FFmpeg that is told the format takes no tag before it for one.
+            # With an explicit format FFmpeg does not skip the tags before it.
             _Bytes(file, skip_tags(file) if format == "wav" else 0),
             "r",
             format=format,
             options={
                 "format_whitelist": ",".join(DEMUXERS),
                 "protocol_whitelist": "none",
-                **({"ignore_length": "1"} if until_the_end else {}),
+                **({"ignore_length": "1"} if ignore_length else {}),
             },
             metadata_errors="ignore",
         )
@@ -139,7 +142,7 @@ def _opened(
 
 
 class _Bytes:
-    """A file as PyAV wants it: one without a name, for it would guess a format from that."""
+    """A file without a name for PyAV, which would guess the format from the name."""
 
     def __init__(self, file: IO[bytes], starts: int = 0) -> None:
         file.seek(starts)
@@ -162,8 +165,8 @@ def _not_sound(file: IO[bytes], format: str | None, name: str) -> str:
         )
     if format is not None:
         return (
-            f"{name}: begins as {format} does, but no sound can be read from it: damaged or "
-            "truncated. Copy it again from its source"
+            f"{name}: starts like a file of format {format}, but no sound can be read from it: "
+            "damaged or truncated. Copy it again from its source"
         )
     return (
         f"{name}: not a sound file that can be read. WAV, FLAC, MP3, Ogg, Opus, M4A, MP4, WebM, "
@@ -181,7 +184,7 @@ def _track(container: InputContainer, track: int, name: str) -> Any:
     stream = tracks[track - 1]
     context = stream.codec_context
     if context is None:
-        raise AudioError(f"{name}: its sound is of a kind that FFmpeg cannot decode here")
+        raise AudioError(f"{name}: this FFmpeg has no decoder for its sound")
     context.options = _CODEC_OPTIONS.get(context.name, {})
     return stream
 
@@ -192,14 +195,14 @@ def _kinds(container: InputContainer) -> str:
 
 
 def _packets(container: InputContainer, stream: Any) -> Iterator[Any]:
-    """All packets of a track; at last None, if the file cannot be read to its end."""
+    """All packets of a track; then None, if the file cannot be read to its end."""
     import av
 
     packets = container.demux(stream)
     while True:
         try:
             packet = next(packets, None)
-        except IndexError:  # a packet of a track that the file's begin did not tell of
+        except IndexError:  # a packet of a track that the header does not declare
             packets = container.demux(stream)
             continue
         except (av.FFmpegError, ValueError):
@@ -212,11 +215,11 @@ def _packets(container: InputContainer, stream: Any) -> Iterator[Any]:
 
 def _samples(frame: Any) -> np.ndarray:
     """[samples, channels], floats or signed integers."""
-    sound: np.ndarray = frame.to_ndarray()
+    samples: np.ndarray = frame.to_ndarray()
     is_planar = frame.format.is_planar
-    sound = sound.T if is_planar else sound.reshape(-1, len(frame.layout.channels))
-    if sound.dtype == np.uint8:
-        return sound.astype(np.float32) / 128 - 1
-    if sound.dtype == np.int64:
-        return sound / np.float64(2**63)
-    return sound
+    samples = samples.T if is_planar else samples.reshape(-1, len(frame.layout.channels))
+    if samples.dtype == np.uint8:
+        return samples.astype(np.float32) / 128 - 1
+    if samples.dtype == np.int64:
+        return samples / np.float64(2**63)
+    return samples

@@ -1,16 +1,17 @@
-"""Which format a file has, by its first bytes, and who decodes it.
+"""Detects the format of a file from its first bytes; the choice of the decoder follows from it.
 
-libsndfile reads WAV, AIFF, AU, CAF and W64, to the sample and without FFmpeg being loaded; FFmpeg
-(through PyAV) reads all others, and what libsndfile cannot read of those.
+libsndfile decodes WAV, AIFF, AU, CAF and W64 exactly and without loading FFmpeg. FFmpeg (through
+PyAV) decodes all other formats, and those files of the above that libsndfile cannot read.
 """
 
 from __future__ import annotations
 
 from typing import IO
 
+from asr.audio.containers import HEAD_BYTES
 from asr.audio.containers.mpeg_frames import first_frame, skip_tags
 
-# What a folder is searched for.
+# Endings of the files that a folder is searched for.
 SOUND_SUFFIXES = frozenset(
     f".{name}"
     for name in (
@@ -20,7 +21,7 @@ SOUND_SUFFIXES = frozenset(
     )
 )
 LIBSNDFILE = frozenset({"wav", "aiff", "au", "caf", "w64", "nistsphere"})
-# The demuxers of FFmpeg that may be used: none that opens other files or addresses (playlists).
+# The allowed demuxers of FFmpeg: none that opens other files or addresses (playlists).
 DEMUXERS = (
     *("aac", "ac3", "aiff", "amr", "amrnb", "amrwb", "ape", "asf", "au", "avi", "caf", "eac3"),
     *("flac", "flv", "loas", "matroska", "mov", "mp3", "mpc", "mpc8", "mpeg", "mpegts", "ogg"),
@@ -29,13 +30,10 @@ DEMUXERS = (
 APPLE_DOUBLE, APPLE_DOUBLE_NAME = b"\x00\x05\x16\x07", "apple double"
 ASF = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
 W64 = b"riff\x2e\x91\xcf\x11"
-# Enough to see a first frame of MP3 behind some bytes that are no sound.
-HEAD_BYTES = 65_536
 
 
 def format_of(file: IO[bytes]) -> str | None:
-    """The name of a format, as FFmpeg calls its demuxer, "apple double", or None if the first
-    bytes do not tell."""
+    """FFmpeg's name of the demuxer, or "apple double"; None if the first bytes are unknown."""
     starts = skip_tags(file)
     file.seek(starts)
     head = file.read(HEAD_BYTES)

@@ -11,18 +11,18 @@ from typing import IO, Any, cast
 import soundfile
 
 from asr.audio.containers.mpeg_frames import skip_tags
-from asr.audio.containers.wav_chunks import UNTIL_IT_ENDS
+from asr.audio.containers.wav_chunks import UNKNOWN_SIZE
 from asr.audio.ffmpeg import Decoded
 from asr.errors import AudioError
 
-# libsndfile's note on the part that holds the sound: of WAV, AIFF, AU, and W64.
-_SIZE_THAT_IS_NOT_THERE = re.compile(
+# libsndfile's log line on the chunk that holds the sound, for WAV, AIFF, AU and W64.
+_SIZE_BEYOND_THE_FILE = re.compile(
     r"^\s*(?:data|SSND|Data Size|riff)\s*: (\d+) \(should be (\d+)\)", re.MULTILINE
 )
-_NO_LENGTH = 2**40
+_UNKNOWN_FRAMES = 2**40
 
 
-def reads(file: IO[bytes]) -> bool:
+def can_read(file: IO[bytes]) -> bool:
     """Whether libsndfile can open a file."""
     try:
         with _opened(file):
@@ -32,10 +32,10 @@ def reads(file: IO[bytes]) -> bool:
 
 
 def decode(file: IO[bytes], name: str, block_seconds: float) -> Iterator[Decoded]:
-    """The sound of a file that it `reads`, in pieces.
+    """Decode a file that `can_read` accepts, in blocks of `block_seconds`.
 
     Raises:
-        AudioError: behind the last piece, for damage, truncation, and no samples.
+        AudioError: after the last block, for damage, truncation, and no samples.
     """
     with _opened(file) as sound:
         block_frames = max(1, int(block_seconds * sound.samplerate))
@@ -58,7 +58,7 @@ def decode(file: IO[bytes], name: str, block_seconds: float) -> Iterator[Decoded
 
 
 def header_seconds(file: IO[bytes]) -> float:
-    """Seconds of sound as the header tells, at most what is there."""
+    """Duration in seconds from the header, limited to the samples that are there."""
     with _opened(file) as sound:
         return float(sound.frames / sound.samplerate)
 
@@ -70,8 +70,11 @@ def _opened(file: IO[bytes]) -> Iterator[soundfile.SoundFile]:
 
 
 class _Bytes:
-    """A file as libsndfile wants it: what a damaged header leads to must not raise; and without the
-    tags before it, which libsndfile takes for a part of the sound's size."""
+    """A file for libsndfile, without the tags before it.
+
+    libsndfile would count the tags as a part of the sound. A seek to a negative place, which a
+    damaged header causes, does not raise.
+    """
 
     def __init__(self, file: IO[bytes], starts: int) -> None:
         self._file, self._starts = file, starts
@@ -85,21 +88,21 @@ class _Bytes:
         try:
             starts = self._starts if whence == os.SEEK_SET else 0
             return self._file.seek(starts + offset, whence) - self._starts
-        except (ValueError, OSError):  # before the begin: soundfile writes it to standard error
+        except (ValueError, OSError):  # soundfile would write the exception to standard error
             return self.tell()
 
 
 def _check_complete(sound: soundfile.SoundFile, frames_read: int, name: str) -> None:
-    """Tell what ended before its own header says; libsndfile often does not."""
-    if frames_read < sound.frames < _NO_LENGTH:
+    """Raise AudioError for a file shorter than its header declares; libsndfile often does not."""
+    if frames_read < sound.frames < _UNKNOWN_FRAMES:
         raise AudioError(
-            f"{name}: truncated: its header promises {sound.frames / sound.samplerate:.1f} s, "
+            f"{name}: truncated: its header declares {sound.frames / sound.samplerate:.1f} s, "
             f"it holds {frames_read / sound.samplerate:.1f} s. Copy it again from its source"
         )
-    cut = _SIZE_THAT_IS_NOT_THERE.search(sound.extra_info)
-    if cut and int(cut[2]) < int(cut[1]) < UNTIL_IT_ENDS:
+    cut = _SIZE_BEYOND_THE_FILE.search(sound.extra_info)
+    if cut and int(cut[2]) < int(cut[1]) < UNKNOWN_SIZE:
         raise AudioError(
-            f"{name}: truncated: its header promises {cut[1]} bytes of sound, it holds {cut[2]}. "
+            f"{name}: truncated: its header declares {cut[1]} bytes of sound, it holds {cut[2]}. "
             "Copy it again, or rewrite its header: ffmpeg -i in.wav out.wav"
         )
 

@@ -1,9 +1,9 @@
-"""A constant offset of the samples, taken out: cheap microphones add one, and no speech has it.
+"""Removes a constant offset of the samples, which cheap microphones add.
 
-The mean of each block of 10 ms goes into a running mean that forgets within 0.2 s. It is taken from
-the sound one block later, on a straight line from the value before to the new one, so that there
-is no step. In other words a high-pass of first order at 0.8 Hz. Only the past decides, in blocks
-that are counted from the first sample: the result is the same for every way of cutting the sound.
+The mean of each block of 10 ms updates a running mean that decays within 0.2 s. One block later the
+running mean is subtracted, interpolated from the previous value to the new one, so that there is no
+step: a first-order high-pass at 0.8 Hz. Blocks are counted from the first sample and only past
+blocks decide, so the result does not depend on how the samples are cut.
 """
 
 from __future__ import annotations
@@ -13,38 +13,38 @@ from typing import Any
 import numpy as np
 
 BLOCK_SAMPLES = 160  # 10 ms at 16 kHz
-SHARE_OF_A_BLOCK = 0.05  # in the running mean
+BLOCK_WEIGHT = 0.05  # in the running mean
 
 
 class OffsetFilter:
-    """float32 [samples] at 16 kHz in pieces of any length to the same number without offset."""
+    """Filters float32 [samples] at 16 kHz in pieces of any length."""
 
     def __init__(self) -> None:
-        self._block = np.zeros(0, np.float32)  # the part of a block that has come
+        self._block = np.zeros(0, np.float32)  # the incomplete block
         self._blocks = 0
-        self._before = self._level = 0.0  # to take off at the begin and at the end of a block
+        self._before = self._level = 0.0  # offset at the start and at the end of the block
 
     def push(self, samples: np.ndarray) -> np.ndarray:
-        """The next samples."""
+        """The next samples without offset, as many as are given."""
         kept = len(self._block)
         joined = np.concatenate([self._block, samples])
         whole = len(joined) // BLOCK_SAMPLES
         blocks = joined[: whole * BLOCK_SAMPLES].reshape(whole, BLOCK_SAMPLES)
-        means = blocks.mean(axis=1, dtype=np.float64)  # of samples of any size
+        means = blocks.mean(axis=1, dtype=np.float64)
         levels = [self._before, self._level]
         for mean in means.tolist():
             self._blocks += 1
-            share = max(1 / self._blocks, SHARE_OF_A_BLOCK)
-            levels.append(levels[-1] + share * (mean - levels[-1]))
+            weight = max(1 / self._blocks, BLOCK_WEIGHT)
+            levels.append(levels[-1] + weight * (mean - levels[-1]))
         self._before, self._level = levels[-2:]
         self._block = joined[whole * BLOCK_SAMPLES :].copy()
         ends = np.array(levels)  # [blocks + 2]
-        share_of_way = np.arange(1, BLOCK_SAMPLES + 1) / BLOCK_SAMPLES
-        offset = ends[:-1, None] + np.diff(ends)[:, None] * share_of_way
+        position = np.arange(1, BLOCK_SAMPLES + 1) / BLOCK_SAMPLES
+        offset = ends[:-1, None] + np.diff(ends)[:, None] * position
         return joined[kept:] - offset.astype(np.float32).reshape(-1)[kept : len(joined)]
 
     def state(self) -> dict[str, Any]:
-        """What is carried, as plain numbers and one array, `offset_block`."""
+        """The carried state: plain numbers and one array, `offset_block`."""
         return {
             "offset_before": self._before,
             "offset_level": self._level,
@@ -54,7 +54,7 @@ class OffsetFilter:
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> OffsetFilter:
-        """A filter that goes on where the one of `state` stood; a new one if it has none."""
+        """A filter that continues from a state; a new one if the state has no offset."""
         offset = cls()
         if state.get("offset_block") is not None:
             offset._before = float(state["offset_before"])
@@ -65,5 +65,5 @@ class OffsetFilter:
 
 
 def without_offset(samples: np.ndarray) -> np.ndarray:
-    """A whole sound without its constant offset."""
+    """A whole recording without its constant offset, float32 [samples] at 16 kHz."""
     return OffsetFilter().push(samples)

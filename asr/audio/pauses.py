@@ -1,4 +1,4 @@
-"""Long recordings in pieces that begin and end in a pause: bounded memory for offline mode."""
+"""Cuts long recordings at pauses, so that offline mode needs bounded memory."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ PAUSE_SECONDS = 0.3
 
 
 def cut_at_pauses(blocks: Iterable[Samples]) -> Iterator[tuple[int, Samples]]:
-    """The sound of the blocks in pieces of 12 to 28 seconds, cut in their quietest 0.3 seconds.
+    """Pieces of 12 to 28 seconds, cut in the quietest 0.3 seconds.
 
-    Where the cuts lie does not depend on how the blocks are cut.
+    The cuts do not depend on how the samples are divided into blocks.
 
     Args:
-        blocks: float32 [samples] at 16 kHz, one after another.
+        blocks: float32 [samples] at 16 kHz, in order.
 
     Yields:
-        The first sample's place in the recording, and the samples, of each piece; a recording
-        shorter than 28 s is one piece.
+        The index of the piece's first sample in the recording, and its samples. A recording shorter
+        than 28 s is one piece.
     """
     longest = int(LONGEST_PIECE_SECONDS * SAMPLE_RATE)
     starts = 0

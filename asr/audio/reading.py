@@ -1,33 +1,27 @@
-"""Recordings to samples: from a path, an open file, or a pipe that cannot be wound back.
+"""Reads recordings to samples, from a path, an open file or a pipe.
 
-Whatever is wrong with a recording is told as one `AudioError`: before its first samples if none can
-be read, and else behind its last ones, so that what was heard is kept.
+A fault of a recording is raised as one `AudioError`: before the first samples if none can be read,
+and otherwise after the last ones, so that the readable samples are kept.
 """
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable, Iterable, Iterator
 from typing import IO, TypeVar
 
 import numpy as np
 
 from asr.audio import ffmpeg, libsndfile
-from asr.audio.containers.wav_chunks import holds_mpeg, sound_goes_on
+from asr.audio.containers.wav_chunks import data_continues, holds_mpeg
 from asr.audio.ffmpeg import Decoded
 from asr.audio.formats import APPLE_DOUBLE_NAME, LIBSNDFILE, format_of
+from asr.audio.opening import Source, opened, source_name
 from asr.audio.resampling import Resampler, Samples
 from asr.audio.scale import MAX_CHANNELS
 from asr.errors import AudioError, RillError
 
-Source = str | os.PathLike[str] | IO[bytes]
 T = TypeVar("T")
 BLOCK_SECONDS = 10.0
-_COPIED_BYTES = 1 << 20
 
 
 def read_audio(source: Source, track: int = 1) -> Samples:
@@ -35,12 +29,12 @@ def read_audio(source: Source, track: int = 1) -> Samples:
 
     Args:
         source: a path, or an open binary file.
-        track: which of its sound tracks, from 1 on.
+        track: number of the audio track, from 1.
 
     Raises:
-        AudioError: it is missing, a folder, empty, without samples, truncated, damaged, not sound,
-            without this track, holds samples that are no numbers or far too large, or may not be
-            read.
+        AudioError: it is missing, a folder, empty, without samples, truncated, damaged, no audio,
+            without this track, not readable by this user, or holds samples that are NaN, infinite
+            or far too large.
     """
     return np.concatenate(list(read_blocks(source, track=track)))
 
@@ -54,25 +48,25 @@ def read_blocks(
     """The same samples as `read_audio`, in pieces of about `block_seconds`.
 
     Args:
-        name: what errors call the source, if not by its own name.
-        track: which of its sound tracks, from 1 on.
+        name: name of the source in messages; its own name if not given.
+        track: number of the audio track, from 1.
 
     Raises:
-        AudioError: as `read_audio`; for damage and truncation, behind the last samples.
+        AudioError: as `read_audio`; for damage and truncation, after the last samples.
     """
     name = name or source_name(source)
     damage: list[RillError] = []
-    with _opened(source, name) as file:
+    with opened(source, name) as file:
         resampler = None
         pieces = readable_part(_decoded(file, name, track, block_seconds), damage)
         for sample_rate, samples in _joined(pieces, block_seconds):
             if resampler is None or resampler.sample_rate != sample_rate:
-                if resampler is not None:  # a file of another rate is joined to the first
+                if resampler is not None:  # joined files of two rates
                     yield resampler.finish()
                 resampler = Resampler(sample_rate, name)
             _check_channels(samples, name)
-            usable = _numbers_before(samples)
-            if usable < len(samples):  # what came before is heard
+            usable = _finite_samples(samples)
+            if usable < len(samples):  # the resampler raises for the rest
                 yield resampler.push(samples[:usable])
                 samples = samples[usable:]
             yield resampler.push(samples)
@@ -83,8 +77,8 @@ def read_blocks(
 
 
 def readable_part(blocks: Iterable[T], damage: list[RillError]) -> Iterator[T]:
-    """The blocks up to a damaged place; the error goes into `damage` instead of being raised, so
-    that what was heard before it can be told first."""
+    """The blocks up to a damaged place. The error is appended to `damage` instead of being raised,
+    so that the caller can use the blocks before it reports the error."""
     try:
         yield from blocks
     except AudioError as error:
@@ -92,47 +86,41 @@ def readable_part(blocks: Iterable[T], damage: list[RillError]) -> Iterator[T]:
 
 
 def duration_seconds(source: Source) -> float:
-    """Duration, counted: of MP3, Ogg, MP4 and the like by reading through their packets, of WAV and
-    its kin by their header. Nothing is decoded.
+    """Exact duration: of WAV and AIFF from their header, of MP3, Ogg, MP4 and the like by counting
+    their packets. No packet is decoded.
 
     Raises:
-        AudioError: it cannot be opened as sound.
+        AudioError: it cannot be opened as audio.
     """
-    name = source_name(source)
-    with _opened(source, name) as file:
-        format = _format(file, name)
-        if _is_for_libsndfile(file, format):
-            return libsndfile.header_seconds(file)
-        return ffmpeg.packet_seconds(file, format, name, _goes_on(file, format))
+    return _seconds(source, ffmpeg.packet_seconds)
 
 
 def estimated_seconds(source: Source) -> float:
-    """Duration as the header tells it, or estimated from the size: for progress bars and for
-    sharing work, at once and as good as it is. 0 if nothing tells.
+    """Duration from the header, or estimated from the size; 0 if both are unknown.
+
+    Reads no packets, so it serves progress bars and the division of work.
 
     Raises:
-        AudioError: it cannot be opened as sound.
+        AudioError: it cannot be opened as audio.
     """
+    return _seconds(source, ffmpeg.header_seconds)
+
+
+def _seconds(
+    source: Source, ffmpeg_seconds: Callable[[IO[bytes], str | None, str, bool], float]
+) -> float:
     name = source_name(source)
-    with _opened(source, name) as file:
+    with opened(source, name) as file:
         format = _format(file, name)
         if _is_for_libsndfile(file, format):
             return libsndfile.header_seconds(file)
-        return ffmpeg.header_seconds(file, format, name)
-
-
-def source_name(source: Source) -> str:
-    """What messages call a source."""
-    if isinstance(source, str | os.PathLike):
-        return os.fspath(source)
-    name = getattr(source, "name", None)  # a temporary file's is a number
-    return name if isinstance(name, str) else "standard input"
+        return ffmpeg_seconds(file, format, name, _exceeds_header(file, format))
 
 
 def _decoded(file: IO[bytes], name: str, track: int, block_seconds: float) -> Iterator[Decoded]:
     format = _format(file, name)
     if not _is_for_libsndfile(file, format):
-        return ffmpeg.decode(file, format, name, track, _goes_on(file, format))
+        return ffmpeg.decode(file, format, name, track, _exceeds_header(file, format))
     if track > 1:
         raise AudioError(f"{name}: has one sound track; there is no track {track}")
     return libsndfile.decode(file, name, block_seconds)
@@ -142,27 +130,27 @@ def _format(file: IO[bytes], name: str) -> str | None:
     format = format_of(file)
     if format == APPLE_DOUBLE_NAME:
         raise AudioError(
-            f"{name}: holds what a Mac keeps beside a file (AppleDouble), and no sound; the "
-            "recording is the file without ._ before its name"
+            f"{name}: holds a Mac's metadata of a file (AppleDouble) and no sound; the recording "
+            "is the file without ._ before its name"
         )
     return format
 
 
 def _is_for_libsndfile(file: IO[bytes], format: str | None) -> bool:
-    if format not in LIBSNDFILE or _goes_on(file, format):
+    if format not in LIBSNDFILE or _exceeds_header(file, format):
         return False
     if format == "wav" and holds_mpeg(file):
         return False
-    return libsndfile.reads(file)
+    return libsndfile.can_read(file)
 
 
-def _goes_on(file: IO[bytes], format: str | None) -> bool:
-    """Behind the end that a WAV's header tells."""
-    return format == "wav" and sound_goes_on(file)
+def _exceeds_header(file: IO[bytes], format: str | None) -> bool:
+    """Whether a WAV holds more samples than its header declares."""
+    return format == "wav" and data_continues(file)
 
 
 def _joined(pieces: Iterable[Decoded], block_seconds: float) -> Iterator[Decoded]:
-    """Pieces of one rate and one number of channels together, as far as a block is long."""
+    """Blocks of `block_seconds` from pieces of the same rate and channel count."""
     waiting: list[np.ndarray] = []
     key, count = (0, 0), 0
     for rate, samples in pieces:
@@ -187,54 +175,7 @@ def _check_channels(samples: np.ndarray, name: str) -> None:
         )
 
 
-def _numbers_before(samples: np.ndarray) -> int:
-    """How many samples come before the first that is NaN or infinite."""
+def _finite_samples(samples: np.ndarray) -> int:
+    """Number of samples before the first that is NaN or infinite."""
     wrong = ~np.isfinite(samples).all(axis=1)
     return int(wrong.argmax()) if wrong.any() else len(samples)
-
-
-@contextmanager
-def _opened(source: Source, name: str) -> Iterator[IO[bytes]]:
-    """The source as a file that can be wound back, at its begin; a pipe is copied to the disk
-    first, for it may be long."""
-    if isinstance(source, str | os.PathLike):
-        with _opened_path(Path(source), name) as file:
-            yield file
-    elif source.seekable():
-        if not source.seek(0, os.SEEK_END):
-            raise AudioError(f"{name}: is empty (0 bytes)")
-        yield source
-    else:
-        with tempfile.TemporaryFile() as copied:
-            shutil.copyfileobj(source, copied, _COPIED_BYTES)
-            if not copied.tell():
-                raise AudioError(f"{name}: is empty (0 bytes)")
-            yield copied
-
-
-def _opened_path(path: Path, name: str) -> IO[bytes]:
-    try:
-        if path.is_dir():
-            raise AudioError(f"{name}: is a folder, not a sound file")
-        if path.exists() and not path.is_file():  # a look at it would take sound out of it
-            raise AudioError(f"{name}: is a pipe or a device; give its sound to standard input (-)")
-        file = path.open("rb")
-    except FileNotFoundError:
-        if path.is_symlink():
-            raise AudioError(
-                f"{name}: is a link to {os.readlink(path)}, which is not there"
-            ) from None
-        raise AudioError(f"{name}: no such file") from None
-    except PermissionError:
-        raise AudioError(
-            f"{name}: may not be read (permissions). chmod +r, or ask its owner"
-        ) from None
-    except (OSError, ValueError) as error:
-        raise AudioError(f"{name}: cannot be read: {getattr(error, 'strerror', error)}") from None
-    try:
-        if not file.seek(0, os.SEEK_END):
-            raise AudioError(f"{name}: is empty (0 bytes)")
-    except BaseException:
-        file.close()
-        raise
-    return file

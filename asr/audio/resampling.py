@@ -1,4 +1,4 @@
-"""Samples of any rate and channel count, in pieces of any length, to 16 kHz mono."""
+"""Converts samples of any rate and channel count, in pieces of any length, to 16 kHz mono."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from asr.errors import AudioError
 SAMPLE_RATE = 16_000
 LOWEST_SAMPLE_RATE = 4_000
 HIGHEST_SAMPLE_RATE = 768_000
-# soxr's filter reaches back less than this; a restored resampler hears it again.
+# Longer than soxr's filter; a restored resampler processes it again.
 _HISTORY_SECONDS = 0.25
 
 Samples = np.ndarray  # float32 [samples], 16 kHz mono, unless said otherwise
@@ -25,7 +25,7 @@ Samples = np.ndarray  # float32 [samples], 16 kHz mono, unless said otherwise
 def samples_at_16_khz(
     samples: Any, sample_rate: float = SAMPLE_RATE, name: str = "sound"
 ) -> Samples:
-    """A whole sound, [samples] or [samples, channels], as float32 [samples] at 16 kHz.
+    """A whole recording, [samples] or [samples, channels], as float32 [samples] at 16 kHz.
 
     Raises:
         AudioError: as `Resampler`.
@@ -35,16 +35,16 @@ def samples_at_16_khz(
 
 
 class Resampler:
-    """Samples of any rate and channel count, in pieces of any length, to 16 kHz mono.
+    """Converts samples of any rate and channel count, in pieces of any length, to 16 kHz mono.
 
-    What is carried is in the object; `state` gives it as plain values, and `from_state` goes on
-    from there, in another process too (the filter is primed with the last 250 ms: equal to 1e-6).
+    `state` returns the carried state as plain values, and `from_state` continues from it, in
+    another process too. The restored filter is primed with the last 250 ms; its output is equal
+    within 1e-6.
     """
 
     def __init__(self, sample_rate: float, name: str = "sound") -> None:
-        """Raises AudioError for a rate that is no number, outside 4 to 768 kHz or a broken number
-        of hertz."""
-        given: Any = sample_rate  # numbers of NumPy too, which the type does not tell of
+        """Raises AudioError for a rate that is not a whole number of hertz from 4 to 768 kHz."""
+        given: Any = sample_rate  # may be a NumPy number, which the type does not include
         if not isinstance(given, Real) or isinstance(given, bool):
             raise AudioError(
                 f"{name}: a sample rate of {given!r}, which is no number; give whole hertz, "
@@ -59,7 +59,7 @@ class Resampler:
         self.name = name
         self.samples_in = 0
         self.samples_out = 0
-        self._drop = 0  # outputs of a restored resampler that were given out before
+        self._drop = 0  # outputs of a restored resampler that were returned before it was saved
         self._primed = np.zeros(0, np.float32)  # outputs of the priming that were not
         self._recent = _RecentSamples(int(_HISTORY_SECONDS * self.sample_rate) + self._unit_in)
         self._soxr = _new_soxr(self.sample_rate)
@@ -71,7 +71,7 @@ class Resampler:
 
         Raises:
             AudioError: wrong shape, type or scale, or samples that are NaN or infinite; the
-                resampler is as it was before.
+                resampler is unchanged.
         """
         channels = as_channels(samples, self.name, self.sample_rate, self.samples_in)
         self._integers.check(samples)
@@ -81,16 +81,16 @@ class Resampler:
             self.samples_out += len(mono)
             return mono
         self._recent.push(mono)
-        return self._given_out(self._soxr.resample_chunk(mono))
+        return self._returned(self._soxr.resample_chunk(mono))
 
     def finish(self) -> Samples:
-        """The samples that the filter still holds; the resampler is at its end after that."""
+        """The samples that the filter still holds. The resampler cannot be used afterwards."""
         if self._soxr is None:
             return np.zeros(0, np.float32)
-        return self._given_out(self._soxr.resample_chunk(np.zeros(0, np.float32), last=True))
+        return self._returned(self._soxr.resample_chunk(np.zeros(0, np.float32), last=True))
 
     def state(self) -> dict[str, Any]:
-        """All that is carried, as numbers and the arrays `history` and `channel_block`."""
+        """The carried state: numbers and the arrays `history` and `channel_block`."""
         return {
             "sample_rate": self.sample_rate,
             "samples_in": self.samples_in,
@@ -101,7 +101,7 @@ class Resampler:
 
     @classmethod
     def from_state(cls, state: dict[str, Any], name: str = "sound") -> Resampler:
-        """A resampler that goes on where the one of `state` stood."""
+        """A resampler that continues from a state."""
         resampler = cls(state["sample_rate"], name)
         resampler.samples_in = int(state["samples_in"])
         resampler.samples_out = int(state["samples_out"])
@@ -111,13 +111,13 @@ class Resampler:
             resampler._recent.push(history)
             unit_in, unit_out = _ratio(resampler.sample_rate)
             primed_from = resampler.samples_in - len(history)  # a multiple of unit_in
-            given_out = resampler.samples_out - primed_from // unit_in * unit_out
+            returned = resampler.samples_out - primed_from // unit_in * unit_out
             primed = resampler._soxr.resample_chunk(history)
-            resampler._drop = max(0, given_out - len(primed))
-            resampler._primed = primed[given_out:]
+            resampler._drop = max(0, returned - len(primed))
+            resampler._primed = primed[returned:]
         return resampler
 
-    def _given_out(self, samples: Samples) -> Samples:
+    def _returned(self, samples: Samples) -> Samples:
         dropped = min(self._drop, len(samples))
         self._drop -= dropped
         samples = np.concatenate([self._primed, samples[dropped:]])
@@ -130,8 +130,7 @@ class Resampler:
         return _ratio(self.sample_rate)[0]
 
     def _history(self) -> Samples:
-        """The last quarter second, from a sample on whose 16 kHz position is whole; nothing of
-        sound that is not resampled."""
+        """The last 250 ms, starting at a sample whose 16 kHz position is whole; empty at 16 kHz."""
         recent = self._recent.samples() if self._soxr is not None else np.zeros(0, np.float32)
         keep_from = max(0, self.samples_in - int(_HISTORY_SECONDS * self.sample_rate))
         keep_from = keep_from // self._unit_in * self._unit_in
@@ -139,8 +138,7 @@ class Resampler:
 
 
 class _RecentSamples:
-    """The last samples of a stream. They are moved once for each `kept` that come, not at each
-    push, so that keeping them costs next to nothing."""
+    """The last `kept` samples of a stream. They move once per `kept` samples, not at each push."""
 
     def __init__(self, kept: int) -> None:
         self._kept = kept
@@ -157,12 +155,12 @@ class _RecentSamples:
         self._filled += len(samples)
 
     def samples(self) -> Samples:
-        """A view of the last `kept` ones, or of all if there are fewer."""
+        """A view of the last `kept` samples, or of all if there are fewer."""
         return self._buffer[max(0, self._filled - self._kept) : self._filled]
 
 
 def _ratio(sample_rate: int) -> tuple[int, int]:
-    """The smallest whole numbers of samples, in and out, that last equally long."""
+    """The smallest numbers of samples, in and out, of equal duration."""
     common = gcd(sample_rate, SAMPLE_RATE)
     return sample_rate // common, SAMPLE_RATE // common
 

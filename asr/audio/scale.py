@@ -1,8 +1,7 @@
-"""Samples as callers give them, checked: their shape, type and scale.
+"""Checks the shape, type and scale of the samples that callers pass.
 
 Floats are in -1..1 or overshoot by some dB; integers of 8, 16 and 32 bits use their whole range.
-What is of another scale would be silence or noise to the recogniser, so it is an error that says
-what to divide by.
+Samples of another scale would be silence or noise to the recogniser; the error names the divisor.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ import numpy as np
 from asr.errors import AudioError
 
 MAX_CHANNELS = 64
-# Real sound overshoots 1 by some dB, never by 36: more is a number of another scale.
+# Recordings overshoot 1 by some dB, never by 36 dB: a louder sample has another scale.
 LOUDEST_SAMPLE = 64.0
 _SCALES = {2.0**15: "16-bit", 2.0**23: "24-bit", 2.0**31: "32-bit"}
 
@@ -22,11 +21,11 @@ _SCALES = {2.0**15: "16-bit", 2.0**23: "24-bit", 2.0**31: "32-bit"}
 def as_channels(
     samples: Any, name: str = "sound", sample_rate: int = 16_000, samples_before: int = 0
 ) -> np.ndarray:
-    """Checked sound as float32 [samples, channels], in -1..1 or a little more.
+    """Checked samples as float32 [samples, channels], in -1..1 or a little more.
 
     Args:
         samples: [samples] or [samples, channels]; floats, or signed integers of 8, 16 or 32 bits.
-        samples_before: how many came before, for messages.
+        samples_before: number of earlier samples of the stream, for messages.
 
     Raises:
         AudioError: another shape or type, NaN or infinity, or a sample beyond `LOUDEST_SAMPLE`.
@@ -53,18 +52,20 @@ def as_channels(
 
 
 class IntegerScale:
-    """Watches the first second of a stream of int32: sound of 16 bits in integers of 32 is 96 dB
-    too quiet, and nothing would be heard of it."""
+    """Checks the scale of a stream of int32 in its first second.
+
+    16-bit samples stored as int32 without scaling are 96 dB too quiet to be recognised.
+    """
 
     def __init__(self, sample_rate: int, name: str) -> None:
         self._name, self._left = name, sample_rate
         self._peak, self._fine = 0, False
 
     def check(self, samples: Any) -> None:
-        """The next samples, as they were given.
+        """Check the next samples, as the caller passed them.
 
         Raises:
-            AudioError: a whole second has come that fits into 16 bits.
+            AudioError: all samples of the first second fit into 16 bits.
         """
         samples = np.asarray(samples)
         if self._left <= 0:
@@ -76,7 +77,7 @@ class IntegerScale:
         self._left -= len(first)
         if first.size:
             self._peak = max(self._peak, int(first.max()), -int(first.min()))
-            # Converters of 24 bits leave the lowest 8 free, and may be as quiet as that.
+            # 24-bit converters leave the lowest 8 bits free, and may be that quiet.
             self._fine = self._fine or bool((first & 255).any())
         if self._left <= 0 and self._fine and self._peak <= 2**15:
             raise AudioError(

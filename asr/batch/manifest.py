@@ -1,10 +1,10 @@
-"""Lists of recordings: a .txt or .jsonl file that stands for the recordings that it names.
+"""Lists of recordings: a .txt or .jsonl file with one recording per line.
 
     one/talk.flac
     {"file": "two/talk.mp3"}
 
-A path that is not absolute begins at the list's folder. NeMo's "audio_filepath" is understood as
-well; other keys are not looked at.
+A relative path starts at the list's folder. NeMo's key "audio_filepath" is accepted too; other keys
+are ignored.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ KEYS = ("file", "audio_filepath")
 
 
 def is_manifest(path: str) -> bool:
-    """Whether a path names a list, by its ending; one that is not there is no list."""
+    """Whether a path is an existing file with the ending of a list."""
     return path.lower().endswith(SUFFIXES) and os.path.isfile(path)
 
 
 def read_manifest(path: str) -> list[str]:
-    """The recordings that a list names, in its order.
+    """The recordings of a list, in its order.
 
     Raises:
-        ConfigError: it cannot be read, is not text, has a line without a file, or names nothing.
+        ConfigError: it cannot be read, is not text, has a line without a file, or is empty.
     """
     try:
         lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError:
-        raise ConfigError(f"{path}: not a text file; expected a recording a line") from None
+        raise ConfigError(f"{path}: not a text file; expected one recording per line") from None
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror})") from None
     folder = os.path.dirname(path)
@@ -43,7 +43,7 @@ def read_manifest(path: str) -> list[str]:
         if line.strip()
     ]
     if not named:
-        raise ConfigError(f"{path}: names no recording; expected one a line")
+        raise ConfigError(f"{path}: names no recording; expected one per line")
     return named
 
 

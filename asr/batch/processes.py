@@ -1,7 +1,7 @@
-"""Work shared out among processes of one machine, its results in order.
+"""Maps work over several processes of one machine, with results in order.
 
-Threads would not do: the beam search keeps Python's lock while it works. Where processes
-can be forked they share what was loaded before: trie, language model, weights.
+Threads would not run in parallel, because the beam search holds Python's lock. On Linux the
+processes are forked and share what the parent has loaded: trie, language model, weights.
 """
 
 from __future__ import annotations
@@ -21,36 +21,37 @@ from typing import Any
 
 from asr.errors import ConfigError
 
-AHEAD = 50  # items a process that may be waiting for one before them
+MAX_QUEUED_ITEMS = 50  # per process, submitted ahead of the oldest unfinished one
+MAX_IDLE_DEATHS = 3  # of processes that had no item
 
-MAX_IDLE_DEATHS = 3  # of processes that had nothing in hand
-
-Item = list[str]  # recordings that a process takes together
+Item = list[str]  # recordings that a process gets together
 Share = Callable[[Callable[[Item], Any], Iterable[Item]], Iterator[Any]]
 
 
 def why_not_shared() -> str | None:
-    """What keeps processes from sharing work on this machine; None if nothing does."""
+    """The reason that processes cannot share work on this machine; None if they can."""
     try:
         _context().Lock()
     except (OSError, ImportError) as error:
         reason = getattr(error, "strerror", None) or error
-        return f"processes cannot share work here, for which /dev/shm is needed ({reason})"
+        return f"processes cannot share work here: this needs /dev/shm ({reason})"
     return None
 
 
 @contextmanager
 def sharing(processes: int, lost: Callable[[Item], Any]) -> Iterator[Share]:
-    """A `map` that these processes work on, in the order of the items; all are gone at the end,
-    whatever ended it.
+    """A `map` over processes, which yields results in the order of the items.
 
-    Whatever they shall share must be loaded before. When one of them is killed, new ones go on with
-    the rest. The map raises ConfigError when they are killed again and again.
+    Load everything that the processes share before the call. When one of them is killed, new ones
+    continue with the remaining items. All processes end when the context ends.
 
     Args:
-        lost: what the map gives for the item that a process had when it was killed.
+        lost: gives the result of an item whose process was killed.
+
+    Raises:
+        ConfigError: the processes are killed again and again.
     """
-    pools = [_Pool(processes)]  # the last is at work
+    pools = [_Pool(processes)]  # the last one is active
     try:
         yield lambda work, items: _in_order(pools, work, items, lost)
     finally:
@@ -62,25 +63,25 @@ def _context() -> BaseContext:
 
 
 class _Pool:
-    """Processes, and what each of them has in hand."""
+    """Processes, and the current item of each."""
 
     def __init__(self, processes: int) -> None:
         self.processes, self.broken = processes, False
         context = _context()
-        # Of each process its id, and 1 + the number of its item or 0.
-        self._in_hand = context.RawArray("q", 2 * processes)
+        # For each process: its id, and 1 + the number of its current item or 0.
+        self._current = context.RawArray("q", 2 * processes)
         started = context.Value("i", 0)
-        self._executor = ProcessPoolExecutor(processes, context, _start, (started, self._in_hand))
+        self._executor = ProcessPoolExecutor(processes, context, _start, (started, self._current))
         try:
-            self._executor.submit(os.getpid).result()  # forks them now, before there are threads
+            self._executor.submit(os.getpid).result()  # forks them before threads are started
         except BrokenProcessPool:
             raise ConfigError(
-                "processes are killed as they begin. Too little memory? Give fewer --processes"
+                "processes are killed at their start. Too little memory? Give fewer --processes"
             ) from None
         self._workers = multiprocessing.active_children()
 
     def submit(self, number: int, work: Callable[[Item], Any], item: Item) -> Future[Any]:
-        """The work on an item, whose number is told if its process is killed."""
+        """Submit an item; `killed_at` reports its number if its process is killed."""
         try:
             return self._executor.submit(_work, number, work, item)
         except BrokenProcessPool as error:
@@ -89,14 +90,14 @@ class _Pool:
             return broken
 
     def end(self) -> None:
-        """Ends the processes."""
-        if self.broken:  # the pool ends them itself; who asks meanwhile takes their exit codes away
+        """End the processes."""
+        if self.broken:  # the executor ends them; polling them would consume their exit codes
             self._executor.shutdown(wait=True, cancel_futures=True)
             return
         workers = multiprocessing.active_children()
-        # The pool's own thread closes its pipes; a program that ends meanwhile would find some of
-        # them closed, and Python would say so on standard error. shutdown() forgets that thread,
-        # and cannot wait for it once the processes are to be ended before their work is done.
+        # The executor's thread closes its pipes. If the program ends at the same time, Python
+        # prints an error about closed pipes. shutdown() drops its reference to that thread, and
+        # cannot wait for it here, because the processes are terminated before their work is done.
         closing: threading.Thread | None = getattr(self._executor, "_executor_manager_thread", None)
         self._executor.shutdown(wait=False, cancel_futures=True)
         for worker in workers:
@@ -105,14 +106,17 @@ class _Pool:
             closing.join(timeout=10)
 
     def killed_at(self) -> set[int]:
-        """After the end: numbers of the items that processes had which did not end because another
-        was killed; of all that were in hand when that cannot be told."""
+        """Numbers of the items whose processes were killed; call it after `end`.
+
+        Processes that the executor terminated because another one died are excluded. If no process
+        remains, all current items are returned.
+        """
         exits = {worker.pid: worker.exitcode for worker in self._workers}
-        pairs = zip(self._in_hand[::2], self._in_hand[1::2])
-        in_hand = {pid: number - 1 for pid, number in pairs if number}
+        pairs = zip(self._current[::2], self._current[1::2])
+        current = {pid: number - 1 for pid, number in pairs if number}
         ended = (None, -signal.SIGTERM)
-        killed = {number for pid, number in in_hand.items() if exits.get(pid) not in ended}
-        return killed or set(in_hand.values())
+        killed = {number for pid, number in current.items() if exits.get(pid) not in ended}
+        return killed or set(current.values())
 
 
 def _in_order(
@@ -124,7 +128,7 @@ def _in_order(
     waiting: deque[tuple[int, Item, Future[Any]]] = deque()
     idle_deaths = 0
 
-    def start_again() -> None:
+    def restart() -> None:
         nonlocal idle_deaths
         pools[-1].broken = True
         pools[-1].end()
@@ -132,8 +136,8 @@ def _in_order(
         idle_deaths += not killed_at
         if idle_deaths > MAX_IDLE_DEATHS:
             raise ConfigError(
-                f"processes are killed again and again, at {waiting[0][1][0]} or a recording after "
-                "it. Too little memory? Give fewer --processes"
+                f"processes are killed again and again, at {waiting[0][1][0]} or a later "
+                "recording. Too little memory? Give fewer --processes"
             )
         pools.append(_Pool(pools[-1].processes))
         for _ in range(len(waiting)):
@@ -149,47 +153,47 @@ def _in_order(
     def first() -> Any:
         while True:
             try:
-                found = waiting[0][2].result()
+                result = waiting[0][2].result()
             except BrokenProcessPool:
-                start_again()
+                restart()
                 continue
             waiting.popleft()
-            return found
+            return result
 
     for number, item in enumerate(items):
         waiting.append((number, item, pools[-1].submit(number, work, item)))
-        if len(waiting) > AHEAD * pools[-1].processes:
+        if len(waiting) > MAX_QUEUED_ITEMS * pools[-1].processes:
             yield first()
     while waiting:
         yield first()
 
 
-_hand: tuple[Any, int] | None = None  # in a process: where it tells what it has in hand
+_slot: tuple[Any, int] | None = None  # in a process: the array and index of its current item
 
 
 def _work(number: int, work: Callable[[Item], Any], item: Item) -> Any:
-    assert _hand
-    in_hand, place = _hand
-    in_hand[place] = number + 1
+    assert _slot
+    current, place = _slot
+    current[place] = number + 1
     try:
         return work(item)
     finally:
-        in_hand[place] = 0
+        current[place] = 0
 
 
-def _start(started: Any, in_hand: Any) -> None:
-    """Leaves Ctrl-C to the process that began this one, and ends with it."""
-    global _hand
+def _start(started: Any, current: Any) -> None:
+    """Initialise a process: it leaves Ctrl-C to its parent and ends with it."""
+    global _slot
     with started.get_lock():
         place, started.value = 2 * started.value, started.value + 1
-    in_hand[place] = os.getpid()
-    _hand = in_hand, place + 1
+    current[place] = os.getpid()
+    _slot = current, place + 1
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     assert parent
 
-    def end_with_it() -> None:
+    def end_with_parent() -> None:
         parent.join()
         os._exit(1)
 
-    threading.Thread(target=end_with_it, daemon=True).start()
+    threading.Thread(target=end_with_parent, daemon=True).start()

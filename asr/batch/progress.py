@@ -1,4 +1,4 @@
-"""A progress bar over the sound of many recordings, on a terminal."""
+"""A progress bar over the duration of many recordings, on a terminal."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from asr.file_names import in_one_line
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a batch stands, told to a person."""
+    """Reports the progress of a batch to the user."""
 
-    heard: Callable[[str, float], None]  # a source, and how many seconds more of it were heard
-    say: Callable[[str], None]  # text for standard output, not in the way of the bar
+    advance: Callable[[str, float], None]  # a source, and the seconds of it that were processed
+    write: Callable[[str], None]  # text for standard output, printed above the bar
 
 
 @contextmanager
 def progress_bar(sources: list[str]) -> Iterator[Progress]:
-    """A bar on standard error, gone at the end; nothing where standard error is no terminal."""
+    """A bar on standard error that disappears at the end; none if standard error is no terminal."""
     if not sys.stderr.isatty():
         yield Progress(lambda source, seconds: None, _print)
         return
@@ -41,7 +41,7 @@ def progress_bar(sources: list[str]) -> Iterator[Progress]:
         redirect_stdout=False,
     )
 
-    def say_above_the_bar(text: str) -> None:
+    def print_above_the_bar(text: str) -> None:
         console.print(text, end="", soft_wrap=True, markup=False, emoji=False, highlight=False)
 
     with bar:
@@ -50,8 +50,8 @@ def progress_bar(sources: list[str]) -> Iterator[Progress]:
             lambda source, seconds: bar.update(
                 task, advance=seconds, description=in_one_line(Path(source).name)
             ),
-            # On one terminal the bar has to make way; a pipe or a file gets the text as it is.
-            say_above_the_bar if sys.stdout.isatty() else _print,
+            # A pipe or a file gets the text unchanged.
+            print_above_the_bar if sys.stdout.isatty() else _print,
         )
 
 
@@ -60,11 +60,11 @@ def _print(text: str) -> None:
 
 
 def _seconds_of_all(sources: list[str]) -> float | None:
-    """Seconds of sound, as far as the headers tell; None when none tells."""
+    """Total duration from the headers; None if no header declares one."""
     total = 0.0
     for source in sources:
         try:
             total += estimated_seconds(source)
         except AudioError:
-            continue  # standard input, or a file whose error is told when its turn comes
+            continue  # standard input, or a file whose error is reported when it is read
     return total or None

@@ -1,10 +1,10 @@
-"""A corpus in shards of about as much sound each, and the folder that their results are written to.
+"""Divides a corpus into shards of similar duration, and writes their results to a folder.
 
-    plan.jsonl           what the results are of: the settings, then a line a shard with its files
-    shard-00000.jsonl    a finished shard, a recording a line, in the plan's order
+    plan.jsonl           the settings, then one line per shard with its files
+    shard-00000.jsonl    a finished shard: one line per recording, in the plan's order
 
-A shard is there whole or not at all. The cuts depend on the recordings alone, not on who reads
-them, so the same corpus gives the same files wherever it is read.
+A shard's file is written atomically. The division depends on the recordings alone, so the same
+corpus gives the same files on every machine.
 """
 
 from __future__ import annotations
@@ -20,32 +20,32 @@ from asr.audio import estimated_seconds
 from asr.errors import AudioError, ConfigError
 
 PLAN = "plan.jsonl"
-# A corpus is cut into this many shards, as long as these are neither shorter nor longer than that:
-# a small one still keeps many machines busy, of a large one little is lost with a machine.
+# Target number of shards, within the limits of a shard's duration: a small corpus still occupies
+# many machines, and a failed machine loses little of a large one.
 SHARDS = 256
-SHORTEST_SHARD_SECONDS, LONGEST_SHARD_SECONDS = 60.0, 3600.0
-HEADERS_AT_ONCE = 16
-_NO_LENGTH_SECONDS = 1e7  # what a header says that knows none
+MIN_SHARD_SECONDS, MAX_SHARD_SECONDS = 60.0, 3600.0
+HEADER_THREADS = 16
+_UNKNOWN_SECONDS = 1e7  # headers of unknown length declare more than this
 
 
 @dataclass(frozen=True)
 class Shard:
-    """Recordings that are read and written together."""
+    """Recordings whose results are written together."""
 
     number: int
-    seconds: float  # of sound, as far as headers tell
+    seconds: float  # estimated duration
     files: list[str]
 
 
 class ShardFolder:
-    """The folder of the results, with the plan that it was begun with."""
+    """The folder of the results and its plan."""
 
     def __init__(self, folder: Path, sources: Iterable[str], settings: dict[str, Any]) -> None:
-        """A new plan, or the one that is there to go on with; recordings that are new to it get
-        shards of their own. Nothing is written before `begin`.
+        """Makes a plan, or continues the plan in the folder; new recordings get shards of their
+        own. Nothing is written before `start`.
 
         Args:
-            settings: all that shapes the words, as JSON has it.
+            settings: all settings that affect the words, as JSON values.
 
         Raises:
             ConfigError: the folder cannot be used, or holds results of other settings or of
@@ -68,7 +68,7 @@ class ShardFolder:
         self._is_written = not new
 
     def start(self) -> None:
-        """Write the plan: from now on the folder is that of these settings and recordings.
+        """Write the plan, which binds the folder to these settings and recordings.
 
         Raises:
             ConfigError: the folder cannot be used.
@@ -83,13 +83,12 @@ class ShardFolder:
         self._is_written = True
 
     def waiting(self) -> list[Shard]:
-        """The shards that are not done, the longest first: so that at the end none is left alone
-        with one."""
+        """The unfinished shards, longest first, so that the last ones to finish are short."""
         left = [s for s in self.shards if not (self.folder / _name(s.number)).exists()]
         return sorted(left, key=lambda shard: -shard.seconds)
 
     def write(self, shard: Shard, lines: list[str]) -> None:
-        """The results of a shard, a line for each of its files.
+        """Write the results of a shard, one line for each of its files.
 
         Raises:
             ConfigError: they cannot be written.
@@ -105,13 +104,17 @@ class ShardFolder:
             return []
         try:
             first, *rest = (json.loads(line) for line in path.read_text().splitlines())
-            before, shards = first["settings"], [Shard(**line) for line in rest]
+            planned_settings, shards = first["settings"], [Shard(**line) for line in rest]
         except (ValueError, KeyError, TypeError) as error:
             raise ConfigError(f"{path}: damaged ({error}); give another --output") from None
-        if before != settings:
-            others = sorted(k for k in {*before, *settings} if before.get(k) != settings.get(k))
+        if planned_settings != settings:
+            different = sorted(
+                key
+                for key in {*planned_settings, *settings}
+                if planned_settings.get(key) != settings.get(key)
+            )
             raise ConfigError(
-                f"--output {self.folder}: holds results of another {', '.join(others)} "
+                f"--output {self.folder}: holds results of another {', '.join(different)} "
                 f"(see {PLAN}); give another folder"
             )
         return shards
@@ -123,30 +126,29 @@ class ShardFolder:
 
 
 def cut_into_shards(sources: list[str], first_number: int = 0) -> list[Shard]:
-    """Recordings one after another in shards of about as much sound each."""
-    with ThreadPoolExecutor(HEADERS_AT_ONCE) as threads:
-        seconds = list(threads.map(_seconds, sources))
-    full = sum(seconds) / SHARDS
-    full = min(max(full, SHORTEST_SHARD_SECONDS), LONGEST_SHARD_SECONDS)
+    """Shards of consecutive recordings with similar durations."""
+    with ThreadPoolExecutor(HEADER_THREADS) as threads:
+        durations = list(threads.map(_seconds, sources))
+    target_seconds = min(max(sum(durations) / SHARDS, MIN_SHARD_SECONDS), MAX_SHARD_SECONDS)
     shards: list[Shard] = []
     files: list[str] = []
-    in_shard = 0.0
-    for number, (source, its_seconds) in enumerate(zip(sources, seconds), start=1):
+    shard_seconds = 0.0
+    for number, (source, seconds) in enumerate(zip(sources, durations), start=1):
         files.append(source)
-        in_shard += its_seconds
-        if in_shard >= full or number == len(sources):
-            shards.append(Shard(first_number + len(shards), round(in_shard, 3), files))
-            files, in_shard = [], 0.0
+        shard_seconds += seconds
+        if shard_seconds >= target_seconds or number == len(sources):
+            shards.append(Shard(first_number + len(shards), round(shard_seconds, 3), files))
+            files, shard_seconds = [], 0.0
     return shards
 
 
 def _seconds(source: str) -> float:
-    """As the header tells; none of what is told to be no sound when its turn comes."""
+    """Duration from the header; 0 for a file whose error is reported when it is read."""
     try:
         seconds = estimated_seconds(source)
     except AudioError:
         return 0.0
-    return seconds if seconds < _NO_LENGTH_SECONDS else 0.0
+    return seconds if seconds < _UNKNOWN_SECONDS else 0.0
 
 
 def _name(number: int) -> str:

@@ -5,11 +5,11 @@ from asr.decoder._tokens cimport Token
 
 
 cdef struct Completion:
-    double score  # without what the language model says
+    double score  # without the language model's part
     Py_ssize_t token
-    int32_t child  # of the token's node, at which words end
+    int32_t child  # of the token's node: words end there
     int8_t phone
-    int8_t custom  # the node is of the custom words' trie
+    int8_t custom  # whether the node is of the custom words' trie
 
 
 cdef class Candidates:
@@ -21,19 +21,19 @@ cdef class Candidates:
     cdef int32_t phrase_nodes
     cdef int32_t* states
     cdef double* totals
-    cdef Py_ssize_t _room, _completions_room, _mask
+    cdef Py_ssize_t _capacity, _completions_capacity, _mask
     cdef int32_t* _table
     cdef int start(self, int32_t phrase_nodes) except -1
     cdef int put(self, Token* token) except -1
     cdef int complete(self, Completion completion) except -1
     cdef Py_ssize_t gather(self, double threshold, Py_ssize_t beam) except -1
-    cdef int _make_room(self, Py_ssize_t room) except -1
+    cdef int _reserve(self, Py_ssize_t capacity) except -1
     cdef void _index(self) noexcept
     cdef Py_ssize_t _slot(self, Token* token) noexcept
 
 
 cdef inline void raise_floor(Candidates candidates, double score, int32_t node) noexcept:
-    """Some token will be at this node with this score, less what is near enough, or more."""
+    """Raises the pruning floor to a score: a lower bound of the best score, less the threshold."""
     if score > candidates.phrase_floor:
         candidates.phrase_floor = score
     if score > candidates.floor and node < candidates.phrase_nodes:
@@ -41,8 +41,8 @@ cdef inline void raise_floor(Candidates candidates, double score, int32_t node) 
 
 
 cdef inline int add(Candidates candidates, Token* token) except -1:
-    """One more candidate, or one more alignment of a candidate that is there; none where it is too
-    unlikely (`floor` is at most `phrase_floor`)."""
+    """Adds a candidate, or merges it with one that is there, unless it is below the floor of its
+    node (`floor` is at most `phrase_floor`)."""
     if token.score < candidates.phrase_floor and (
         token.score < candidates.floor or token.node >= candidates.phrase_nodes
     ):

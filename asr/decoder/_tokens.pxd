@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""What the parts of the beam search have in common (asr/decoder/_beam.pyx)."""
+"""The token of the beam search, and helpers that its compiled parts share."""
 
 from libc.math cimport exp, log1p
 from libc.stdint cimport int8_t, int32_t, uint16_t, uint64_t
@@ -7,32 +7,32 @@ from libc.stdlib cimport realloc
 
 cdef extern from *:
     """
-    #define NEVER -1e30
+    #define PRUNED -1e30
     """
-    double NEVER  # the score of a token that was given up
+    double PRUNED  # the score of a pruned token
 
 cdef enum:
     BLANK = 0
     NO_WORD = -1
-    MAX_NBEST = 65_535  # of a step: they have numbers of 16 bits
+    MAX_BACKPOINTERS = 65_535  # of one step: their positions are 16-bit numbers
 
 
 cdef struct Token:
-    double score
-    double best_score  # of the likeliest alignment: its way is the one that is kept
+    double score  # natural logarithm; the sum of all alignments that were merged into the token
+    double best_score  # of the best alignment, whose back-pointer is kept
     uint64_t history  # a hash of all words so far
-    int32_t context  # of the language model
-    int32_t node
-    int32_t word  # that this step completes, or NO_WORD
-    int32_t alike  # among candidates: the next one that differs in its history alone, or -1
-    uint16_t origin  # the place of the token of the step before
-    uint16_t place  # of the first of its backpointers among those of the step
-    int8_t phone  # of this step
-    int8_t last  # phone that was said last
-    int8_t speaks  # whether this step says it
+    int32_t context  # of the language model: a number of the score cache
+    int32_t node  # of the trie
+    int32_t word  # the word that this step completes, or NO_WORD
+    int32_t next_alike  # among candidates: the next one that differs in its history alone, or -1
+    uint16_t origin  # the position of the token of the previous step
+    uint16_t position  # of its first back-pointer among those of the step
+    int8_t phone  # of this step: BLANK or last_phone
+    int8_t last_phone  # the last phone that was no blank
+    int8_t in_phone  # whether this step is of last_phone; 0 at a blank
 
 
-cdef inline double together(double one, double other) noexcept:
+cdef inline double log_add(double one, double other) noexcept:
     """log(exp(one) + exp(other))."""
     if one < other:
         one, other = other, one
@@ -41,7 +41,7 @@ cdef inline double together(double one, double other) noexcept:
     return one + log1p(exp(other - one))
 
 
-cdef inline void* sized(void* memory, size_t size) except NULL:
+cdef inline void* resize(void* memory, size_t size) except NULL:
     memory = realloc(memory, size)
     if memory == NULL:
         raise MemoryError

@@ -1,6 +1,6 @@
 """Beam search over the words of a lexicon, with a language model and custom words.
 
-The search itself is in asr/decoder/nbest.py, and what of it is compiled in asr/decoder/_beam.pyx.
+asr/decoder/nbest.py has the search, and asr/decoder/_beam.pyx its compiled inner loop.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from asr.text.alphabet import phone_ids
 from asr.transcript import Alternative, Word
 
 DECIMALS = 6
-MIN_LOG = math.log(1e-4)  # of a phone's probability
+MIN_LOG = math.log(1e-4)  # of a phone's probability, for confidences
 
 
-class _Told(NamedTuple):
-    """The words of one number on the best path, and the step at which they end."""
+class _PathEntry(NamedTuple):
+    """An entry of the trie on the best path: its words, and the step at which they end."""
 
     end: int
     words: list[Word]
@@ -55,39 +55,40 @@ class BeamDecoder:
     ) -> None:
         """
         Args:
-            lexicon: or its file, which is read when somebody asks how words sound.
+            lexicon: or its file, which is read when pronunciations are requested.
             clock: of the acoustic model's steps.
-            custom: words besides the lexicon's, or likelier than the language model has them.
+            custom: words that the lexicon lacks, or that are likelier than the language model says.
             calibration: of the words' confidences.
-            rescorer: judges the readings of an utterance that has ended once more.
+            rescorer: rescores the n-best hypotheses at the end of an utterance.
         """
         self._lexicon, self.clock, self.settings = lexicon, clock, settings
         self.calibration, self.rescorer = calibration, rescorer
-        known = cached_lexicon(lexicon, language_model)
-        self.words = SearchWords(known.model, known.vocabulary, known.trie).and_custom(custom)
+        cached = cached_lexicon(lexicon, language_model)
+        words = SearchWords(cached.model, cached.vocabulary, cached.trie)
+        self.words = words.with_custom_words(custom)
 
     @cached_property
     def lexicon(self) -> Lexicon:
-        """How the words sound."""
+        """The pronunciations of the words."""
         if isinstance(self._lexicon, Path):
             return read_lexicon(self._lexicon)
         return self._lexicon
 
     def with_custom_words(self, custom: Sequence[CustomWord]) -> BeamDecoder:
-        """The same decoder with these custom words in place of its own; what they do not touch is
-        shared."""
+        """The same decoder with these custom words in place of its own. Lexicon, language model and
+        settings are shared."""
         changed = copy.copy(self)
-        changed.words = self.words.and_custom(custom)
+        changed.words = self.words.with_custom_words(custom)
         return changed
 
     def with_settings(self, settings: BeamSettings) -> BeamDecoder:
-        """The same words searched with other settings; lexicon and language model are shared."""
+        """The same decoder with other settings. Lexicon and language model are shared."""
         changed = copy.copy(self)
         changed.settings = settings
         return changed
 
     def start(self) -> BeamDecoding:
-        """A decoding of a new utterance; trie and language model are shared."""
+        """The decoding of a new utterance. Trie and language model are shared."""
         return BeamDecoding(self.words, self.clock, self.settings, self.calibration, self.rescorer)
 
 
@@ -103,15 +104,15 @@ class BeamDecoding:
         rescorer: Rescorer | None = None,
     ) -> None:
         self.steps = 0
-        self._calibrated, self._rescorer = calibration, rescorer
+        self._calibration, self._rescorer = calibration, rescorer
         self._words, self._clock, self._settings = words, clock, settings
         self._search = Search(words, settings)
         self._phones: list[np.ndarray] = []
-        self._told: list[_Told] = []
-        self._path = np.zeros((2, 0), int)  # of which that was told
+        self._entries: list[_PathEntry] = []  # of the last call of `words`
+        self._path = np.zeros((2, 0), int)  # that they are on
 
     def push(self, emission: Emitted) -> None:
-        """Hear more steps."""
+        """Process more steps: [1, steps, tokens]."""
         check_emission(emission)
         phones = emission.phones[0]
         if len(phones):
@@ -120,104 +121,110 @@ class BeamDecoding:
             self.steps += len(phones)
 
     def words(self, finished: bool = False) -> list[Word]:
-        """Words of the best hypothesis; a word that is not yet whole is left out."""
+        """The words of the best hypothesis, without a last word that is incomplete.
+
+        Args:
+            finished: the utterance has ended. Then confidences use the posterior probabilities of
+                the words, and the n-best hypotheses are rescored.
+        """
         if not self.steps:
             return []
-        path = self._readings[0].path if finished else self._search.best()
+        path = self._nbest[0].path if finished else self._search.best()
         labels, tokens = path
         places = np.flatnonzero(labels >= 0).tolist()
         shares = [1.0] * len(places)
         if finished:
             shares = self._search.shares(labels, places)
-        told = [] if finished else self._told_before(path)
-        after = told[-1].end if told else 0
+        entries = [] if finished else self._unchanged_entries(path)
+        after = entries[-1].end if entries else 0
         phones = self._phones[0] if len(self._phones) == 1 else np.concatenate(self._phones)
         self._phones = [phones]
-        for at, share in list(zip(places, shares))[len(told) :]:
+        for at, share in list(zip(places, shares))[len(entries) :]:
             last = tokens[at]
             end = at + 1
             while end < len(tokens) and tokens[end] == last and labels[end] < 0:
                 end += 1
             words = []
             for text, start, stop in self._spelled(labels[at], tokens[after:end]):
-                sounded = after + start + np.flatnonzero(tokens[after:end][start:stop] != BLANK_ID)
-                sure = _root_of_mean(phones[sounded, tokens[sounded]])
-                confidence = round(self._calibrated(share * sure), DECIMALS)
-                span = self._clock.span(int(sounded[0]), after + stop)
+                voiced = after + start + np.flatnonzero(tokens[after:end][start:stop] != BLANK_ID)
+                acoustic = _acoustic_confidence(phones[voiced, tokens[voiced]])
+                confidence = round(self._calibration(share * acoustic), DECIMALS)
+                span = self._clock.span(int(voiced[0]), after + stop)
                 words.append(Word(text, *span, confidence))
-            told.append(_Told(end, words))
+            entries.append(_PathEntry(end, words))
             after = end
-        self._told, self._path = told, path
-        return [word for one in told for word in one.words]
+        self._entries, self._path = entries, path
+        return [word for entry in entries for word in entry.words]
 
-    def _told_before(self, path: np.ndarray) -> list[_Told]:
-        """What the last `words` told of the part of the path that is still the same."""
+    def _unchanged_entries(self, path: np.ndarray) -> list[_PathEntry]:
+        """The entries of the last call of `words` that are in the part common to both paths."""
         length = min(self._path.shape[1], path.shape[1])
         changed = (self._path[:, :length] != path[:, :length]).any(0)
-        same = int(changed.argmax()) if changed.any() else length
-        return [one for one in self._told if one.end < same]
+        common = int(changed.argmax()) if changed.any() else length
+        return [entry for entry in self._entries if entry.end < common]
 
     def alternatives(self, count: int) -> tuple[Alternative, ...]:
-        """The likeliest readings, the best first; nothing can be pushed after it."""
+        """The n-best hypotheses, the best first. No step can be pushed after this."""
         if not self.steps:
             return ()
-        best_of: dict[tuple[str, ...], float] = {}  # words may sound in several ways
-        for reading in self._readings:
-            texts = tuple(chain.from_iterable(self._words.spelled(n) for n in reading.numbers))
-            best_of.setdefault(texts, round(reading.score, DECIMALS))
-            if len(best_of) == count:
+        best_score: dict[tuple[str, ...], float] = {}  # several numbers may have the same words
+        for hypothesis in self._nbest:
+            texts = tuple(chain.from_iterable(self._words.spelled(n) for n in hypothesis.numbers))
+            best_score.setdefault(texts, round(hypothesis.score, DECIMALS))
+            if len(best_score) == count:
                 break
-        return tuple(Alternative(texts, score) for texts, score in best_of.items())
+        return tuple(Alternative(texts, score) for texts, score in best_score.items())
 
     @cached_property
-    def _readings(self) -> list[Hypothesis]:
-        """Of the utterance that has ended, the best first."""
-        readings = self._search.readings()
+    def _nbest(self) -> list[Hypothesis]:
+        """The hypotheses of the utterance that has ended, rescored, the best first."""
+        nbest = self._search.nbest()
         if not self._rescorer:
-            return readings
+            return nbest
         gains = self._rescorer.gains(
-            [one.numbers for one in readings],
+            [hypothesis.numbers for hypothesis in nbest],
             self._words,
             self._settings.rescore_share,
         )
         weight = self._settings.lm_weight
-        judged = [
-            one._replace(score=one.score + weight * gain) for one, gain in zip(readings, gains)
+        rescored = [
+            hypothesis._replace(score=hypothesis.score + weight * gain)
+            for hypothesis, gain in zip(nbest, gains)
         ]
-        return sorted(judged, key=lambda one: -one.score)
+        return sorted(rescored, key=lambda hypothesis: -hypothesis.score)
 
     def _spelled(self, number: int, path: np.ndarray) -> list[tuple[str, int, int]]:
-        """The words that a number stands for: text, first step and end step of each in its path."""
+        """The words of a number: text, first step and end step of each, counted in its path."""
         words = self._words.spelled(number)
         if len(words) == 1:
             return [(words[0], 0, len(path))]
-        # Steps at which a phone begins, and with which of them each word begins.
+        # The steps at which a phone starts, and among them those at which a word starts.
         starts = np.flatnonzero((path != BLANK_ID) & (path != np.append(BLANK_ID, path[:-1])))
-        said = path[starts].tolist()
-        # Of a phrase that began before what is settled, which none does that is shorter than 40 s
-        # (asr/decoder/nbest.py), its last phones alone are here, or others before them.
-        variants = self._words.phrases[number].pronunciations
+        phones = path[starts].tolist()
+        # The path has only the last phones of a phrase that started before the committed steps, or
+        # other phones before them. A phrase must be longer than 40 s for that
+        # (asr/decoder/nbest.py).
         variant = max(
-            variants,
-            key=lambda phones: _common_end(phone_ids(chain.from_iterable(phones)), said),
+            self._words.phrases[number].pronunciations,
+            key=lambda variant: _common_end(phone_ids(chain.from_iterable(variant)), phones),
         )
-        lengths = [len(phones) for phones in variant]
-        ends_at = np.cumsum(lengths) - sum(lengths) + len(said)  # of each word, in `said`
-        here = ends_at > 0
-        words = tuple(word for word, is_here in zip(words, here) if is_here)
-        firsts = starts[np.maximum(ends_at - lengths, 0)[here]].tolist()
-        # A word lasts to its last phone's last step, not to the begin of the next.
+        lengths = [len(pronunciation) for pronunciation in variant]
+        ends_at = np.cumsum(lengths) - sum(lengths) + len(phones)  # of each word, in `phones`
+        in_path = ends_at > 0
+        words = tuple(word for word, is_in_path in zip(words, in_path) if is_in_path)
+        firsts = starts[np.maximum(ends_at - lengths, 0)[in_path]].tolist()
+        # A word ends at the last step of its last phone, not where the next word starts.
         ends = [int(np.flatnonzero(path[:first])[-1]) + 1 for first in firsts[1:]]
         return list(zip(words, firsts, [*ends, len(path)]))
 
 
 def _common_end(one: Sequence[int], other: Sequence[int]) -> tuple[int, int]:
-    """How many phones at the end are the same; of equals, the shorter is greater."""
+    """A sort key: the number of phones at the end that agree, then the shorter first sequence."""
     pairs = zip(reversed(one), reversed(other))
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs)), -len(one)
 
 
-def _root_of_mean(logs: np.ndarray) -> float:
-    """The square root of the geometric mean of probabilities, given as logarithms: with it as a
-    factor, right words and wrong ones were told apart best."""
+def _acoustic_confidence(logs: np.ndarray) -> float:
+    """The square root of the geometric mean of probabilities, given as logarithms. Of the factors
+    that were tried, it separates right words from wrong ones best."""
     return float(np.exp(np.maximum(logs, MIN_LOG).mean() / 2))

@@ -1,8 +1,8 @@
-"""Confidences that mean what they say: of words told with 0.8, eight of ten are right.
+"""Calibration of word confidences: of the words with a confidence of 0.8, eight of ten are right.
 
-What the decoder finds by itself is too low or too high by a steady amount. Two numbers of the
-model's config.json put it right (Platt 1999, "Probabilistic outputs for support vector machines");
-`rill evaluate --calibrate` finds them.
+The decoder's own confidences have a systematic error. Two numbers in the model's config.json
+correct it (Platt 1999, "Probabilistic outputs for support vector machines"). `rill evaluate
+--calibrate` fits them.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from typing import Any
 
 from asr.errors import ModelError
 
-LEAST = 1e-4  # of a probability whose logarithm is taken
+MIN_PROBABILITY = 1e-4  # of a logarithm's argument
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """log odds of being right = slope * log odds of the decoder's own confidence + offset."""
+    """Log odds of being right = slope * log odds of the decoder's own confidence + offset."""
 
     slope: float = 1.0
     offset: float = 0.0
@@ -29,20 +29,20 @@ class Calibration:
         if self == UNCHANGED:
             return confidence
         odds = self.slope * log_odds(confidence) + self.offset
-        return 0.5 + 0.5 * math.tanh(odds / 2)  # the logistic function, which cannot overflow so
+        return 0.5 + 0.5 * math.tanh(odds / 2)  # the logistic function, without overflow
 
 
 UNCHANGED = Calibration()
 
 
 def log_odds(probability: float) -> float:
-    """log(p / (1 - p)), finite for 0 and 1 too."""
-    inside = min(max(probability, LEAST), 1 - LEAST)
+    """log(p / (1 - p)), finite for 0 and 1 too: probabilities are clipped."""
+    inside = min(max(probability, MIN_PROBABILITY), 1 - MIN_PROBABILITY)
     return math.log(inside / (1 - inside))
 
 
 def read_calibration(config: Mapping[str, Any]) -> Calibration:
-    """That of a model's config.json; nothing is changed where it has none.
+    """The calibration in a model's config.json, or `UNCHANGED` where it has none.
 
     Raises:
         ModelError: it is not two numbers.

@@ -1,16 +1,16 @@
-"""Closed vocabulary: what is heard is one of the phrases of a grammar, again and again, or unknown.
+"""Closed vocabulary: recognition of the phrases of a grammar, and of nothing else.
 
-A grammar is a file of phrases, one a line, in the form of custom words
+A grammar is a file of phrases, one a line, in the format of custom words
 (asr/lexicon/custom_words.py):
 
     turn on the light
     turn off the light
     rill  R IH L
 
-A phrase is one entry of the trie, so it is heard whole or not at all. Beside the phrases stands the
-outlet: each phone may also be a piece of something unknown, at a price, so that speech which fits
-no phrase goes there (a filler model: Rose and Paul 1990, "A hidden Markov model based keyword
-recognition system"). What went there is told as `[unknown]`.
+A phrase is one entry of the trie, so it is recognised whole or not at all. Beside the phrases the
+trie has a filler: each single phone, at a cost. Speech that fits no phrase becomes filler, which
+is reported as `[unknown]` (filler model: Rose and Paul 1990, "A hidden Markov model based keyword
+recognition system").
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ from asr.text.alphabet import PHONES
 from asr.transcript import Alternative, Word
 
 UNKNOWN = "[unknown]"
-# Natural logarithm, of a phone of the outlet and of a whole phrase alike. The less it is, the fewer
-# phrases are heard where none was said, and the more are missed.
-OUTLET_COST = 2.0
-BEAM_THRESHOLD = 20.0  # wider than the lexicon's: a badly heard phrase must last to its end
-SHORTEST_UNKNOWN = 2  # phones: a single one is rather a noise
+# Natural logarithm, of a filler phone and of a whole phrase alike. A smaller cost gives fewer false
+# alarms and more misses.
+FILLER_COST = 2.0
+BEAM_THRESHOLD = 20.0  # wider than the lexicon's: an unclear phrase must survive to its end
+MIN_UNKNOWN_PHONES = 2  # a single phone is more often a noise
 
 
 def read_grammar(
@@ -48,7 +48,7 @@ def read_grammar(
     """The phrases of a grammar, from its file or its lines.
 
     Raises:
-        ConfigError: as `custom_words`; a phrase with a boost; or no phrase at all.
+        ConfigError: as `custom_words`; a phrase has a boost; or there is no phrase.
     """
     phrases = custom_words(lines, lexicon, g2p)
     if not phrases:
@@ -59,19 +59,20 @@ def read_grammar(
 
 
 class GrammarDecoder:
-    """Beam search over the phrases of a grammar and the outlet."""
+    """Beam search over the phrases of a grammar and the filler."""
 
     def __init__(
         self,
         phrases: Sequence[CustomWord],
         clock: Clock,
         settings: BeamSettings = BeamSettings(),
-        cost: float = OUTLET_COST,
+        cost: float = FILLER_COST,
     ) -> None:
         """Builds the trie of the phrases.
 
         Args:
-            settings: the language model's weight and the score of a word are left aside.
+            settings: of the beam. Its `lm_weight` and `word_score` are ignored.
+            cost: of a filler phone and of a phrase.
         """
         self.clock = clock
         self.settings = replace(
@@ -81,13 +82,13 @@ class GrammarDecoder:
             beam_threshold=BEAM_THRESHOLD,
             token_margin=math.inf,
         )
-        outlet = CustomWord((UNKNOWN,), tuple(((phone,),) for phone in PHONES))
-        numbered = dict(enumerate([outlet, *phrases]))
+        filler = CustomWord((UNKNOWN,), tuple(((phone,),) for phone in PHONES))
+        numbered = dict(enumerate([filler, *phrases]))
         trie = phrase_trie(numbered, [0.0] * len(numbered))
         self.words = SearchWords(_NoLanguageModel(), [], trie, numbered, filler=0)
 
     def start(self) -> Decoding:
-        """A decoding of a new utterance; trie and scores are shared."""
+        """The decoding of a new utterance. The trie is shared."""
         beam = BeamDecoding(self.words, self.clock, self.settings)
         return GrammarDecoding(beam, self.settings.beam)
 
@@ -100,43 +101,43 @@ class GrammarDecoding:
         self._beam, self._beam_size = beam, beam_size
 
     def push(self, emission: Emitted) -> None:
-        """Hear more steps."""
+        """Process more steps: [1, steps, tokens]."""
         self._beam.push(emission)
         self.steps = self._beam.steps
 
     def words(self, finished: bool = False) -> list[Word]:
-        """Phrases heard so far, and [unknown] for a stretch that fits none."""
+        """The words of the phrases so far, and [unknown] for speech that fits none."""
         found: list[Word] = []
         for text, group in groupby(self._beam.words(finished), key=lambda word: word.word):
             same = list(group)
             if text != UNKNOWN:
                 found += same
-            elif len(same) >= SHORTEST_UNKNOWN:
-                sure = min(word.confidence for word in same)
-                found.append(Word(UNKNOWN, same[0].start, same[-1].end, sure))
+            elif len(same) >= MIN_UNKNOWN_PHONES:
+                confidence = min(word.confidence for word in same)
+                found.append(Word(UNKNOWN, same[0].start, same[-1].end, confidence))
         return found
 
     def alternatives(self, count: int) -> tuple[Alternative, ...]:
-        """The likeliest readings, the best first; nothing can be pushed after it."""
-        best_of: dict[tuple[str, ...], float] = {}
-        for one in self._beam.alternatives(self._beam_size):
-            runs = [(text, list(group)) for text, group in groupby(one.words)]
+        """The n-best hypotheses, the best first. No step can be pushed after this."""
+        best_score: dict[tuple[str, ...], float] = {}
+        for alternative in self._beam.alternatives(self._beam_size):
+            runs = [(text, list(group)) for text, group in groupby(alternative.words)]
             texts = chain.from_iterable(
-                run if text != UNKNOWN else run[:1] if len(run) >= SHORTEST_UNKNOWN else []
+                run if text != UNKNOWN else run[:1] if len(run) >= MIN_UNKNOWN_PHONES else []
                 for text, run in runs
             )
-            best_of.setdefault(tuple(texts), one.score)
-        best = list(best_of.items())[:count]
+            best_score.setdefault(tuple(texts), alternative.score)
+        best = list(best_score.items())[:count]
         return tuple(Alternative(texts, score) for texts, score in best)
 
 
 class _NoLanguageModel:
-    """Nothing before a phrase tells anything of it."""
+    """A language model in which every phrase is as likely after any other."""
 
     def start(self) -> int:
         return 0
 
-    def nothing(self) -> int:
+    def null_context(self) -> int:
         return 0
 
     def score(self, state: int, number: int) -> tuple[int, float]:

@@ -1,8 +1,6 @@
-"""Emissions to words: what every decoder does, and greedy CTC (asr/decoder/beam.py has the other).
+"""Greedy CTC decoding of letters, without a lexicon or a language model.
 
-A decoder reads emissions in pieces and gives the same result for any way of cutting them. A
-decoding goes on from one endpoint to the next: `begin` gives a `Decoding`, `push` hears more steps,
-`words` tells what was said so far.
+asr/decoder/types.py has the interface of decoders. asr/decoder/beam.py is the other decoder.
 """
 
 from __future__ import annotations
@@ -18,18 +16,18 @@ from asr.transcript import Alternative, Word
 
 
 class GreedyDecoder:
-    """The best letter of every step: no lexicon, no language model."""
+    """Takes the best letter of every step."""
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
 
     def start(self) -> GreedyDecoding:
-        """A decoding of a new utterance."""
+        """The decoding of a new utterance."""
         return GreedyDecoding(self.clock)
 
 
 class GreedyDecoding:
-    """Letters collected so far."""
+    """The letters of one utterance."""
 
     def __init__(self, clock: Clock) -> None:
         self.steps = 0
@@ -38,7 +36,7 @@ class GreedyDecoding:
         self._probability: list[np.ndarray] = []
 
     def push(self, emission: Emitted) -> None:
-        """Hear more steps."""
+        """Process more steps: [1, steps, tokens]."""
         check_emission(emission)
         best = emission.letters[0].argmax(-1)
         self._best.append(best)
@@ -46,7 +44,7 @@ class GreedyDecoding:
         self.steps += len(best)
 
     def words(self, finished: bool = False) -> list[Word]:
-        """The letters between two word boundaries are a word."""
+        """The words so far: the letters between two word boundaries are a word."""
         if not self._best:
             return []
         best, probability = np.concatenate(self._best), np.concatenate(self._probability)
@@ -70,7 +68,7 @@ class GreedyDecoding:
         ]
 
     def alternatives(self, count: int) -> tuple[Alternative, ...]:
-        """Greedy decoding knows one reading alone."""
+        """The only hypothesis of greedy decoding."""
         texts = tuple(word.word for word in self.words())
         score = float(np.log(np.concatenate([*self._probability, np.ones(0)])).sum())
         return (Alternative(texts, score),)

@@ -1,7 +1,7 @@
-"""The search of one utterance: what the tokens of asr/decoder/_beam.pyx found, as readings.
+"""The search of one utterance, with its n-best hypotheses at the end.
 
-It knows numbers of words and of phones; asr/decoder/beam.py makes words of them. A hypothesis has a
-path: at each step a phone, and where a word's last phone begins, the word's number (else -1).
+It handles numbers of words and of phones; asr/decoder/beam.py turns them into words. A hypothesis
+has a path: at each step a phone, and where a word's last phone begins, the word's number (else -1).
 """
 
 from __future__ import annotations
@@ -20,39 +20,39 @@ from asr.decoder.types import BLANK_ID
 from asr.decoder.vocabulary import SearchWords
 from asr.errors import ModelError
 
-NEVER = -1e29  # scores that are less are of tokens that were given up
-NEAR_STEPS = 3  # by which the same word may stand elsewhere in another hypothesis
-# The search keeps every step, until there are so many (3.2 s). Then those older than the last so
-# many (1.6 s) are taken as the best hypothesis has them, which costs no words
-# (docs/experiments/en-small.md) and holds memory and time.
+PRUNED = -1e29  # scores below this are of pruned tokens
+NEAR_STEPS = 3  # a word at this distance in another hypothesis is the same word
+# At so many uncommitted steps (3.2 s) the search commits: all but the last ones (1.6 s) become what
+# the best hypothesis has. This bounds memory and time and costs no words
+# (docs/experiments/en-small.md).
 MAX_STEPS, UNCOMMITTED_STEPS = 80, 40
-# But nothing is settled within a phrase that a hypothesis may still end, or another phrase that
-# overtakes it would have its first phones; unless it takes longer than this (40 s).
+# The search does not commit within a phrase that a hypothesis may still complete: another phrase
+# that overtakes it would get its first phones. A phrase longer than this (40 s) is cut.
 MAX_PHRASE_STEPS = 1_000
-MAX_NBEST = 100  # that readings are made of
+MAX_NBEST = 100  # paths that the n-best hypotheses are made of
 MIN_LOG = -1e4  # of a phone's probability
 
 
 class Hypothesis(NamedTuple):
-    """A way to read the utterance, when it has ended."""
+    """One hypothesis of a whole utterance."""
 
-    score: float
+    score: float  # natural logarithm, with the language model's part
     path: np.ndarray  # [2, steps]: numbers of words, or -1, and phones
 
     @property
     def numbers(self) -> tuple[int, ...]:
-        """Of its words."""
+        """The numbers of its words."""
         return tuple(self.path[0][self.path[0] >= 0].tolist())
 
 
 class _Branch(NamedTuple):
-    """Where one way to a token was chosen of several: from here it goes back."""
+    """A choice among several back-pointers of a token. Its path goes on to the root from here."""
 
-    step: int  # behind so many steps
-    place: int  # the token there that it came from
-    word: int = -1  # of the step after
+    step: int  # of the predecessor that was chosen
+    position: int  # of the predecessor
+    word: int = -1  # of the step after it
     phone: int = BLANK_ID
-    later: _Branch | None = None  # the bend before, which is nearer to the end
+    later: _Branch | None = None  # the branch before, nearer to the end of the utterance
 
 
 class Search:
@@ -62,24 +62,23 @@ class Search:
         self.steps = 0
         self._words, self._settings = words, settings
         self._beam = Beam(words.lexicon, words.custom, words.language_model.score_cache(), settings)
-        # What is settled: the path [2, steps], and shares of its words by step.
-        self._committed = np.zeros((2, 0), np.int32)
-        self._committed_shares: dict[int, float] = {}
+        self._committed = np.zeros((2, 0), np.int32)  # the committed path
+        self._committed_shares: dict[int, float] = {}  # of its words, by step
         self._commits_at = MAX_STEPS
 
     def push(self, phones: np.ndarray) -> None:
-        """The next steps: log-probabilities [steps, phones]; what is less than -10,000, such as
-        -inf, counts as that.
+        """Processes more steps: log-probabilities [steps, phones]. Values below -10,000, -inf
+        included, count as -10,000.
 
         Raises:
-            ModelError: values that are no logarithms, or another number of phones than before; then
-                nothing was pushed.
-            ConfigError: another thread uses it.
+            ModelError: a value is no logarithm, or the number of phones differs from the last push.
+                No step is processed then.
+            ConfigError: another thread uses the search.
         """
         if phones.ndim != 2 or phones.shape[1] < 2:
             raise ModelError(f"phones of shape {list(phones.shape)}; expected [steps, phones]")
         scores = np.maximum(phones, MIN_LOG, dtype=np.float32, order="C")
-        if not scores.max(initial=MIN_LOG) <= -MIN_LOG:  # NaN is not
+        if not scores.max(initial=MIN_LOG) <= -MIN_LOG:  # False for NaN
             raise ModelError(
                 "phones whose log-probabilities are no numbers: the network is damaged"
             )
@@ -95,34 +94,34 @@ class Search:
                 )
 
     def best(self) -> np.ndarray:
-        """Before the end: the best hypothesis' path, [2, steps], word numbers and phones."""
+        """The path of the best hypothesis so far: [2, steps], word numbers and phones."""
         return self._path(self._beam.best())
 
     def shares(self, labels: np.ndarray, places: Sequence[int]) -> list[float]:
-        """At the end: for the word that is told in `labels` at each of these places, the
-        probability of all hypotheses that have it at about the same time. A word that was settled
-        keeps what it had then."""
+        """The posterior probabilities of words at the end of the utterance: of each, that of all
+        hypotheses with the same word at about the same time. A committed word keeps the one that it
+        was committed with.
+
+        Args:
+            labels: word numbers or -1, [steps]: the first row of a path.
+            places: the steps of the words.
+        """
         committed = self._committed.shape[1]
-        still_open = [place - committed for place in places if place >= committed]
-        found = self._shares(self.scores(), labels[committed:], still_open)
+        uncommitted = [place - committed for place in places if place >= committed]
+        found = self._shares(self.scores(), labels[committed:], uncommitted)
         shares = {
             committed + place: share for place, share in found.items()
         } | self._committed_shares
         return [shares[place] for place in places]
 
     def scores(self) -> np.ndarray:
-        """At the end: of all hypotheses, each one or several readings, with what the language model
-        says of the end."""
+        """The scores of all tokens at the end of the utterance, with the language model's score of
+        the end. A token stands for one or several hypotheses."""
         scores: np.ndarray = self._beam.scores(True)
         return scores
 
-    def _path(self, place: int) -> np.ndarray:
-        path = np.empty((2, self._beam.backpointers.steps), np.int32)
-        self._beam.backpointers.walk(self._beam.backpointers.steps, place, path, False)
-        return np.concatenate([self._committed, path], axis=1)
-
-    def readings(self) -> list[Hypothesis]:
-        """No more steps come: the likeliest readings, the best first."""
+    def nbest(self) -> list[Hypothesis]:
+        """The n-best hypotheses at the end of the utterance, the best first."""
         best_path: dict[bytes, np.ndarray] = {}
         scores: dict[bytes, float] = {}
         for score, path in islice(self._paths(), MAX_NBEST):
@@ -131,68 +130,75 @@ class Search:
             scores[words] = float(np.logaddexp(scores.get(words, -math.inf), score))
         return [
             Hypothesis(scores[words], np.concatenate([self._committed, path], axis=1))
-            for words, path in sorted(best_path.items(), key=lambda way: -scores[way[0]])
+            for words, path in sorted(best_path.items(), key=lambda item: -scores[item[0]])
         ]
 
-    def _paths(self) -> Iterator[tuple[float, np.ndarray]]:
-        """All ways from the last step back to the first that is kept, the likeliest first.
+    def _path(self, position: int) -> np.ndarray:
+        path = np.empty((2, self._beam.backpointers.steps), np.int32)
+        self._beam.backpointers.trace(self._beam.backpointers.steps, position, path, False)
+        return np.concatenate([self._committed, path], axis=1)
 
-        They part where a token came to be by several ways. How much of a token is its likeliest one
-        is known, so each that is walked is told (A*: Hart, Nilsson and Raphael 1968).
+    def _paths(self) -> Iterator[tuple[float, np.ndarray]]:
+        """All uncommitted paths with their scores, the best first.
+
+        Paths part at tokens with several back-pointers. The share of its best path in a token's
+        probability is known, so an A* search expands few paths that are not yielded (Hart, Nilsson
+        and Raphael 1968).
         """
         backpointers, order = self._beam.backpointers, count()
-        steps, odds = backpointers.steps, backpointers.odds()
+        steps, best_log_shares = backpointers.steps, backpointers.best_log_shares()
         path = np.empty((2, steps), np.int32)
 
-        def waiting(score: float, branch: _Branch) -> Any:
-            return -(score + odds[branch.step][branch.place]), next(order), score, branch
+        def entry(score: float, branch: _Branch) -> Any:
+            best = score + best_log_shares[branch.step][branch.position]
+            return -best, next(order), score, branch
 
-        ends = enumerate(self.scores().tolist())
-        heap = [waiting(score, _Branch(steps, place)) for place, score in ends if score > NEVER]
+        scores = enumerate(self.scores().tolist())
+        heap = [entry(score, _Branch(steps, place)) for place, score in scores if score > PRUNED]
         heapq.heapify(heap)
         while heap:
             _, _, score, branch = heapq.heappop(heap)
-            step, place = backpointers.walk(branch.step, branch.place, path, True)
+            step, position = backpointers.trace(branch.step, branch.position, path, True)
             if step:
-                for share, origin, word, phone in backpointers.of(step, place):
+                for share, origin, word, phone in backpointers.of_token(step, position):
                     further = _Branch(step - 1, origin, word, phone, branch)
-                    heapq.heappush(heap, waiting(score + share, further))
-            elif backpointers.agrees(place):
-                yield score, self._along(branch)
+                    heapq.heappush(heap, entry(score + share, further))
+            elif backpointers.is_committed(position):
+                yield score, self._path_of(branch)
 
-    def _along(self, last: _Branch) -> np.ndarray:
-        """The path of a way, [2, steps]."""
+    def _path_of(self, last: _Branch) -> np.ndarray:
+        """The path with these branches, [2, uncommitted steps]."""
         path = np.empty((2, self._beam.backpointers.steps), np.int32)
         branch: _Branch | None = last
         while branch:
-            self._beam.backpointers.walk(branch.step, branch.place, path, True)
+            self._beam.backpointers.trace(branch.step, branch.position, path, True)
             if branch.later:
                 path[:, branch.step] = branch.word, branch.phone
             branch = branch.later
         return path
 
     def _commit(self) -> None:
-        """The best hypothesis' old steps become everybody's: up to the last word that they tell,
-        or all of them where they tell none; but no phrase is cut that a hypothesis is within."""
-        self._beam.move_to(self._words.language_model.score_cache())
+        """Commits old steps of the best hypothesis: up to the last word among them, or all of them
+        if there is no word, but never within a phrase of any hypothesis."""
+        self._beam.use_cache(self._words.language_model.score_cache())
         committed = self._committed.shape[1]
         path = self.best()
         old = self.steps - UNCOMMITTED_STEPS - committed
         ends = np.flatnonzero(path[0, committed : committed + old] >= 0)
-        # Behind the last word that is told, or else anywhere before the first.
+        # Steps to commit up to: just after a word, or anywhere before the first word.
         may_end = np.arange(old + 1) <= (ends[0] if len(ends) else old)
         may_end[ends + 1] = True
-        clear = self._beam.clear_of_phrases()[: old + 1]
+        outside_phrases = self._beam.outside_phrases()[: old + 1]
         if self._beam.backpointers.steps >= MAX_PHRASE_STEPS:
-            clear[:] = True
-        taken = int(np.flatnonzero(may_end & clear).max(initial=0))
-        if not taken:
+            outside_phrases[:] = True
+        steps = int(np.flatnonzero(may_end & outside_phrases).max(initial=0))
+        if not steps:
             return
-        told = ends[ends < taken].tolist()
-        shares = self._shares(self._beam.scores(False), path[0, committed:], told)
+        places = ends[ends < steps].tolist()
+        shares = self._shares(self._beam.scores(False), path[0, committed:], places)
         self._committed_shares |= {committed + place: share for place, share in shares.items()}
-        self._committed = path[:, : committed + taken]
-        self._beam.commit(taken, self._words.filler)
+        self._committed = path[:, : committed + steps]
+        self._beam.commit(steps, self._words.filler)
 
     def _shares(
         self, scores: np.ndarray, labels: np.ndarray, places: Sequence[int]

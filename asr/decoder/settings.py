@@ -1,4 +1,4 @@
-"""How the beam search weighs and prunes."""
+"""The weights and pruning thresholds of the beam search."""
 
 from __future__ import annotations
 
@@ -19,38 +19,36 @@ BOUNDS = {
     "blank_penalty": (-1_000, 1_000),
     "rescore_share": (0, 1),
 }
-
-
 WHOLE = ("beam", "beam_tokens")
 
 
 @dataclass(frozen=True)
 class BeamSettings:
-    """How the beam weighs and prunes."""
+    """The weights and pruning thresholds of the beam search. Scores are natural logarithms."""
 
-    beam: int = 100  # hypotheses kept at each step
-    beam_tokens: int = 10  # phones by which a hypothesis may go on at a step: the likeliest ones,
-    # of which those are left out that are less likely than the first by more than this (natural
-    # logarithm): where the network is sure, few are tried.
-    token_margin: float = math.inf
-    beam_threshold: float = 20.0  # those worse than the best by more than this are dropped
+    beam: int = 100  # tokens kept at each step
+    beam_tokens: int = 10  # best phones of a step that tokens may move to
+    token_margin: float = math.inf  # phones worse than the best one by more than this are pruned
+    beam_threshold: float = 20.0  # tokens worse than the best one by more than this are pruned
     lm_weight: float = 2.0  # of the language model's log10 probability
     word_score: float = 0.0  # added for each word
-    # Taken off the blank's log-probability: a model that is unsure says nothing too readily, and
-    # words are left out.
+    # Subtracted from the blank's log-probability. A model that is uncertain favours the blank,
+    # which deletes words.
     blank_penalty: float = 0.0
-    rescore_share: float = 0.4  # of an LSTM's word in the last judgement, where there is one
+    rescore_share: float = 0.4  # of the LSTM language model in rescoring
 
     def __post_init__(self) -> None:
-        """Raises ConfigError for a setting with which nothing can be searched."""
-        for name, (least, most) in BOUNDS.items():
+        """Raises ConfigError for a setting outside its bounds."""
+        for name, (smallest, largest) in BOUNDS.items():
             value = getattr(self, name)
             is_number = isinstance(value, Real) and not isinstance(value, bool)
             if (
                 not is_number
-                or not least <= value <= most
+                or not smallest <= value <= largest
                 or (name in WHOLE and (math.isinf(value) or value != int(value)))
             ):
                 kind = "a whole number, " if name in WHOLE else ""
-                bounds = f"{least:,} or more" if math.isinf(most) else f"{least:,} to {most:,.0f}"
+                bounds = f"{smallest:,} to {largest:,.0f}"
+                if math.isinf(largest):
+                    bounds = f"{smallest:,} or more"
                 raise ConfigError(f"{name} {value}: expected {kind}{bounds}")

@@ -1,4 +1,8 @@
-"""What every decoder has in common."""
+"""The interface of decoders, the check of their input, and the clock of words.
+
+A decoder processes emissions in pieces and gives the same words for any way of cutting them. It has
+one `Decoding` for each utterance: `push` processes steps, `words` returns the words so far.
+"""
 
 from __future__ import annotations
 
@@ -12,40 +16,42 @@ from asr.text.alphabet import LETTER_TOKENS, PHONE_TOKENS
 from asr.transcript import Alternative, Word
 
 BLANK_ID = 0
-
-
-MAX_LOG = 100.0  # of a probability 0 is; other measures that are nearly one pass too
+# Of a log-probability. Its true limit is 0; emissions that are not quite normalised pass too.
+MAX_LOG = 100.0
 
 
 class Decoding(Protocol):
-    """One utterance being decoded."""
+    """The decoding of one utterance."""
 
     steps: int
 
     def push(self, emission: Emitted) -> None:
-        """Hear more steps: [1, steps, tokens] each."""
+        """Process more steps: [1, steps, tokens]."""
 
     def words(self, finished: bool = False) -> list[Word]:
-        """What was said so far; `finished` when no more steps come: nothing can be pushed then."""
+        """The words of the best hypothesis.
+
+        Args:
+            finished: the utterance has ended. No step can be pushed after this.
+        """
 
     def alternatives(self, count: int) -> tuple[Alternative, ...]:
-        """The likeliest readings of all that was pushed, the best first: nothing can be pushed
-        then."""
+        """The n-best hypotheses of all steps, the best first. No step can be pushed after this."""
 
 
 class Decoder(Protocol):
-    """Starts decodings; holds what they share."""
+    """Starts decodings and holds what they share."""
 
     def start(self) -> Decoding:
-        """A decoding of a new utterance, at step 0."""
+        """The decoding of a new utterance, at step 0."""
 
 
 def check_emission(emission: Emitted) -> None:
-    """Checks what a decoder is to hear: [1, steps, tokens] each of float32, as many steps of both,
-    and logarithms of probabilities; -inf is one.
+    """Checks a decoder's input: phones and letters, float32 [1, steps, tokens] each, with the same
+    number of steps, of log-probabilities. -inf is one.
 
     Raises:
-        ModelError: it cannot be decoded.
+        ModelError: a shape, type or value is wrong.
     """
     for name, tokens in (("phones", PHONE_TOKENS), ("letters", LETTER_TOKENS)):
         part = getattr(emission, name)
@@ -55,10 +61,10 @@ def check_emission(emission: Emitted) -> None:
                 f"{name} of {part.dtype} {list(part.shape)}; expected float32 [1, steps, "
                 f"{len(tokens)}], as many steps as of the phones"
             )
-        if part.size and not part.max() <= MAX_LOG:  # NaN is not
+        if part.size and not part.max() <= MAX_LOG:  # True for NaN
             raise ModelError(
-                f"the network tells {name} whose log-probability is {part.max()}: its weights are "
-                "damaged, or what it was given"
+                f"the network emits {name} with a log-probability of {part.max()}: its weights or "
+                "its input are damaged"
             )
 
 
@@ -70,13 +76,14 @@ def decode(decoder: Decoder, emission: Emitted) -> list[Word]:
 
 
 class Clock:
-    """Steps of an utterance to seconds."""
+    """Converts the steps of an utterance to seconds."""
 
     def __init__(self, step_seconds: float, delay_steps: int) -> None:
         self.step_seconds, self.delay_steps = step_seconds, delay_steps
 
     def span(self, first_step: int, end_step: int) -> tuple[float, float]:
-        """Start and end in seconds of what was told from the first step on, before the end step."""
+        """Start and end in seconds of the steps from the first up to the end step, less the delay
+        of the acoustic model."""
         start = max(0.0, (first_step - self.delay_steps) * self.step_seconds)
         end = max(start, (end_step - self.delay_steps) * self.step_seconds)
         return start, max(end, start + self.step_seconds)

@@ -1,8 +1,8 @@
-"""The torch engine with its LSTMs replaced by the reference cell, which keeps what its gates did.
+"""Captures the gate activations of the torch engine's LSTMs.
 
-The network around the LSTMs is the same object code: `asr/acoustic/torch_model.py` calls a
-`CapturingLSTM` as it calls `torch.nn.LSTM`. So everything that a recogniser does with the engine
-(chunks, pauses at which the memory is emptied, pieces of a long recording) is what is kept.
+A `CapturingLSTM`, which runs the reference cell, replaces each `torch.nn.LSTM` of the network.
+asr/acoustic/torch_model.py calls both in the same way, so the captured activations are those of
+normal recognition: in chunks, with resets after pauses, and in pieces of a long recording.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from asr.acoustic.types import Emitted, State, join
 
 
 class GateArrays(NamedTuple):
-    """What the gates of one LSTM did; every field is float32 [steps, cells]."""
+    """Gate activations and state of one LSTM; every field is float32 [steps, cells]."""
 
     forget: np.ndarray
     input: np.ndarray
@@ -33,43 +33,43 @@ class GateArrays(NamedTuple):
 
 
 class Boundary(NamedTuple):
-    """Where one chunk ends and the next begins; h and C are float32 [cells]."""
+    """The state between two chunks; h and C are float32 [cells]."""
 
-    step: int  # the first one of the next chunk, counted from the passage's first step
-    hidden_before: np.ndarray  # that the chunk before ended with
+    step: int  # first step of the next chunk, counted from the passage's first step
+    hidden_before: np.ndarray  # at the end of the previous chunk
     cell_before: np.ndarray
-    hidden_after: np.ndarray  # that the next chunk began with: the same, or zeros after a pause
+    hidden_after: np.ndarray  # at the start of the next chunk: equal, or zeros after a pause
     cell_after: np.ndarray
 
     @property
-    def emptied(self) -> bool:
-        """An utterance ended here, and the memory with it."""
+    def is_reset(self) -> bool:
+        """Whether an utterance ended here, which resets the state."""
         return bool(self.cell_before.any() and not self.cell_after.any())
 
 
 @dataclass(frozen=True)
 class CapturedLayer:
-    """One LSTM over a passage."""
+    """The activations of one LSTM over a passage."""
 
-    first_step: int  # of the passage's steps that were kept: others were heard and not watched
+    first_step: int  # first captured step of the passage; earlier steps are not captured
     gates: GateArrays
     boundaries: tuple[Boundary, ...]
-    # Largest difference of h from what torch.nn.LSTM makes of the same inputs, not in chunks but
-    # from one emptying of the memory to the next.
+    # Largest difference between h and torch.nn.LSTM's output for the same inputs, which torch
+    # processes from one reset to the next instead of in chunks.
     deviation: float
 
 
 @dataclass(frozen=True)
 class CapturedBlock:
-    """The LSTMs of one block of the network."""
+    """The activations of the LSTMs of one block."""
 
     forward: CapturedLayer
-    backward: CapturedLayer | None  # in offline mode alone
+    backward: CapturedLayer | None  # None in streaming mode
 
 
 @dataclass(frozen=True)
 class Passage:
-    """Steps that follow one another: a whole stream, or a piece of a recording in offline mode."""
+    """Consecutive steps: a whole stream, or a piece of a recording in offline mode."""
 
     start: float  # seconds in the recording, of step 0
     emission: Emitted  # [1, steps, tokens], all steps
@@ -77,11 +77,11 @@ class Passage:
 
 
 class CapturingEngine(TorchEngine):
-    """An `asr.acoustic.types.Engine` that keeps what its gates did, of one recording at a time."""
+    """An `asr.acoustic.types.Engine` that captures activations, of one recording at a time."""
 
     def __init__(self, model: AcousticModel, capture_from: float = 0.0) -> None:
-        """A copy of the model is watched. Of a stream, steps that end before `capture_from` seconds
-        are computed by torch.nn.LSTM and not kept."""
+        """Copies the model. In streaming mode, steps that end before `capture_from` seconds are
+        computed by torch.nn.LSTM and not captured."""
         super().__init__(copy.deepcopy(model))
         not_captured = int(capture_from * 1000 / self.config.step_ms)
         self._forward, self._backward = [], []
@@ -94,42 +94,42 @@ class CapturingEngine(TorchEngine):
         self.start_passage(0.0)
 
     def start_passage(self, start: float) -> None:
-        """A recording, or a piece of one, begins at so many seconds."""
+        """Start to capture a recording, or a piece that starts at `start` seconds."""
         self._start = start
         self._emissions: list[Emitted] = []
         for lstm in [*self._forward, *self._backward]:
             lstm.start()
 
     def passages(self) -> tuple[Passage, ...]:
-        """What was heard since `start_passage`; none when that was less than a step."""
+        """The passage since `start_passage`; empty if it is shorter than a step."""
         if not any(lstm.calls for lstm in self._forward):
             return ()
         blocks = zip(self._forward, self._backward)
         layers = tuple(
             CapturedBlock(
-                forward.captured(), backward.captured(turned=True) if backward.calls else None
+                forward.captured(), backward.captured(is_reversed=True) if backward.calls else None
             )
             for forward, backward in blocks
         )
         return (Passage(self._start, join(self._emissions), layers),)
 
     def step(self, state: State, frames: np.ndarray) -> tuple[State, Emitted]:
-        """As TorchEngine, kept."""
+        """As TorchEngine, with capture."""
         state, emission = super().step(state, frames)
         self._emissions.append(emission)
         return state, emission
 
     def finish(self, state: State) -> Emitted:
-        """As TorchEngine, kept."""
+        """As TorchEngine, with capture."""
         emission = super().finish(state)
         self._emissions.append(emission)
         return emission
 
-    def read(self, frames: np.ndarray) -> Emitted:
-        """As TorchEngine, kept; in offline mode everything is watched."""
+    def run_offline(self, frames: np.ndarray) -> Emitted:
+        """As TorchEngine, with capture of all steps."""
         for lstm in self._forward:
             lstm.skipped_steps = 0
-        emission = super().read(frames)
+        emission = super().run_offline(frames)
         self._emissions.append(emission)
         return emission
 
@@ -142,7 +142,7 @@ class _Call(NamedTuple):
 
 
 class CapturingLSTM(nn.Module):
-    """In the place of a `torch.nn.LSTM` with one layer: the same outputs, and the gates kept."""
+    """Replaces a `torch.nn.LSTM` with one layer: the same outputs, and the gates captured."""
 
     def __init__(self, lstm: nn.LSTM, skipped_steps: int) -> None:
         super().__init__()
@@ -151,7 +151,7 @@ class CapturingLSTM(nn.Module):
         self.start()
 
     def start(self) -> None:
-        """Forget what was kept."""
+        """Clear the captured activations."""
         self.calls: list[_Call] = []
         self._steps = 0
 
@@ -172,10 +172,16 @@ class CapturingLSTM(nn.Module):
         self.calls.append(_Call(x, carried, gates, after))
         return gates.hidden, (after.hidden[None], after.cell[None])
 
-    def captured(self, turned: bool = False) -> CapturedLayer:
-        """What was kept; `turned`: the network hands its steps over from the last to the first."""
+    def captured(self, is_reversed: bool = False) -> CapturedLayer:
+        """The captured activations.
+
+        Args:
+            is_reversed: the network passes the steps from the last to the first.
+        """
         fields = (torch.cat(parts, 1)[0] for parts in zip(*(call.gates for call in self.calls)))
-        gates = GateArrays(*(part.flip(0).numpy() if turned else part.numpy() for part in fields))
+        gates = GateArrays(
+            *(field.flip(0).numpy() if is_reversed else field.numpy() for field in fields)
+        )
         boundaries, step = [], self.first_step
         for call, following in zip(self.calls, self.calls[1:]):
             step += call.x.shape[1]
@@ -196,5 +202,5 @@ class CapturingLSTM(nn.Module):
     def _deviation_of(self, run: list[_Call]) -> float:
         carried = tuple(value[None] for value in run[0].carried)
         fast, _ = self.lstm(torch.cat([call.x for call in run], 1), carried)
-        kept = torch.cat([call.gates.hidden for call in run], 1)
-        return float((fast - kept).abs().max())
+        captured = torch.cat([call.gates.hidden for call in run], 1)
+        return float((fast - captured).abs().max())

@@ -1,14 +1,14 @@
-"""What the memory did while a recording was heard: every gate of every step, and all around it.
+"""The LSTM activations of a part of a recording, with its words and samples.
 
     from asr.introspection.explanation import explain
 
     explanation = explain(recognizer, "talk.flac", "streaming", transcribe_streaming)
     explanation.passages[0].layers[0].forward.gates.forget  # [steps, cells]
 
-The recogniser hears as it always does; only its LSTMs are replaced by ones that compute the same
-with the reference cell of asr/acoustic/lstm.py, from the same weights, and keep what the gates did
-(asr/introspection/capture.py). asr/introspection/figures.py draws it, asr/introspection/page.py
-makes a page of it.
+Recognition runs unchanged, except that capturing LSTMs replace the network's
+(asr/introspection/capture.py). They compute the same outputs from the same weights with the
+reference cell of asr/acoustic/lstm.py. asr/introspection/figures draws an explanation, and
+asr/introspection/page.py writes it as a page.
 """
 
 from __future__ import annotations
@@ -30,29 +30,29 @@ from asr.introspection.capture import CapturingEngine, Passage
 from asr.recognizer import Recognizer
 from asr.transcript import Transcript, Word, shift_words
 
-LONGEST_SECONDS = 90.0  # of a part that is shown: a page of more is neither read nor loaded gladly
-# What is heard after the part that is shown: that its last words are whole; that it is cut into the
-# same pieces as in the whole recording.
-BEYOND_SECONDS: dict[Mode, float] = {"streaming": 3.0, "offline": LONGEST_PIECE_SECONDS}
+MAX_SECONDS = 90.0  # of the part that is shown; the page of a longer part loads slowly
+# Seconds that are processed after the part: in streaming mode to complete its last words, in
+# offline mode to cut it at the same pauses as the whole recording.
+LOOK_AHEAD_SECONDS: dict[Mode, float] = {"streaming": 3.0, "offline": LONGEST_PIECE_SECONDS}
 BLOCK_SECONDS = 1.0
-LARGEST_MEAN = 1 - 1e-6  # of a forget gate: float32 may round it to 1, which has no time constant
+MAX_MEAN_FORGET = 1 - 1e-6  # float32 may round a mean to 1, whose time constant is infinite
 
-Read = Callable[[Recognizer, Iterable[Samples]], Transcript]
+StreamingTranscriber = Callable[[Recognizer, Iterable[Samples]], Transcript]
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """A part of a recording, what was heard in it, and what the memory did."""
+    """A part of a recording, its words, and the activations of the network."""
 
     name: str  # of the recording
     mode: Mode
     config: AcousticConfig
-    start: float  # seconds in the recording: what is shown
+    start: float  # seconds in the recording
     end: float
-    chunk_seconds: float | None  # in streaming mode: so much is heard at once
-    samples: Samples  # [samples] from `begin` to `end`
-    words: tuple[Word, ...]  # that touch the part; times in the recording
-    passages: tuple[Passage, ...]  # in streaming mode one; in offline mode one for each piece read
+    chunk_seconds: float | None  # duration of a chunk; None in offline mode
+    samples: Samples  # [samples] from `start` to `end`
+    words: tuple[Word, ...]  # words that overlap the part; times in the recording
+    passages: tuple[Passage, ...]  # one in streaming mode; one per piece in offline mode
 
     @property
     def frames(self) -> np.ndarray:
@@ -61,12 +61,12 @@ class Explanation:
 
     @property
     def text(self) -> str:
-        """The words, divided by spaces."""
+        """The words, with spaces between them."""
         return " ".join(word.word for word in self.words)
 
     @property
     def hop_seconds(self) -> float:
-        """From one frame to the next."""
+        """Seconds from one frame to the next."""
         return HOP_SAMPLES / SAMPLE_RATE
 
 
@@ -74,43 +74,44 @@ def explain(
     recognizer: Recognizer,
     source: str | os.PathLike[str],
     mode: Mode,
-    read_streaming: Read,
+    streaming: StreamingTranscriber,
     start: float = 0.0,
     end: float | None = None,
 ) -> Explanation:
-    """Hear a recording and keep what the gates did.
+    """Transcribe a part of a recording and capture the activations of the network.
 
-    What comes before `begin` is heard too (in streaming mode; offline mode reads pieces that do not
-    touch each other), so the memory is in the state that it really had there.
+    In streaming mode the recording is processed from its beginning, so that the LSTM's state at
+    `start` is the same as in the whole recording. In offline mode the pieces of a recording are
+    independent, and those outside the part are skipped.
 
     Args:
-        recognizer: with the torch engine, whose weights the reference cell takes.
+        recognizer: with the torch engine, whose weights the reference cell uses.
         source: path of a recording.
-        read_streaming: how a stream hears, its first hearing alone (streaming/recordings.py, which
-            this room may not import).
-        begin: seconds; from where on it is shown.
-        end: seconds; to where; None to the end.
+        streaming: transcribes a stream in one pass (streaming/recordings.py, which this package
+            must not import).
+        start: seconds; start of the part.
+        end: seconds; end of the part; None for the end of the recording.
 
     Raises:
         AudioError: the recording cannot be read.
-        ConfigError: a part that is not in the recording, or longer than LONGEST_SECONDS; another
+        ConfigError: a part that is not in the recording, or longer than MAX_SECONDS; another
             engine.
     """
     if not isinstance(recognizer.engine, TorchEngine):
         raise ConfigError("only the torch engine can be explained: its weights are float32")
-    end = place_in(source, start, end)
+    end = checked_end(source, start, end)
     engine = CapturingEngine(recognizer.engine.model, start)
     captured = Recognizer(engine, recognizer.decoder, recognizer.name, recognizer.g2p)
     shown: list[Samples] = []
-    blocks = _kept(read_blocks(source, BLOCK_SECONDS), start, end, BEYOND_SECONDS[mode], shown)
+    blocks = _until(read_blocks(source, BLOCK_SECONDS), start, end, LOOK_AHEAD_SECONDS[mode], shown)
     if mode == "streaming":
-        transcript = read_streaming(captured, blocks)
+        transcript = streaming(captured, blocks)
         if transcript.damage:
             raise AudioError(transcript.damage)
         words = transcript.words
         passages = engine.passages()
     else:
-        words, passages = _read_pieces(captured, engine, blocks, start, end)
+        words, passages = _transcribe_pieces(captured, engine, blocks, start, end)
     samples = np.concatenate(shown) if shown else np.zeros(0, np.float32)
     return Explanation(
         name=Path(source).name,
@@ -125,8 +126,8 @@ def explain(
     )
 
 
-def place_in(source: str | os.PathLike[str], start: float, end: float | None) -> float:
-    """The end, in seconds, of the part of a recording that is to be shown.
+def checked_end(source: str | os.PathLike[str], start: float, end: float | None) -> float:
+    """The end, in seconds, of the part from `start` to `end` of a recording.
 
     Raises:
         AudioError, ConfigError: as `explain`.
@@ -136,22 +137,22 @@ def place_in(source: str | os.PathLike[str], start: float, end: float | None) ->
         raise ConfigError(f"{name}: lasts {duration:.1f} s; nothing is there from {start:g} s on")
     if end is not None and end <= start:
         raise ConfigError(f"--to {end:g} is not after --from {start:g}")
-    if end is not None and end > duration + 0.05:  # durations are told rounded
+    if end is not None and end > duration + 0.05:  # messages show rounded durations
         raise ConfigError(f"{name}: lasts {duration:.1f} s; --to {end:g} is beyond its end")
     end = duration if end is None else min(end, duration)
-    if end - start > LONGEST_SECONDS:
+    if end - start > MAX_SECONDS:
         raise ConfigError(
             f"{name}: {end - start:.0f} s are too long for a page, which shows at most "
-            f"{LONGEST_SECONDS:.0f} s; choose a part, such as --from {start:g} --to {start + 60:g}"
+            f"{MAX_SECONDS:.0f} s; choose a part, such as --from {start:g} --to {start + 60:g}"
         )
     return end
 
 
 def time_constants_ms(forget: np.ndarray, step_ms: float) -> np.ndarray:
-    """How long each cell remembers: after so many milliseconds 1/e of what was written is left.
+    """The time constant of each cell: the time after which 1/e of its content is left.
 
-    A cell whose forget gate stood at f all the time would keep f^n after n steps, which is
-    exp(-n * step / t) with t = -step / ln f. The mean over all steps is taken for f.
+    A cell with a constant forget gate f keeps f^n after n steps, which is exp(-n * step / t) with
+    t = -step / ln f. f is the mean over all steps.
 
     Args:
         forget: activations of the forget gate [steps, cells], between 0 and 1.
@@ -161,30 +162,31 @@ def time_constants_ms(forget: np.ndarray, step_ms: float) -> np.ndarray:
         [cells], all above 0.
     """
     mean = forget.mean(0, dtype=np.float64)
-    constants: np.ndarray = -step_ms / np.log(np.clip(mean, 1e-6, LARGEST_MEAN))
+    constants: np.ndarray = -step_ms / np.log(np.clip(mean, 1e-6, MAX_MEAN_FORGET))
     return constants
 
 
-def longest_memory_first(forget: np.ndarray) -> np.ndarray:
-    """[cells] their numbers, those that remember longest first."""
+def longest_time_constant_first(forget: np.ndarray) -> np.ndarray:
+    """Indices [cells], in the order of decreasing time constants."""
     return np.argsort(-forget.mean(0, dtype=np.float64), kind="stable")
 
 
-def _kept(
-    blocks: Iterable[Samples], start: float, end: float, beyond: float, shown: list[Samples]
+def _until(
+    blocks: Iterable[Samples], start: float, end: float, look_ahead: float, shown: list[Samples]
 ) -> Iterator[Samples]:
-    """The blocks as far as they have to be heard; those samples that are shown are kept."""
+    """The blocks up to `look_ahead` seconds after the end of the part, whose samples are appended
+    to `shown`."""
     first, last = round(start * SAMPLE_RATE), round(end * SAMPLE_RATE)
     place = 0
     for block in blocks:
         shown.append(block[max(0, first - place) : max(0, last - place)])
         place += len(block)
         yield block
-        if place >= last + beyond * SAMPLE_RATE:
+        if place >= last + look_ahead * SAMPLE_RATE:
             return
 
 
-def _read_pieces(
+def _transcribe_pieces(
     recognizer: Recognizer,
     engine: CapturingEngine,
     blocks: Iterable[Samples],

@@ -1,4 +1,4 @@
-"""An explanation as one HTML page that needs nothing else, and as PNG files."""
+"""Writes an explanation as one self-contained HTML page, and its figures as PNG files."""
 
 from __future__ import annotations
 
@@ -24,25 +24,25 @@ def write_page(
     png_folder: str | Path | None = None,
     model: str = "",
 ) -> None:
-    """Write the page, and each picture as a PNG file if a folder is given.
+    """Write the page, and each figure as a PNG file if a folder is given.
 
     Args:
-        layer: which block's LSTM is shown, from 0.
-        model: its name, for people.
+        layer: index of the block whose LSTMs are shown, from 0.
+        model: name of the model, for the user.
 
     Raises:
-        ConfigError: a file that cannot be written.
+        ConfigError: a file cannot be written.
     """
     drawn = pictures(explanation, layer)
     _write(Path(page), page_of(explanation, layer, drawn, model).encode())
     if png_folder:
         for picture in drawn:
-            _write(Path(png_folder) / f"{picture.name}.png", _png(picture.figure))
+            _write(Path(png_folder) / f"{picture.name}.png", _png(picture))
 
 
 def page_of(explanation: Explanation, layer: int, drawn: list[Picture], model: str = "") -> str:
-    """The page as text. Pictures are SVG in the colour of the page's own text, so that one and the
-    same serves on white and on black."""
+    """The page as text. The figures are SVG in the colour of the page's text, which suits light and
+    dark backgrounds."""
     import jinja2
 
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
@@ -60,9 +60,9 @@ def page_of(explanation: Explanation, layer: int, drawn: list[Picture], model: s
         pictures=[(picture, svg(picture.figure, picture.name)) for picture in drawn],
         deviation=max((lstm.deviation for lstm in captured), default=0.0),
         boundaries=len(boundaries),
-        emptied=sum(boundary.emptied for boundary in boundaries),
-        unlike=sum(
-            not boundary.emptied
+        resets=sum(boundary.is_reset for boundary in boundaries),
+        changes=sum(
+            not boundary.is_reset
             and bool(
                 (boundary.cell_before != boundary.cell_after).any()
                 or (boundary.hidden_before != boundary.hidden_after).any()
@@ -73,7 +73,7 @@ def page_of(explanation: Explanation, layer: int, drawn: list[Picture], model: s
 
 
 def svg(figure: Figure, name: str) -> str:
-    """A figure as SVG to put into a page; its names are its own among the page's pictures."""
+    """A figure as SVG for a page; `name` makes its ids unique on the page."""
     written = io.StringIO()
     metadata: Any = {"Date": None, "Creator": None}
     with rc_context(STYLE | {"svg.hashsalt": name}):
@@ -83,9 +83,14 @@ def svg(figure: Figure, name: str) -> str:
     return re.sub(r'(id="|url\(#|href="#)', rf"\g<1>{name}-", text)
 
 
-def _png(figure: Figure) -> bytes:
+def _png(picture: Picture) -> bytes:
+    """The figure with its title above it, which a page shows as a heading."""
     written = io.BytesIO()
-    figure.savefig(written, format="png", facecolor="white", dpi=150)
+    title = picture.figure.suptitle(picture.title, x=0.01, y=1, ha="left", va="bottom", fontsize=11)
+    picture.figure.savefig(
+        written, format="png", facecolor="white", dpi=150, bbox_inches="tight", pad_inches=0.1
+    )
+    title.remove()
     return written.getvalue()
 
 

@@ -1,12 +1,12 @@
-"""Where everything stands in a KenLM trie: KenLM itself only answers for single n-grams.
+"""The layout of a KenLM trie.
 
-The layout is that of KenLM's binary format 5 (lm/binary_format.cc, trie.cc, bhiksha.cc and
-quantize.hh; K. Heafield, "KenLM: faster and smaller language model queries", 2011). A trie goes
-backwards: below a word are those that stand before it. An entry is packed into bits: word, back-off
-weight and probability (numbers of a table, or floats), and where its own entries begin.
+It is that of KenLM's binary format 5 (lm/binary_format.cc, trie.cc, bhiksha.cc and quantize.hh;
+K. Heafield, "KenLM: faster and smaller language model queries", 2011). A trie goes backwards: below
+a word are the words before it. An entry is packed into bits: word, back-off weight and probability
+(numbers of a table, or floats), and a pointer to its first entry in the level below.
 
-asr/language_model/_kenlm_scorer.pyx looks n-grams up in it, training/language_model/ngrams.py reads
-all of them.
+asr/language_model/_kenlm_scorer.pyx looks n-grams up in a trie,
+training/language_model/kenlm_ngrams.py reads all of them.
 """
 
 from __future__ import annotations
@@ -29,38 +29,39 @@ from asr.language_model.kenlm_header import (
 
 UNIGRAM = np.dtype([("probability", "<f4"), ("backoff", "<f4"), ("next", "<u8")])
 MAX_BITS = 25  # of the number of a probability or weight; KenLM's own limit
-READ_AHEAD = 8  # bytes that are read at once, wherever a number begins
+READ_BYTES = 8  # that are read at once, wherever a number starts
 
 
 class OtherKind(ValueError):
-    """A sound KenLM file of a kind that is not read here: a hash table, or a trie without its
-    words."""
+    """A valid KenLM file of a kind that this module does not read: a hash table, or a trie without
+    its words."""
 
 
 @dataclass(frozen=True)
 class Level:
-    """The n-grams of one length above 1: `count` entries and one more, whose pointer ends them."""
+    """The n-grams of one length above 1: `count` entries, and one more whose pointer is the end of
+    the last entry's entries."""
 
-    at: int  # byte of the file at which its entries begin
+    at: int  # byte of the file at which its entries start
     count: int
     word_bits: int
     value_bits: int
     weight_bits: int  # 0 for the longest n-grams
     inline_bits: int  # of a pointer
-    values: np.ndarray | None  # float32: what the numbers of probabilities mean, if quantised
-    weights: np.ndarray | None
-    high: np.ndarray  # int64: entries from which on the rest of a pointer is one more
+    values: np.ndarray | None  # float32: the table of log10 probabilities, if quantised
+    weights: np.ndarray | None  # float32: the table of back-off weights
+    high: np.ndarray  # int64: the entries at which the high bits of pointers grow by one
 
     @property
     def bits(self) -> int:
-        """Of an entry."""
+        """The bits of an entry."""
         return self.word_bits + self.value_bits + self.weight_bits + self.inline_bits
 
     def check(self, file_bytes: int, longest: bool) -> None:
-        """Raises ValueError where a look-up, whatever bits it finds, could leave the file or a
-        table (asr/language_model/_kenlm_scorer.pyx checks where a pointer leads to)."""
+        """Raises ValueError if a look-up could leave the file or a table, whatever the bits are.
+        asr/language_model/_kenlm_levels.pxd checks pointers as it follows them."""
         entries_bytes = ((1 + self.count) * self.bits + 7) // 8
-        if not 0 <= self.at <= file_bytes - entries_bytes - READ_AHEAD:
+        if not 0 <= self.at <= file_bytes - entries_bytes - READ_BYTES:
             raise ValueError("its n-grams lie beyond its end")
         if max(self.word_bits, self.value_bits, self.weight_bits) > 32 or self.inline_bits > 57:
             raise ValueError("its numbers have too many bits")
@@ -70,8 +71,8 @@ class Level:
         for table, bits in tables if self.values is not None else []:
             if table is None or table.dtype != np.float32 or len(table) != 2**bits:
                 raise ValueError("a table of probabilities has another length")
-            if not (table < np.inf).all():  # KenLM has -inf where a table has empty places
-                raise ValueError("a table of probabilities holds what is no number")
+            if not (table < np.inf).all():  # unused rows have -inf
+                raise ValueError("a table of probabilities has a value that is no number")
         high = self.high
         if high.dtype != np.int64 or not len(high) or high[0] != 0 or (high[1:] < high[:-1]).any():
             raise ValueError("its pointers are damaged")
@@ -81,13 +82,13 @@ class Level:
 class KenlmTrie:
     """A file, mapped into memory, and its parts."""
 
-    data: np.ndarray  # uint8
-    unigrams: np.ndarray  # of UNIGRAM, and one more
+    data: np.ndarray  # uint8 [bytes]
+    unigrams: np.ndarray  # UNIGRAM [words + 1]: the last one's pointer is the end of the entries
     levels: list[Level]  # of n-grams of 2, 3, ... words
     words: list[str] = field(repr=False)  # by KenLM's number: <unk> is 0
 
     def __post_init__(self) -> None:
-        """Raises ValueError where parts do not fit each other."""
+        """Raises ValueError for parts that do not fit each other."""
         if not 2 <= self.order <= MAX_ORDER:
             raise ValueError(f"n-grams of {self.order} words; there are 2 to {MAX_ORDER}")
         if self.data.dtype != np.uint8 or self.unigrams.dtype != UNIGRAM:
@@ -105,21 +106,24 @@ class KenlmTrie:
 
     @property
     def order(self) -> int:
-        """Words of the longest n-grams."""
+        """The length of the longest n-grams."""
         return len(self.levels) + 1
 
     @cached_property
     def number_of(self) -> dict[str, int]:
-        """Of each word."""
+        """KenLM's number of each word."""
         return {word: number for number, word in enumerate(self.words)}
 
 
 def map_kenlm_trie(path: str | os.PathLike[str], needs_words: bool = True) -> KenlmTrie:
-    """The parts of a KenLM trie; without `needs_words`, `words` may be empty.
+    """Maps a KenLM trie into memory.
+
+    Args:
+        needs_words: if false, a trie without its words is read too, with empty `words`.
 
     Raises:
-        OtherKind: a hash table instead of a trie, or without its words.
-        ValueError: damaged or truncated.
+        OtherKind: the file is a hash table, or a trie without its words.
+        ValueError: it is damaged or truncated.
     """
     data = np.memmap(Path(path), np.uint8, "r")
     header = read_kenlm_header(data)
@@ -135,17 +139,17 @@ def map_kenlm_trie(path: str | os.PathLike[str], needs_words: bool = True) -> Ke
 
 
 class _Walk:
-    """A walk through the file: each part begins where the one before ends."""
+    """Finds the parts of a file. Each part starts where the one before ends."""
 
     def __init__(self, data: np.ndarray, header: KenlmHeader) -> None:
         self._data, self._header, self.counts = data, header, header.counts
         self._quantised = header.kind in (QUANTISED, QUANTISED_ARRAY)
         self._array = header.kind in (ARRAY, QUANTISED_ARRAY)
-        # KenLM looks for words among so many hashes; <unk> has none.
+        # The number of words that have a hash; <unk> has none.
         (hashes,) = self._numbers(header.bytes, 1, "<u8").tolist()
         if not 0 < hashes <= self.counts[0]:
-            raise ValueError(f"it says that {hashes} of its {self.counts[0]} words have a name")
-        self._at = header.bytes + 8 + 8 * self.counts[0]  # behind the hashes of the words
+            raise ValueError(f"{hashes} of its {self.counts[0]} words have a name")
+        self._at = header.bytes + 8 + 8 * self.counts[0]  # after the hashes of the words
 
     def trie(self) -> KenlmTrie:
         order, tables = len(self.counts), self._tables()
@@ -160,7 +164,7 @@ class _Walk:
         return KenlmTrie(self._data, unigrams, levels, words)
 
     def _tables(self) -> list[tuple[np.ndarray | None, np.ndarray | None]]:
-        """For each length from 2 on the probabilities and back-off weights, by their numbers."""
+        """The tables of probabilities and of back-off weights, for each length from 2 on."""
         order = len(self.counts)
         if not self._quantised:
             return [(None, None)] * (order - 1)
@@ -193,16 +197,17 @@ class _Walk:
         return level
 
     def _pointers(self, length: int) -> tuple[int, np.ndarray]:
-        """Bits of a pointer in its entry; and for compressed ones the entries at which the rest of
-        it grows by one (B. Raj and E. Whittaker 2003)."""
+        """The bits of a pointer that are in its entry, and the entries at which its high bits grow
+        by one (B. Raj and E. Whittaker 2003)."""
         next_count, entries = self.counts[length], self.counts[length - 1] + 1
         required = next_count.bit_length()
         if not self._array:
             return required, np.zeros(1, np.int64)
         start = -(-self._at // 8) * 8
-        most = min(required, int(self._data[self._at + 1]))
+        max_chopped = min(required, int(self._data[self._at + 1]))
         costs = [
-            (next_count >> (required - chop)) * 64 - entries * chop for chop in range(most + 1)
+            (next_count >> (required - chopped)) * 64 - entries * chopped
+            for chopped in range(max_chopped + 1)
         ]
         chopped = int(np.argmin(costs))
         size = (next_count >> (required - chopped)) + 1

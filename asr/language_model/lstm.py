@@ -1,5 +1,7 @@
-"""LSTM language models: how likely whole sentences are, through ONNX Runtime. `rill lm train` makes
-them."""
+"""LSTM language models: the probabilities of whole sentences, with ONNX Runtime.
+
+`rill lm train` makes them.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,7 @@ import numpy as np
 from asr.errors import ModelError
 from asr.onnx_session import open_session
 
-END, RARE = "</s>", "<rare>"  # of a sentence; every word that the network does not know
+END, RARE = "</s>", "<rare>"  # the end of a sentence; all words that the network lacks
 FORMAT, METADATA = 1, "rill_lstm_language_model"
 _REMEDY = "rill lm train makes one"
 
@@ -23,7 +25,7 @@ Sentence = tuple[str, ...]
 
 
 class LstmLanguageModel:
-    """A file that `rill lm train` wrote. Holds no state: threads may share it."""
+    """A model that `rill lm train` wrote. It holds no state: threads may share it."""
 
     def __init__(self, path: str | os.PathLike[str], threads: int = 1) -> None:
         """Raises ModelError when the file is missing, damaged, or another model's."""
@@ -33,30 +35,31 @@ class LstmLanguageModel:
         if about is None:
             raise ModelError(f"{path}: not an LSTM language model; {_REMEDY}")
         try:
-            told = json.loads(about)
-            if told["format"] != FORMAT:
+            metadata = json.loads(about)
+            if metadata["format"] != FORMAT:
                 raise ModelError(
-                    f"{path}: of format {told['format']}, this version reads {FORMAT}; {_REMEDY}"
+                    f"{path}: of format {metadata['format']}, this version reads {FORMAT}; "
+                    f"{_REMEDY}"
                 )
-            self.words: list[str] = told["words"]
-            self._cutoffs: list[int] = told["cutoffs"]  # the last is the number of words
-            self._hidden: int = told["hidden"]
-            self._rare_share = -math.log(told["rare_words"])
+            self.words: list[str] = metadata["words"]
+            self._cutoffs: list[int] = metadata["cutoffs"]  # the last is the number of words
+            self._hidden: int = metadata["hidden"]
+            self._rare_share = -math.log(metadata["rare_words"])
         except (ValueError, KeyError, TypeError) as error:
             raise ModelError(f"{path}: damaged ({error}). {_REMEDY}") from None
         self._numbers = {word: number for number, word in enumerate(self.words)}
         self._rare = self._numbers[RARE]
 
     def knows(self, word: str) -> bool:
-        """Whether it is more than one of the rare words."""
+        """Whether a word has a number of its own, and is not one of the rare words."""
         return word in self._numbers
 
     def log_probabilities(self, sentences: Sequence[Sentence]) -> list[np.ndarray]:
-        """Of each sentence: the natural logarithm of each word's probability and, as the last, that
-        of the sentence's end, [words + 1].
+        """For each sentence: the natural logarithms of the probabilities of its words and of its
+        end, [words + 1].
 
-        What sentences begin with in common is computed once. Sentences that are scored together
-        share a batch, by which the last bits may differ.
+        A prefix that sentences share is computed once. All sentences share a batch, which may
+        change the last bits of a result.
         """
         tree = _Tree([self._as_numbers(sentence) for sentence in sentences])
         found = self._of_nodes(tree)
@@ -67,11 +70,11 @@ class LstmLanguageModel:
         return [*(self._numbers.get(word, rare) for word in sentence), self._numbers[END]]
 
     def _of_nodes(self, tree: _Tree) -> np.ndarray:
-        """The logarithm for each node of the tree, of its word after those on the way to it."""
+        """For each node of the tree: the log-probability of its word after those on its path."""
         logs = np.zeros(len(tree.words), np.float32)
-        # The state after the end of the sentence before: nothing else was said.
+        # The state before the root, which is the end of a previous sentence.
         hidden = cell = np.zeros((1, 1, self._hidden), np.float32)
-        above = np.zeros(1, np.int64)  # the nodes whose words are heard next
+        above = np.zeros(1, np.int64)  # the nodes whose words are the next input
         while len(above):
             hidden, cell = self._step(tree, above, hidden, cell, logs)
             children, rows = tree.below(above)
@@ -88,8 +91,8 @@ class LstmLanguageModel:
         cell: np.ndarray,
         logs: np.ndarray,
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Hear the words of the nodes `above`, each with its state; fill in the logarithms of their
-        children. Returns the states after it."""
+        """Process the words of the nodes `above`, each with its state, and fill in the logarithms
+        of their children. Returns the states after the words."""
         children, rows = tree.below(above)
         words = tree.words[children]
         first = self._cutoffs[0]
@@ -104,8 +107,8 @@ class LstmLanguageModel:
         members = []
         for number in range(len(self._cutoffs) - 1):
             its = np.flatnonzero(group == number + 1)
-            heard, of_row = np.unique(rows[its], return_inverse=True)
-            feed[f"rows{number}"] = heard
+            its_rows, of_row = np.unique(rows[its], return_inverse=True)
+            feed[f"rows{number}"] = its_rows
             feed[f"pairs{number}"] = np.stack([of_row, words[its] - self._cutoffs[number]], 1)
             members.append(its)
         hidden, cell, of_head, *of_groups = self._session.run(None, feed)
@@ -117,7 +120,7 @@ class LstmLanguageModel:
 
 
 class _Tree:
-    """Sentences by what they begin with; node 0 is the end of a sentence before them."""
+    """A prefix tree of sentences. Node 0 is the end of a sentence before them."""
 
     def __init__(self, sentences: Sequence[list[int]]) -> None:
         words, below = [sentences[0][-1] if sentences else 0], [dict[int, int]()]
@@ -137,7 +140,7 @@ class _Tree:
         self.inner = np.array([len(children) > 0 for children in below])
 
     def below(self, nodes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The children of nodes, and for each the place of its parent among the nodes."""
+        """The children of nodes, and for each child the index of its parent among the nodes."""
         children = [self._below[node] for node in nodes]
         rows = np.repeat(np.arange(len(nodes)), [len(its) for its in children])
         return np.concatenate(children), rows

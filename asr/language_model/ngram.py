@@ -1,31 +1,34 @@
-"""N-gram language models: KenLM binaries, and the numbers of words that a search knows."""
+"""N-gram language models: the binaries of KenLM.
+
+Rill reads KenLM's tries itself (asr/language_model/kenlm_file.py). The other kinds need the kenlm
+package (asr/language_model/kenlm_package.py).
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-import kenlm
 import numpy as np
 
 from asr.errors import ModelError
-from asr.language_model._kenlm_scorer import KenlmScorer, UpperBounds, check_pointers
-from asr.language_model._score_cache import ScoreCache
+from asr.language_model._kenlm_scorer import check_pointers
 from asr.language_model.kenlm_file import KenlmTrie, OtherKind, map_kenlm_trie
-from asr.language_model.kenlm_header import check_hash_tables, read_kenlm_header
+from asr.language_model.kenlm_package import KenlmModel, load_with_kenlm
+from asr.language_model.word_models import END, START, UNKNOWN, TrieModel, VocabularyModel
 
-START, END = "<s>", "</s>"  # KenLM's words for the begin and the end of an utterance
-UNKNOWN = 0  # KenLM's number of the word that stands for all it does not know
-SANE_LOG10 = (-1000.0, 0.0)  # of probabilities; a damaged file may have others
-LOOKED_UP = 1_000  # of the lexicon's words, to see whether the language model knows any
+MAX_LOOKED_UP = 1_000  # of the lexicon's words, to see whether the language model knows any
 _KENLM_MAGIC = b"mmap lm http://kheafield.com/code format version 5"
+
+# log10 of the probability of a word, and whether the model lacks the word.
+WordScore = tuple[float, bool]
 
 
 class LanguageModel:
-    """A KenLM file. The file is mapped into memory, and shared by every decoder made from it."""
+    """A KenLM file. It is mapped into memory, and all decoders made from it share it."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         """Raises ModelError when the file is missing, a folder, or no KenLM binary."""
@@ -43,27 +46,64 @@ class LanguageModel:
             )
 
     def for_words(
-        self, vocabulary: Sequence[str], in_trie: np.ndarray | None = None
-    ) -> NumberedWords:
-        """The language model of words by numbers, which are their places in the vocabulary.
+        self, vocabulary: Sequence[str], numbers: np.ndarray | None = None
+    ) -> VocabularyModel:
+        """The language model of a vocabulary, by the numbers of its words.
 
         Args:
-            in_trie: the words' numbers in the file, when they are known (`NumberedWords.in_trie`).
+            numbers: int32 [words]: the words' numbers in the file's trie, if they are known
+                (`TrieModel.numbers`).
 
         Raises:
-            ModelError: the file is truncated, KenLM cannot use it, or it knows none of the words.
+            ModelError: the file is damaged or truncated, it knows none of the words, or its kind
+                needs the kenlm package, which is not installed.
         """
-        model = self.open(to_score=False)  # see NumberedWords.score
-        if not any(word in model for word in vocabulary[:LOOKED_UP]):
+        model: VocabularyModel
+        if self.trie is not None:
+            model = TrieModel(self.trie, vocabulary, numbers)
+            knows_any = bool((model.numbers[:MAX_LOOKED_UP] != UNKNOWN).any())
+        else:
+            kenlm_model = self.with_kenlm()
+            model = KenlmModel(kenlm_model, vocabulary)
+            knows_any = any(word in kenlm_model for word in vocabulary[:MAX_LOOKED_UP])
+        if not knows_any:
             raise ModelError(
                 f"{self.path}: knows none of the lexicon's words ({vocabulary[0]} is the first); a "
                 "language model is made of lower-case words, a to z and apostrophe"
             )
-        return NumberedWords(model, self.trie, vocabulary, in_trie)
+        return model
+
+    def sentence_scorer(self) -> Callable[[str], list[WordScore]]:
+        """A function that scores the words of a sentence, and the end of the sentence as the last.
+
+        Raises:
+            ModelError: as `for_words`.
+        """
+        if self.trie is None:
+            kenlm_model = self.with_kenlm()
+            return lambda sentence: [
+                (log10, is_unknown) for log10, _, is_unknown in kenlm_model.full_scores(sentence)
+            ]
+        try:
+            check_pointers(self.trie)
+        except ValueError as error:
+            raise self._damaged(error) from None
+        model, number_of = TrieModel(self.trie, self.trie.words), self.trie.number_of
+
+        def score(sentence: str) -> list[WordScore]:
+            cache, context = model.score_cache(), 0
+            scores = []
+            for word in sentence.split():
+                number = number_of.get(word, UNKNOWN)
+                context, log10 = cache.score(context, number)
+                scores.append((log10, number == UNKNOWN))
+            return [*scores, (cache.end(context), False)]
+
+        return score
 
     @cached_property
     def trie(self) -> KenlmTrie | None:
-        """What is in the file, if it is a trie and has its words.
+        """The contents of the file, if it is a trie with its words.
 
         Raises:
             ModelError: the file is damaged or truncated.
@@ -78,34 +118,16 @@ class LanguageModel:
             raise self._damaged(f"its words lack {' and '.join(missing)}")
         return trie
 
-    def open(self, to_score: bool = True) -> kenlm.Model:
-        """KenLM's own, mapped into memory.
-
-        Args:
-            to_score: it is asked for probabilities, not for words alone. Then all pointers of a
-                trie are checked before, about 50 ms for each million n-grams.
+    def with_kenlm(self) -> Any:
+        """The file as a kenlm.Model.
 
         Raises:
-            ModelError: the file is damaged or truncated, or KenLM cannot use it.
+            ModelError: the file is damaged or truncated, or the kenlm package is not installed.
         """
         try:
-            if self.trie is not None:
-                if to_score:
-                    check_pointers(self.trie)
-            else:
-                self._check_other_kind()
-            return kenlm.Model(str(self.path))
+            return load_with_kenlm(self.path)
         except (OSError, RuntimeError, ValueError) as error:
             raise self._damaged(error) from None
-
-    def _check_other_kind(self) -> None:
-        """Raises ValueError for a damaged hash table, or a trie without its words."""
-        data = np.memmap(self.path, np.uint8, "r")
-        header = read_kenlm_header(data)
-        if header.is_trie:
-            check_pointers(map_kenlm_trie(self.path, needs_words=False))
-        else:
-            check_hash_tables(data, header)
 
     def _damaged(self, reason: Exception | str) -> ModelError:
         lines = str(reason).splitlines() or ["KenLM cannot load it"]
@@ -113,93 +135,3 @@ class LanguageModel:
             f"{self.path}: damaged or truncated ({lines[0]}); copy it again, or make it anew with "
             "KenLM's build_binary"
         )
-
-
-class WordModel(Protocol):
-    """What a search asks about words, by their numbers."""
-
-    def start(self) -> Any:
-        """The state at the begin of an utterance."""
-
-    def nothing(self) -> Any:
-        """The state in which nothing is known of what was said before."""
-
-    def score(self, state: Any, number: int) -> tuple[Any, float]:
-        """The state after a word, and log10 of the word's probability."""
-
-    def end(self, state: Any) -> float:
-        """log10 of the probability that the utterance ends there."""
-
-    def score_cache(self) -> ScoreCache:
-        """What it has said so far; new ones when that has become too much."""
-
-
-class NumberedWords:
-    """An n-gram model of words by numbers. Its states are what it remembers of the words before."""
-
-    def __init__(
-        self,
-        model: kenlm.Model,
-        trie: KenlmTrie | None,
-        words: Sequence[str],
-        in_trie: np.ndarray | None = None,
-    ) -> None:
-        self._model, self._words = model, words
-        self._trie, self._in_trie = trie, in_trie
-        self._score_cache: ScoreCache | None = None
-
-    def start(self) -> kenlm.State:
-        """At the begin of an utterance."""
-        state = kenlm.State()
-        self._model.BeginSentenceWrite(state)
-        return state
-
-    def nothing(self) -> kenlm.State:
-        """Where nothing is known of what was said before."""
-        state = kenlm.State()
-        self._model.NullContextWrite(state)
-        return state
-
-    def score(self, state: kenlm.State, number: int) -> tuple[kenlm.State, float]:
-        """The state after a word, and log10 of the word's probability. For a trie that was read,
-        `contexts` says the same, whatever the file holds, and KenLM is not asked."""
-        after = kenlm.State()
-        return after, self._model.BaseScore(state, self._words[number], after)
-
-    def end(self, state: kenlm.State) -> float:
-        """log10 of the probability that the utterance ends there."""
-        return float(self._model.BaseScore(state, END, kenlm.State()))
-
-    def alone(self) -> np.ndarray:
-        """log10 of each word's probability when nothing is known of what was said before."""
-        if self._trie is not None:
-            of_trie: np.ndarray = self._trie.unigrams["probability"][self.in_trie]
-            return of_trie.clip(*SANE_LOG10)
-        nothing, after, score = self.nothing(), kenlm.State(), self._model.BaseScore
-        found = np.array([score(nothing, word, after) for word in self._words], np.float32)
-        return np.nan_to_num(found, nan=SANE_LOG10[0]).clip(*SANE_LOG10)
-
-    def score_cache(self) -> ScoreCache:
-        """What it has said so far, for all searches; new ones when that has become too much."""
-        if self._score_cache is None or self._score_cache.full:
-            self._score_cache = self._new_score_cache()
-        return self._score_cache
-
-    def _new_score_cache(self) -> ScoreCache:
-        if self._trie is None:
-            return ScoreCache(self)
-        start, end = map(self._trie.words.index, (START, END))
-        return KenlmScorer(self._trie, self.in_trie, self._upper_bounds, start, end)
-
-    @cached_property
-    def _upper_bounds(self) -> UpperBounds:
-        return UpperBounds(len(self._words))
-
-    @cached_property
-    def in_trie(self) -> np.ndarray:
-        """int32 [words]: the number that the file's trie has for each; it must have one."""
-        assert self._trie
-        if self._in_trie is not None:
-            return self._in_trie  # KenlmScorer and cached_lexicon check it
-        number_of = self._trie.number_of
-        return np.array([number_of.get(word, UNKNOWN) for word in self._words], np.int32)

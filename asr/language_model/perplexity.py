@@ -1,4 +1,4 @@
-"""How well a language model foretells a text: `rill lm perplexity`."""
+"""The perplexity of a language model on a text: `rill lm perplexity`."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from asr.language_model.ngram import LanguageModel
 from asr.text.sentences import read_sentences
 
 MIN_LOG10 = -300.0  # of a probability; KenLM gives unknown words -100
-SENTENCES_AT_ONCE = 256  # that the LSTM reads side by side
+BATCH_SENTENCES = 256  # of the LSTM
 
 
 @dataclass(frozen=True)
 class Perplexity:
-    """Of a text, the ends of its sentences counted as words."""
+    """The perplexity of a text. The ends of its sentences count as words."""
 
     words: int
     unknown_words: int
     value: float  # of known words
-    value_with_unknown: float  # of all, each unknown one with what the model gives to <unk>
+    value_with_unknown: float  # of all words, unknown ones with the probability of <unk>
 
     def line(self) -> str:
-        """For people."""
+        """One line of text."""
         share = 100 * self.unknown_words / self.words
         return (
             f"perplexity {self.value:.1f}, with unknown words {self.value_with_unknown:.1f} "
@@ -46,11 +46,11 @@ def measure_perplexity(model: str | os.PathLike[str], text: str | os.PathLike[st
         DataError: the text is missing, no text, or has no sentence that can be used.
     """
     language_model = LanguageModel(model)
-    path, scorer = language_model.path, language_model.open()
+    path, score = language_model.path, language_model.sentence_scorer()
     words = unknown_words = 0
     known = unknown = 0.0
     for sentence in read_sentences(text):
-        for log10, _, is_unknown in scorer.full_scores(sentence):
+        for log10, is_unknown in score(sentence):
             _check(path, log10)
             words += 1
             unknown_words += is_unknown
@@ -70,17 +70,18 @@ def measure_perplexity(model: str | os.PathLike[str], text: str | os.PathLike[st
 
 @dataclass(frozen=True)
 class MixturePerplexity:
-    """Of the words of a text that an n-gram model knows, ends of sentences counted as words."""
+    """The perplexities of a text that two models and their mixture have. They count the words that
+    the n-gram model knows, and the ends of sentences."""
 
     words: int
     unknown_to_lstm: int
     ngrams: float
-    lstm: float  # a word that it does not know: its share of the rare words' probability
-    both: float  # a word that it does not know: what the n-gram model gives it
+    lstm: float  # a word that it lacks has its share of the rare words' probability
+    both: float  # a word that the LSTM lacks has its n-gram probability
     share: float
 
     def line(self) -> str:
-        """For people."""
+        """One line of text."""
         return (
             f"perplexity {self.ngrams:.1f} of the n-grams, {self.lstm:.1f} of the LSTM, "
             f"{self.both:.1f} of both (share of the LSTM {self.share:g}; {self.words} words, "
@@ -94,25 +95,24 @@ def measure_mixture(
     text: str | os.PathLike[str],
     share: float,
 ) -> MixturePerplexity:
-    """The perplexities of a KenLM binary, of a model of `rill lm train`, and of both together as
-    rescoring mixes them.
+    """The perplexities of a KenLM binary, of a model of `rill lm train`, and of their mixture as in
+    rescoring.
 
     Raises:
         ModelError: a model is missing or damaged.
         DataError: the text is missing, no text, or has no sentence that can be used.
     """
     language_model = LanguageModel(model)
-    path, scorer = language_model.path, language_model.open()
+    path, score = language_model.path, language_model.sentence_scorer()
     network = LstmLanguageModel(lstm)
     by_ngrams, by_lstm, known = list[float](), list[float](), list[bool]()
-    for sentences in _in_parts(read_sentences(text), SENTENCES_AT_ONCE):
+    for sentences in _batches(read_sentences(text), BATCH_SENTENCES):
         split = [tuple(sentence.split()) for sentence in sentences]
         logs = network.log_probabilities(split)
         for sentence, words, of_lstm in zip(sentences, split, logs):
-            full = scorer.full_scores(sentence)
-            for (log10, _, unknown), log, word in zip(full, of_lstm, [*words, END]):
+            for (log10, is_unknown), log, word in zip(score(sentence), of_lstm, [*words, END]):
                 _check(path, log10)
-                if not unknown:
+                if not is_unknown:
                     by_ngrams.append(log10)
                     by_lstm.append(float(log) / LOG_10)
                     known.append(network.knows(word))
@@ -125,13 +125,13 @@ def measure_mixture(
 
 
 def _check(path: Path, log10: float) -> None:
-    """Raises ModelError for what is no probability."""
+    """Raises ModelError for a value that is no probability."""
     if not MIN_LOG10 <= log10 <= 10:
         raise ModelError(
-            f"{path}: the language model is damaged: it says that log10 of a probability is {log10}"
+            f"{path}: the language model is damaged: log10 of a probability is {log10}"
         )
 
 
-def _in_parts(sentences: Iterator[str], most: int) -> Iterator[list[str]]:
-    while part := list(islice(sentences, most)):
-        yield part
+def _batches(sentences: Iterator[str], size: int) -> Iterator[list[str]]:
+    while batch := list(islice(sentences, size)):
+        yield batch

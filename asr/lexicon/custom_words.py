@@ -1,8 +1,8 @@
-"""Words that a user brings along: names and terms that no lexicon and no language model has.
+"""Custom words: names and terms of a user that the lexicon and the language model lack.
 
-A file of them has one word or phrase a line. Behind two spaces or a tab may stand how it sounds, in
-CMUdict's phones; behind a colon how many powers of ten likelier than usual it is; and before "="
-how it is written, if not as it is spoken:
+A file of them has one word or phrase a line. Optional parts are the pronunciation in CMUdict's
+phones, after two spaces or a tab; the boost in powers of ten, after a colon; and the written form,
+before "=", if it differs from the spoken one:
 
     kubernetes
     rill  R IH L
@@ -10,8 +10,8 @@ how it is written, if not as it is spoken:
     zaphod  Z EY F AA D  :1.5
     COVID-19 = covid nineteen
 
-Whatever has no phones is pronounced by the lexicon, and by the grapheme-to-phoneme model where that
-does not know the word.
+A word without phones has its pronunciation from the lexicon, or else from the grapheme-to-phoneme
+model.
 """
 
 from __future__ import annotations
@@ -22,16 +22,17 @@ import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import chain, product
+from itertools import chain, islice, product
 from pathlib import Path
 
 from asr.errors import ConfigError
 from asr.lexicon.lexicon import Lexicon, Pronunciation, pronounce
-from asr.text.alphabet import PHONES, invisible, normalise, unspellable
+from asr.text.alphabet import PHONES
+from asr.text.normalise import invisible, normalise, unspellable
 
-MAX_VARIANTS = 8  # pronunciations of a phrase whose words have several
+MAX_VARIANTS = 8  # of a phrase whose words have several pronunciations
 MAX_BOOST = 2.0  # powers of ten
-# Of one line. Pronouncing takes longer the longer a word is, and nobody says longer ones.
+# Of one line. The limits bound the time that grapheme-to-phoneme conversion takes.
 MAX_CHARACTERS, MAX_WORDS, MAX_LETTERS, MAX_PHONES = 4_000, 100, 60, 120
 
 _COLUMNS = re.compile(r"\t+|\s{2,}")
@@ -41,23 +42,23 @@ _VOWELS = frozenset(phone for phone in PHONES if phone[0] in "AEIOU")
 
 @dataclass(frozen=True)
 class CustomWord:
-    """A word or phrase as the decoder takes it."""
+    """A custom word or phrase, for the decoder."""
 
-    words: tuple[str, ...]  # as they are told: normalised, or as written; several for a phrase
-    pronunciations: tuple[tuple[Pronunciation, ...], ...]  # of each variant, each word's phones
-    boost: float = 0.0  # powers of ten by which it is likelier than usual
+    words: tuple[str, ...]  # of the output: normalised, or as written; several for a phrase
+    pronunciations: tuple[tuple[Pronunciation, ...], ...]  # for each variant, each word's phones
+    boost: float = 0.0  # powers of ten that its probability is multiplied by
 
     @property
     def text(self) -> str:
-        """As it is written in a transcript."""
+        """The word or phrase as in a transcript."""
         return " ".join(self.words)
 
 
 @dataclass(frozen=True)
 class _Request:
-    """What a line asks for."""
+    """A parsed line."""
 
-    written: tuple[str, ...]  # empty: as spoken
+    written: tuple[str, ...]  # empty if it is as spoken
     spoken: tuple[str, ...]
     phones: Pronunciation | None
     boost: float
@@ -66,16 +67,15 @@ class _Request:
 def custom_words(
     lines: Iterable[str] | os.PathLike[str], lexicon: Lexicon, g2p: Path | None
 ) -> list[CustomWord]:
-    """Custom words with their pronunciations, from a file of them or from lines as in one.
+    """Custom words with their pronunciations, from a file or from lines in its format.
 
     Args:
-        lexicon: says how known words sound.
-        pronouncer: the grapheme-to-phoneme model that says how the others sound; without one they
-            are errors.
+        lexicon: the pronunciations of known words.
+        g2p: the grapheme-to-phoneme model for other words; without one they are errors.
 
     Raises:
-        ConfigError: one text instead of lines, a file without words, or a line that cannot be
-            honoured: it is named, with the file and its number.
+        ConfigError: one text instead of lines, a file without words, or an invalid line. The
+            message has the line, its file and its number.
     """
     lines = word_lines(lines)
     if isinstance(lines, os.PathLike):
@@ -84,7 +84,7 @@ def custom_words(
         located = [("", line) for line in lines]
     requests = []
     for place, line in located:
-        with _told_at(place):
+        with _located(place):
             requests.append((place, _parse(line)))
     unknown = {
         word: None
@@ -93,18 +93,20 @@ def custom_words(
         for word in request.spoken
         if not pronounce(word, lexicon)
     }
-    made: dict[str, Pronunciation] = {}
+    converted: dict[str, Pronunciation] = {}
     if unknown and g2p and g2p.exists():
         from asr.lexicon.g2p import GraphemeToPhoneme, pronounce_missing
 
-        made = pronounce_missing(unknown, lexicon, GraphemeToPhoneme(g2p))
-    known = lexicon | {word: [phones] for word, phones in made.items()} if made else lexicon
+        converted = pronounce_missing(unknown, lexicon, GraphemeToPhoneme(g2p))
+    known = lexicon
+    if converted:
+        known = lexicon | {word: [phones] for word, phones in converted.items()}
     found = []
     for place, request in requests:
-        with _told_at(place):
+        with _located(place):
             variants = _variants(request.spoken, request.phones, known)
         words = request.written or request.spoken
-        if len(words) != len(request.spoken):  # told as one word, which sounds as all together
+        if len(words) != len(request.spoken):  # one written word for several spoken ones
             variants = tuple((tuple(chain(*variant)),) for variant in variants)
         found.append(CustomWord(words, variants, request.boost))
     return found
@@ -114,7 +116,7 @@ def word_lines(lines: Iterable[str] | os.PathLike[str]) -> list[str] | os.PathLi
     """The lines as a list, or the path of a file of them.
 
     Raises:
-        ConfigError: neither; one text is not taken for its letters.
+        ConfigError: neither; a text is not a list of its letters.
     """
     if isinstance(lines, os.PathLike):
         return lines
@@ -130,11 +132,11 @@ def word_lines(lines: Iterable[str] | os.PathLike[str]) -> list[str] | os.PathLi
 
 
 def read_custom_words(path: str | os.PathLike[str]) -> list[tuple[str, str]]:
-    """The lines of a file of custom words, each with its place ("names.txt, line 3: ") before it;
-    empty lines and those that begin with # are left out.
+    """The lines of a file of custom words: pairs of place ("names.txt, line 3: ") and line. Empty
+    lines and those that start with # are left out.
 
     Raises:
-        ConfigError: missing, not text, or no word in it.
+        ConfigError: the file is missing, not text, or has no word.
     """
     try:
         lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
@@ -157,18 +159,18 @@ def read_custom_words(path: str | os.PathLike[str]) -> list[tuple[str, str]]:
 
 
 def written_words(line: str) -> str:
-    """The words of a line, as a transcript has them.
+    """The words of a line, as in a transcript.
 
     Raises:
-        ConfigError: a line that cannot be honoured.
+        ConfigError: the line is invalid.
     """
     request = _parse(line)
     return " ".join(request.written or request.spoken)
 
 
 @contextmanager
-def _told_at(place: str) -> Iterator[None]:
-    """Puts the place before the message of an error."""
+def _located(place: str) -> Iterator[None]:
+    """Prefixes the message of a ConfigError with a place."""
     try:
         yield
     except ConfigError as error:
@@ -178,16 +180,16 @@ def _told_at(place: str) -> Iterator[None]:
 def _variants(
     words: tuple[str, ...], phones: Pronunciation | None, lexicon: Lexicon
 ) -> tuple[tuple[Pronunciation, ...], ...]:
-    """The ways in which a word or phrase may sound."""
+    """The pronunciations of a word or phrase."""
     if phones is not None:
         return ((phones,),)
     of_each = [pronounce(word, lexicon) for word in words]
-    if silent := [word for word, sounds in zip(words, of_each) if not sounds]:
+    if missing := [word for word, pronunciations in zip(words, of_each) if not pronunciations]:
         raise ConfigError(
-            f"custom word '{silent[0]}': how it sounds is not known; write its phones behind two "
-            f"spaces, as in: {silent[0]}  N EY M"
+            f"custom word '{missing[0]}': its pronunciation is unknown; write its phones after two "
+            f"spaces, as in: {missing[0]}  N EY M"
         )
-    return tuple(variant for variant, _ in zip(product(*of_each), range(MAX_VARIANTS)))
+    return tuple(islice(product(*of_each), MAX_VARIANTS))
 
 
 def _parse(line: str) -> _Request:
@@ -200,9 +202,7 @@ def _parse(line: str) -> _Request:
             f"words of at most {MAX_LETTERS} letters"
         )
     if hidden := invisible(text):
-        raise ConfigError(
-            f"custom word '{text}': holds {hidden}, which cannot be seen; take it out"
-        )
+        raise ConfigError(f"custom word '{text}': contains {hidden}, which is invisible; remove it")
     if with_boost := _BOOST.search(text):
         text = text[: with_boost.start()]
         try:
@@ -221,8 +221,8 @@ def _parse(line: str) -> _Request:
         _check_phrase(spoken)
     if wrong := unspellable(spoken):
         raise ConfigError(
-            f"custom word '{spoken}': {' '.join(wrong)} cannot be spelled; write behind = how it "
-            "is spoken, in the letters a to z: COVID-19 = covid nineteen"
+            f"custom word '{spoken}': {' '.join(wrong)} cannot be spelled; write the spoken form "
+            "after =, in the letters a to z: COVID-19 = covid nineteen"
         )
     words = tuple(normalise(spoken).split())
     if not words:
@@ -256,16 +256,16 @@ def _parse(line: str) -> _Request:
 
 
 def _as_written(line: str, before: str, behind: str) -> tuple[str, ...]:
-    """The words before "=": as many as are spoken, or one text."""
+    """The written words: as many as are spoken, or a single text."""
     written = before.split()
     if not written or not behind.strip() or "=" in behind:
         raise ConfigError(
-            f"custom word '{line.strip()}': expected how it is written, =, and how it is spoken: "
+            f"custom word '{line.strip()}': expected the written form, =, and the spoken form: "
             "COVID-19 = covid nineteen"
         )
     if len(_COLUMNS.split(before.strip())) > 1:
         raise ConfigError(
-            f"custom word '{line.strip()}': phones stand behind how it is spoken: "
+            f"custom word '{line.strip()}': the phones must follow the spoken form: "
             "k8s = kates  K EY T S"
         )
     spoken = normalise(_COLUMNS.split(behind.strip())[0]).split()
@@ -273,8 +273,8 @@ def _as_written(line: str, before: str, behind: str) -> tuple[str, ...]:
 
 
 def _check_phrase(text: str) -> None:
-    """Raises ConfigError for a phrase that is a word of CMUdict's, whose phones stand behind one
-    space. "vitamin B" is a phrase: no word sounds without a vowel."""
+    """Raises ConfigError for a word whose phones follow after one space, as in CMUdict. "vitamin B"
+    is a phrase: every word has a vowel."""
     first, *others = text.split()
     phones = [other.rstrip("012") for other in others]
     if not others or not set(phones) <= set(PHONES) or not _VOWELS & set(phones):

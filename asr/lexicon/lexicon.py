@@ -1,4 +1,4 @@
-"""How words sound: the lexicon that ties phones to words.
+"""The lexicon: the pronunciations of words.
 
 A lexicon is a text file, one pronunciation a line, most frequent word first:
 
@@ -6,8 +6,8 @@ A lexicon is a text file, one pronunciation a line, most frequent word first:
     the     DH IY
     and     AE N D
 
-The bundled one holds the words of the language model that CMUdict knows, and possessives that
-follow from a known word.
+The bundled lexicon has the words of the language model that CMUdict has, and possessives that
+follow from one of its words.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from asr.errors import ModelError
-from asr.text.alphabet import PHONES, invisible
+from asr.text.alphabet import PHONES
+from asr.text.normalise import invisible
 
 Pronunciation = tuple[str, ...]
 Lexicon = dict[str, list[Pronunciation]]
@@ -31,23 +32,23 @@ _VOICELESS = {"P", "T", "K", "F", "TH"}
 
 
 def read_lexicon(path: str | os.PathLike[str], words: int | None = None) -> Lexicon:
-    """A lexicon file (plain or .xz), or its first `words` words.
+    """Reads a lexicon file (plain or .xz), or its first `words` words.
 
-    Also reads CMUdict's own form: variants `word(2)`, stress digits, comments behind `#`.
+    CMUdict's own format is read too: variants `word(2)`, stress digits, comments after `#`.
 
     Raises:
-        ModelError: missing, not text, a phone that does not exist, or no word at all.
+        ModelError: the file is missing, not text, has an unknown phone, or has no word.
     """
     known = set(PHONES)
     lexicon: Lexicon = {}
     for number, line in enumerate(_lines(path), start=1):
-        # A line costs microseconds, and each start of the recogniser reads 76,000.
+        # A loop of few instructions: a lexicon has 100,000 lines.
         word, *phones = (line.split("#")[0] if "#" in line else line).split()[:64] or [""]
         if not word:
             continue
         if not word.isascii() and (hidden := invisible(word)):
             raise ModelError(
-                f"{path}, line {number}: '{word}' holds {hidden}, which cannot be seen; take it out"
+                f"{path}, line {number}: '{word}' contains {hidden}, which is invisible; remove it"
             )
         if not known.issuperset(phones):
             phones = [phone.rstrip("012") for phone in phones]
@@ -73,13 +74,13 @@ def read_lexicon(path: str | os.PathLike[str], words: int | None = None) -> Lexi
 
 
 def lexicon_bytes(path: str | os.PathLike[str]) -> bytes:
-    """A lexicon's file as it is; raises ModelError when it cannot be read."""
-    with _told(path):
+    """The contents of a lexicon's file. Raises ModelError when it cannot be read."""
+    with _reading(path):
         return Path(path).read_bytes()
 
 
 def write_lexicon(lexicon: Lexicon, path: str | os.PathLike[str]) -> None:
-    """Write a lexicon file, compressed when its name ends in .xz."""
+    """Writes a lexicon file, compressed if its name ends in .xz."""
     text = "".join(
         f"{word}\t{' '.join(phones)}\n" for word, variants in lexicon.items() for phones in variants
     )
@@ -88,9 +89,9 @@ def write_lexicon(lexicon: Lexicon, path: str | os.PathLike[str]) -> None:
 
 
 def pronounce(word: str, lexicon: Lexicon) -> list[Pronunciation]:
-    """All pronunciations of a word: from the lexicon, or as the possessive of a word in it.
+    """All pronunciations of a word: from the lexicon, or as the possessive of one of its words.
 
-    Empty when neither knows it.
+    The list is empty if there is neither.
     """
     if word in lexicon:
         return lexicon[word]
@@ -102,16 +103,16 @@ def pronounce(word: str, lexicon: Lexicon) -> list[Pronunciation]:
 
 
 def select_lexicon(words: Iterable[str], pronunciations: Lexicon) -> Lexicon:
-    """The lexicon of the given words, in their order, without those that have no pronunciation."""
+    """The lexicon of the given words, in their order, without words that have no pronunciation."""
     selected = {word: pronounce(word, pronunciations) for word in words}
     return {word: variants for word, variants in selected.items() if variants}
 
 
 def read_word_counts(path: str | os.PathLike[str]) -> dict[str, int]:
-    """Words and counts from a file of `word<TAB>count` lines (plain or .xz), in the file's order.
+    """Reads words and counts from a file of `word<TAB>count` lines (plain or .xz), in its order.
 
     Raises:
-        ModelError: missing, not text, or a line of another form.
+        ModelError: the file is missing, not text, or has a line of another format.
     """
     counts = {}
     for number, line in enumerate(_lines(path), start=1):
@@ -131,13 +132,13 @@ def _possessive_ending(phones: Pronunciation) -> Pronunciation:
 
 def _lines(path: str | os.PathLike[str]) -> Iterable[str]:
     opener = lzma.open if str(path).endswith(".xz") else open
-    with _told(path), opener(path, "rt", encoding="utf-8-sig") as file:
+    with _reading(path), opener(path, "rt", encoding="utf-8-sig") as file:
         yield from file
 
 
 @contextmanager
-def _told(path: str | os.PathLike[str]) -> Iterator[None]:
-    """What is wrong with a file, as a ModelError."""
+def _reading(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Raises the errors of reading a file as ModelError."""
     try:
         yield
     except FileNotFoundError:

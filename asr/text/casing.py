@@ -1,6 +1,6 @@
-"""Lower case, capitals, or capitals as in a sentence: how words are shown.
+"""Letter case of words in the output: lower case, upper case or sentence case.
 
-Recognition, custom words and error rates know lower case alone.
+Recognition, custom words and error rates use lower case.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def alternatives_in_case(
 
 
 def transcript_in_case(transcript: Transcript, case: Case) -> Transcript:
-    """A whole transcript; in sentence case each segment begins with a capital."""
+    """A whole transcript; in sentence case each segment starts with a capital letter."""
     segments = (
         Segment(
             words_in_case(segment.words, case),
@@ -41,7 +41,7 @@ def transcript_in_case(transcript: Transcript, case: Case) -> Transcript:
 
 
 def texts_in_case(texts: Sequence[str], case: Case) -> tuple[str, ...]:
-    """Words of one utterance in order.
+    """The words of one utterance, in order.
 
     >>> texts_in_case(["then", "i", "said", "i'm", "here"], "sentence")
     ('Then', 'I', 'said', "I'm", 'here')

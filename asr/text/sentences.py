@@ -1,4 +1,4 @@
-"""Texts to learn a language model from, or to judge one by: read line by line, normalised."""
+"""Reads texts for the training and evaluation of language models, line by line and normalised."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ import re
 from collections.abc import Iterator
 
 from asr.errors import DataError
-from asr.text.alphabet import normalise, unspellable
+from asr.text.normalise import normalise, unspellable
 
 _SENTENCE_END = re.compile(r"(?<=[.!?])[\"'”’)]*\s+(?=[\"'“‘(]*[A-Z])")
 
 
 def read_sentences(path: str | os.PathLike[str]) -> Iterator[str]:
-    """The sentences of a text file (plain or .xz), normalised as transcripts are.
+    """The sentences of a text file (plain or .xz), normalised like transcripts.
 
-    A line holds one sentence or more. Sentences with digits or foreign letters are left out: how
-    they are spoken is not known.
+    A line holds one or more sentences. Sentences with digits or foreign letters are skipped,
+    because their spoken form is unknown.
 
     Raises:
         DataError: missing, or not text.

@@ -15,7 +15,7 @@ import numpy as np
 
 from asr.audio import SAMPLE_RATE, Samples
 from asr.recognizer import Recognizer
-from asr.text.alphabet import normalise
+from asr.text.normalise import normalise
 from streaming.stream import Final, Stream
 
 CHUNKS_MS = (80, 120, 160, 320, 640)

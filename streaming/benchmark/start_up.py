@@ -73,7 +73,7 @@ def _parts(recording: str, model: Path) -> dict[str, float]:
     with part("libraries"):
         import numpy as np
 
-        for library in ("kenlm", "onnxruntime", "soundfile"):
+        for library in ("onnxruntime", "soundfile"):
             import_module(library)
         from asr.acoustic.loading import load_engine
         from asr.decoder.beam import BeamDecoder

@@ -53,8 +53,8 @@ def explain(
 
     check_extra("explain", LIBRARIES)
     from asr.acoustic.types import acoustic_config
+    from asr.introspection.explanation import checked_end
     from asr.introspection.explanation import explain as hear
-    from asr.introspection.explanation import place_in
     from asr.introspection.page import write_page
     from asr.model_folder import BUNDLED_MODEL
     from streaming.recordings import transcribe_streaming
@@ -62,7 +62,7 @@ def explain(
     blocks = acoustic_config(model or BUNDLED_MODEL).blocks
     if layer > blocks:
         raise ConfigError(f"--layer {layer}: the model has {blocks} blocks")
-    place_in(recording, start, end)  # a wrong part is told before the model is loaded
+    checked_end(recording, start, end)  # reports a wrong part before the model is loaded
     recognizer = load_recognizer(
         model,
         lm,

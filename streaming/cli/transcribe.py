@@ -214,7 +214,7 @@ def transcribe(
 
         def print_transcript(source: str, transcript: Transcript) -> None:
             text = render(transcript, format.value, source)
-            progress.say(f"# {in_one_line(source)}\n{text}\n" if titles else text)
+            progress.write(f"# {in_one_line(source)}\n{text}\n" if titles else text)
 
         summary = write_all(outcomes(sources, progress), writer or print_transcript)
     _end(summary)
@@ -233,13 +233,13 @@ def _outcomes(
 ) -> Iterator[Callable[[list[str], Progress], Iterator[Outcome]]]:
     """Transcribes sources in this process or in several; outcomes come in the sources' order."""
     if processes == 1:
-        yield lambda sources, progress: _transcribe(options, sources, progress.heard)
+        yield lambda sources, progress: _transcribe(options, sources, progress.advance)
         return
     from asr.batch.processes import sharing, why_not_shared
 
     if reason := why_not_shared():
         typer.echo(f"rill: {reason}: one process reads all recordings", err=True)
-        yield lambda sources, progress: _transcribe(options, sources, progress.heard)
+        yield lambda sources, progress: _transcribe(options, sources, progress.advance)
         return
     with sharing(processes, _lost) as share:
 
@@ -250,7 +250,7 @@ def _outcomes(
             items = (sources[start : start + size] for start in range(0, len(sources), size))
             for outcome in chain.from_iterable(share(partial(_transcribed, options), items)):
                 seconds = outcome.transcript.duration if outcome.transcript else 0.0
-                progress.heard(outcome.source, seconds)
+                progress.advance(outcome.source, seconds)
                 yield outcome
 
         yield outcomes

@@ -36,13 +36,13 @@ def sound(speech: Samples) -> Samples:
 def read(recognizer: Recognizer, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Frames of all that is read again."""
     lengths: list[int] = []
-    read_again = recognizer.engine.read
+    read_again = recognizer.engine.run_offline
 
     def counting(frames: np.ndarray) -> Emitted:
         lengths.append(len(frames))
         return read_again(frames)
 
-    monkeypatch.setattr(recognizer.engine, "read", counting)
+    monkeypatch.setattr(recognizer.engine, "run_offline", counting)
     return lengths
 
 

@@ -116,7 +116,7 @@ def test_words_that_the_second_pass_does_not_hear_are_taken_back(
     nothing = Emission(np.zeros((1, 2000, 40), np.float32), np.zeros((1, 2000, 29), np.float32))
     for part in nothing:
         part[..., 1:] = -50.0
-    monkeypatch.setattr(recognizer.engine, "read", lambda frames: nothing)
+    monkeypatch.setattr(recognizer.engine, "run_offline", lambda frames: nothing)
     stream = Stream(recognizer)
     silence = np.zeros(3 * SAMPLE_RATE, np.float32)
     told = stream.push(np.concatenate([speech[: 3 * SAMPLE_RATE], silence]))
@@ -134,13 +134,13 @@ def test_what_is_read_again_ends_with_the_utterance(
 ) -> None:
     """The second of two utterances is read as if it were alone; none hears the other's words."""
     read: list[np.ndarray] = []
-    read_again = recognizer.engine.read
+    read_again = recognizer.engine.run_offline
 
     def remember(frames: np.ndarray) -> Emitted:
         read.append(frames)
         return read_again(frames)
 
-    monkeypatch.setattr(recognizer.engine, "read", remember)
+    monkeypatch.setattr(recognizer.engine, "run_offline", remember)
     silence = np.zeros(2 * SAMPLE_RATE, np.float32)
     stream = Stream(recognizer)
     first = finals_of(stream.push(np.concatenate([speech, silence])))

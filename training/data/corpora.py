@@ -10,7 +10,8 @@ from pathlib import Path
 
 from asr.audio import duration_seconds
 from asr.errors import AudioError, DataError
-from asr.text.alphabet import letter_ids, normalise
+from asr.text.alphabet import letter_ids
+from asr.text.normalise import normalise
 from training.data.layouts import Found, walk_corpus
 from training.data.transcripts import problem_of, without_tags
 

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from asr.audio import SOUND_SUFFIXES
 from asr.errors import DataError
-from asr.text.alphabet import normalise
+from asr.text.normalise import normalise
 from training.data.transcripts import read_lines, read_text, without_tags
 
 HINT = (

@@ -14,7 +14,7 @@ from collections import Counter
 from pathlib import Path
 
 from asr.errors import DataError
-from asr.text.alphabet import normalise, unspellable
+from asr.text.normalise import normalise, unspellable
 
 # Bytes that are not UTF-8 are kept as lone surrogates (PEP 383), so that one bad line of a list
 # costs that line alone.

@@ -109,7 +109,7 @@ def evaluate_corpus(
             except AudioError as error:
                 left_out.append((utterance.id, f"unreadable audio: {error}"))
                 continue
-            progress.heard(utterance.audio, utterance.seconds)
+            progress.advance(utterance.audio, utterance.seconds)
             if judge:
                 samples = changed_sound(utterance, change, number)
                 told = readings[-1]

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from asr.acoustic.types import Mode
 from asr.decoder.beam import BeamDecoder
-from asr.decoder.grammar import OUTLET_COST, UNKNOWN, GrammarDecoder, read_grammar
+from asr.decoder.grammar import FILLER_COST, UNKNOWN, GrammarDecoder, read_grammar
 from asr.decoder.types import Decoder, decode
 from asr.errors import ConfigError, DataError
 from asr.recognizer import Recognizer
@@ -49,7 +49,7 @@ def measure_grammar(
     mode: Mode,
     phrases: int = 50,
     max_words: int = 10,
-    cost: float = OUTLET_COST,
+    cost: float = FILLER_COST,
     every: int = 1,
     report: Callable[[str], None] = print,
 ) -> GrammarRecall:

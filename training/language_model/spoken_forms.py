@@ -16,7 +16,7 @@ from pathlib import Path
 from num2words import num2words
 
 from asr.errors import DataError
-from asr.text.alphabet import normalise, unspellable
+from asr.text.normalise import normalise, unspellable
 from asr.text.sentences import read_lines
 
 _SENTENCE_END = re.compile(r"(?<=[.!?])[\"'”’)]*\s+(?=[\"'“‘(]*[A-Z0-9])")

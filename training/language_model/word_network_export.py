@@ -12,6 +12,7 @@ from onnx import TensorProto
 from torch import nn
 
 from asr.acoustic.onnx_graph import Graph, Weights
+from asr.acoustic.onnx_lstm import add_lstm
 from asr.language_model.lstm import FORMAT, METADATA
 from training.language_model.word_network import Vocabulary, WordNetwork
 
@@ -44,7 +45,7 @@ def write_word_network(
     table = network.embedding.weight.detach().numpy()
     x = graph.node("Unsqueeze", [graph.table("embedding", words, table), graph.number(0)], "x")
     bounds = np.abs(table).max(0) + 1e-6
-    heard, h, c = graph.lstm("lstm", x, network.lstm, state, bounds=bounds)
+    heard, h, c = add_lstm(graph, "lstm", x, network.lstm, state, bounds=bounds)
     graph.output(h, "hidden_after", [layers, "rows", hidden])
     graph.output(c, "cell_after", [layers, "rows", hidden])
     flat = graph.node("Squeeze", [heard, graph.number(0)], "heard")

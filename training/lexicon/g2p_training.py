@@ -16,10 +16,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from asr.acoustic.onnx_graph import Graph, Weights
+from asr.acoustic.onnx_lstm import add_lstm
 from asr.errors import DataError
 from asr.lexicon.g2p import GraphemeToPhoneme, same_length_batches
 from asr.lexicon.lexicon import Lexicon
-from asr.text.alphabet import LETTER_TOKENS, PHONE_TOKENS, letter_ids, normalise, phone_ids
+from asr.text.alphabet import LETTER_TOKENS, PHONE_TOKENS, letter_ids, phone_ids
+from asr.text.normalise import normalise
 
 HELD_OUT = 50  # every so many words (by hash) are kept for testing
 BATCH_WORDS = 256
@@ -114,7 +116,7 @@ def write_g2p(network: PronouncingNetwork, path: str | os.PathLike[str]) -> None
     x = graph.batch_first(graph.node("Gather", [table, letters], "embedded"), "embedded_first")
     for layer in ("l0", "l1"):
         both = [
-            graph.lstm(f"{layer}{way}", x, network.lstm, reverse=bool(way), of=layer + way)[0]
+            add_lstm(graph, f"{layer}{way}", x, network.lstm, reverse=bool(way), of=layer + way)[0]
             for way in ("", "_reverse")
         ]
         x = graph.join(both, f"{layer}_both", axis=2)

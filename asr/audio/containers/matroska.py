@@ -1,11 +1,11 @@
-"""The elements of Matroska and WebM (RFC 8794, RFC 9559): where damage lies between them.
+"""Finds damage between the elements of Matroska and WebM (RFC 8794, RFC 9559).
 
-FFmpeg passes over damage to the next cluster, or ends there, and says nothing. So the elements are
-walked through here, and what is no element is given to FFmpeg as a Void element.
+At damage FFmpeg skips to the next cluster, or stops, without an error. So this module walks through
+the elements and replaces bytes that are no element by a Void element before FFmpeg reads them.
 
     a file: EBML header, Segment: Info, Tracks, Cluster: Timestamp, SimpleBlock, SimpleBlock, ...
 
-Sizes may be unknown, as in what a browser records: one lasts until the next of its kind.
+Sizes may be unknown, as in recordings of a browser: the element lasts until the next of its kind.
 """
 
 from __future__ import annotations
@@ -25,39 +25,39 @@ _IN_SEGMENT = {
 _IN_CLUSTER = {_VOID, _CRC, 0xE7, 0x5854, 0xA7, 0xAB, 0xA3, 0xA0, 0xAF}
 _CLUSTER_BYTES = _CLUSTER.to_bytes(4, "big")
 _BLOCKS = b"\xa3\xa0"
-# Whole elements one after another that are no accident, before an end and before more damage.
+# Consecutive whole elements that are no coincidence, before an end and before more damage.
 _CHAIN, _LONG_CHAIN = 2, 20
-_NEW_CLUSTER_BYTES = 15 + 2  # what stands in a gap before blocks without a cluster, at least
-_HEADER_BYTES = 12  # of an element, at most
+_NEW_CLUSTER_BYTES = 15 + 2  # minimum size of a gap before blocks without a cluster
+_MAX_HEADER_BYTES = 12  # of an element
 _READ_BYTES = 1 << 20
 
 
 class Gap(NamedTuple):
-    """Bytes that are no element: where they begin and end in the file."""
+    """Bytes that are no element: their start and end in the file."""
 
     starts: int
     ends: int
-    blocks_end: int | None = None  # of blocks behind it whose cluster has lost its own begin
+    blocks_end: int | None = None  # end of the following blocks whose cluster has lost its header
 
 
 class _Element(NamedTuple):
     id: int
-    data: int  # where its data begin
+    data: int  # start of its data
     ends: int | None  # None if its size is unknown
 
 
 def find_gaps(file: IO[bytes]) -> list[Gap]:
-    """The damaged places, in their order. A file that is cut off has none at its end."""
+    """The damaged places, in order. A truncated file has none at its end."""
     return _Walk(file).gaps
 
 
 def with_gaps_void(file: IO[bytes], gaps: list[Gap]) -> IO[bytes]:
-    """A temporary copy, all of it in the same place, with Void elements for the gaps."""
+    """A temporary copy of the same size, with Void elements in the gaps."""
     copy = tempfile.TemporaryFile()  # noqa: SIM115  the caller closes it
     file.seek(0)
     shutil.copyfileobj(file, copy, _READ_BYTES)
     for gap in gaps:
-        start = b"" if gap.blocks_end is None else _start_of_a_cluster(gap.blocks_end - gap.ends)
+        start = b"" if gap.blocks_end is None else _cluster_header(gap.blocks_end - gap.ends)
         size = gap.ends - gap.starts - len(start)
         short = size <= 128
         copy.seek(gap.starts)
@@ -68,8 +68,8 @@ def with_gaps_void(file: IO[bytes], gaps: list[Gap]) -> IO[bytes]:
     return copy
 
 
-def _start_of_a_cluster(blocks_bytes: int) -> bytes:
-    """With a Timestamp of 0: the sound is heard in the order of its blocks, whenever that was."""
+def _cluster_header(blocks_bytes: int) -> bytes:
+    """With Timestamp 0: the blocks are decoded in file order, whatever their times."""
     timestamp = b"\xe7\x81\0"
     return _CLUSTER_BYTES + _eight_bytes(len(timestamp) + blocks_bytes) + timestamp
 
@@ -91,7 +91,7 @@ class _Walk:
             at = self._in_segment(at)
 
     def _in_segment(self, at: int) -> int | None:
-        """Where the walk goes on behind what begins at `at`; None if nothing more is there."""
+        """Where the walk continues after the element at `at`; None at the end."""
         element = self._element(at)
         if element is None or not self._may_be(element, _IN_SEGMENT, self._end):
             return self._resumed_at_a_cluster(at)
@@ -121,7 +121,7 @@ class _Walk:
             if resumed is None:
                 if cluster.ends is None or cluster.ends > self._end:
                     return self._resumed_at_a_cluster(at)
-                # A wrong size of the cluster would hide all that is behind it.
+                # A wrong cluster size would hide all following clusters.
                 if not self._is_at_an_element(end):
                     return self._resumed_at_a_cluster(at)
                 resumed = end
@@ -130,25 +130,25 @@ class _Walk:
         return end
 
     def _may_be(self, element: _Element, known: set[int], end: int) -> bool:
-        """Whether it is of a kind that belongs here, or of an unknown one with a known behind."""
+        """Whether its kind is allowed here, or is unknown and followed by an allowed one."""
         if element.id in known:
             return True
         if element.ends is None or element.ends > end:
             return False
-        behind = self._element(element.ends)
-        return element.ends == end or (behind is not None and behind.id in known)
+        following = self._element(element.ends)
+        return element.ends == end or (following is not None and following.id in known)
 
     def _is_at_an_element(self, at: int) -> bool:
         element = self._element(at)
         return at == self._end or (element is not None and element.id in _IN_SEGMENT)
 
     def _resumed_at_a_block(self, at: int, end: int) -> int | None:
-        """Where blocks begin again that follow one another to the cluster's end."""
+        """Start of the next consecutive blocks that reach to the cluster's end."""
         found = self._blocks(at, 2, end)
         return found and found[0]
 
     def _blocks(self, at: int, from_byte: int, end: int) -> tuple[int, int] | None:
-        """Where blocks that follow one another begin and end, before the next cluster begins."""
+        """Start and end of the next consecutive blocks before the next cluster."""
         self._file.seek(at)
         data = self._file.read(min(end - at, 8 * _READ_BYTES))
         stop = data.find(_CLUSTER_BYTES)
@@ -174,8 +174,8 @@ class _Walk:
         return at if at == end and count >= _CHAIN else None
 
     def _resumed_at_a_cluster(self, at: int) -> int | None:
-        """Where the walk goes on behind a place that is no element: behind blocks that have lost
-        the begin of their cluster, or at the next cluster. None if there is neither."""
+        """Where the walk continues after bytes that are no element: after blocks that have lost the
+        header of their cluster, or at the next cluster. None if there is neither."""
         if found := self._blocks(at, _NEW_CLUSTER_BYTES, self._end):
             self.gaps.append(Gap(at, *found))
             return found[1]
@@ -195,12 +195,12 @@ class _Walk:
         return None
 
     def _is_cut_off(self, at: int) -> bool:
-        """Whether the file just ends here: within an element, or with zeros behind its last."""
+        """Whether the file ends here, within an element or with zeros after its last one."""
         element = self._element(at)
         known = element is not None and element.id in _IN_SEGMENT | _IN_CLUSTER
         self._file.seek(at)
         rest = self._file.read(_READ_BYTES)
-        return known or len(rest) < _HEADER_BYTES or not rest.strip(b"\0")
+        return known or len(rest) < _MAX_HEADER_BYTES or not rest.strip(b"\0")
 
     def _add(self, starts: int, ends: int) -> None:
         if ends - starts >= 2:
@@ -208,7 +208,7 @@ class _Walk:
 
     def _element(self, at: int) -> _Element | None:
         self._file.seek(at)
-        head = self._file.read(_HEADER_BYTES)
+        head = self._file.read(_MAX_HEADER_BYTES)
         if not head or not head[0] >> 4:
             return None
         id_bytes = 9 - head[0].bit_length()

@@ -1,9 +1,8 @@
-"""The frames of MP3, as far as its length needs them: headers, tags, and the Xing, Info or VBRI
-frame that counts the others.
+"""MP3 frame headers, tags, and the Xing, Info or VBRI frame that counts the other frames.
 
     a header, 4 bytes: 11 bits set, version, layer, no checksum, bit rate, sample rate, padding, ...
 
-Nothing is decoded here (FFmpeg does that).
+FFmpeg decodes the frames.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ import os
 from struct import unpack_from
 from typing import IO, NamedTuple
 
-# kbit/s by the header's index, of layer III: MPEG 1, then MPEG 2 and 2.5; of layer II alike.
+# kbit/s by the header's index; keys: (MPEG 1, or 2 for 2 and 2.5; layer).
 _RATES = {
     (1, 3): (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
     (2, 3): (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
@@ -21,27 +20,27 @@ _RATES = {
 }
 _HERTZ = {3: (44_100, 48_000, 32_000), 2: (22_050, 24_000, 16_000), 0: (11_025, 12_000, 8_000)}
 _TAGS = (b"ID3", b"TAG", b"APETAGEX", b"LYRICSBEGIN", b"3DI")
-_FRAMES, _BYTES = 1, 2  # flags of a Xing frame: what it tells
+_FRAMES, _BYTES = 1, 2  # flags of a Xing frame: the fields that it holds
 
 
 class Header(NamedTuple):
-    """What the header of a frame says."""
+    """The header of a frame."""
 
     frame_bytes: int
     samples: int  # of each channel
     sample_rate: int  # Hz
-    side_bytes: int  # from the frame's begin to where a Xing or Info tag would stand
+    side_bytes: int  # from the frame's start to the place of a Xing or Info tag
 
 
-class Promise(NamedTuple):
-    """What a Xing, Info or VBRI frame says of the file."""
+class FrameCount(NamedTuple):
+    """The counts in a Xing, Info or VBRI frame."""
 
     frames: int
-    bytes: int | None  # from this frame's begin to the end
+    bytes: int | None  # from the start of this frame to the end of the file
 
 
 def header(data: bytes, at: int = 0) -> Header | None:
-    """The header of a frame of layer II or III that begins at `at`; None if none begins there."""
+    """The header of a layer II or III frame that starts at `at`; None if there is none."""
     if len(data) < at + 4 or data[at] != 0xFF or data[at + 1] & 0xE0 != 0xE0:
         return None
     version, layer = data[at + 1] >> 3 & 3, 4 - (data[at + 1] >> 1 & 3)
@@ -62,7 +61,7 @@ def header(data: bytes, at: int = 0) -> Header | None:
 
 
 def first_frame(data: bytes) -> int | None:
-    """Where the first frame begins: a header that another follows; None if there is none."""
+    """Position of the first frame, a header that another one follows; None if there is none."""
     at = data.find(b"\xff")
     while at >= 0:
         first = header(data, at)
@@ -74,8 +73,8 @@ def first_frame(data: bytes) -> int | None:
     return None
 
 
-def promise_in(data: bytes) -> Promise | None:
-    """What the Xing, Info or VBRI frame in these bytes tells, if one is in them."""
+def frame_count_in(data: bytes) -> FrameCount | None:
+    """The counts of the Xing, Info or VBRI frame in these bytes; None if there is none."""
     for tag in (b"Xing", b"Info", b"VBRI"):
         at = data.find(tag)
         for side in (36, 21, 13) if at >= 0 else ():
@@ -84,21 +83,21 @@ def promise_in(data: bytes) -> Promise | None:
                 continue
             if tag == b"VBRI" and side == 36 and len(data) >= at + 18:
                 size, frames = unpack_from(">II", data, at + 10)
-                return Promise(frames, size)
+                return FrameCount(frames, size)
             if tag != b"VBRI" and len(data) >= at + 16:
                 flags, frames, size = unpack_from(">III", data, at + 4)
                 if flags & _FRAMES:
-                    return Promise(frames, size if flags & _BYTES else None)
+                    return FrameCount(frames, size if flags & _BYTES else None)
     return None
 
 
 def is_tag(data: bytes) -> bool:
-    """Whether bytes between frames are a tag or padding, and no damage."""
+    """Whether bytes between frames are a tag or padding rather than damage."""
     return data.startswith(_TAGS) or not data.strip(b"\0")
 
 
 def skip_tags(file: IO[bytes]) -> int:
-    """Where a file goes on behind the ID3v2 tags that it begins with."""
+    """Position after the ID3v2 tags at the start of a file."""
     at = file.seek(0)
     while True:
         start = file.read(10)

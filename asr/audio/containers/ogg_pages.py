@@ -1,6 +1,6 @@
-"""The pages of an Ogg file (RFC 3533): whether all are there, and the last one too.
+"""Finds missing and damaged pages of an Ogg file (RFC 3533), and a missing end.
 
-FFmpeg leaves out a page whose checksum is wrong and says nothing, so the pages are looked at here.
+FFmpeg skips a page whose checksum is wrong without an error, so the pages are checked here.
 """
 
 from __future__ import annotations
@@ -18,32 +18,32 @@ _REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
 class Report(NamedTuple):
-    """What was found out about the pages of a file."""
+    """The completeness of a file."""
 
-    gaps: list[int]  # the position, in units of the stream, of the last page before each gap
-    ended: bool  # the last page is there, and says that it is the last
+    gaps: list[int]  # granule position of the last page before each gap
+    ended: bool  # the last page is there and has the end-of-stream flag
 
 
 class Page(NamedTuple):
     """The header of one page."""
 
     flags: int
-    position: int  # where its last packet ends, in units of the stream; -1 if none ends in it
-    serial: int  # which of the streams in the file
+    position: int  # granule position of the end of its last packet; -1 if no packet ends in it
+    serial: int  # identifies the logical stream
     number: int
-    behind_a_gap: bool  # bytes that are no page were between the page before and this one
+    after_a_gap: bool  # other bytes lie between the previous page and this one
 
 
-def look_at_pages(file: IO[bytes]) -> Report:
-    """Walk through all pages."""
+def scan_pages(file: IO[bytes]) -> Report:
+    """Check all pages of a file."""
     gaps: list[int] = []
     next_numbers: dict[int, int] = {}
     position, ended = 0, False
     for page in _pages(file):
         expected = next_numbers.get(page.serial)
         is_missing = expected is not None and page.number != expected and not page.flags & STARTS
-        # A recording of a broadcast goes on with any number behind the headers.
-        if (page.behind_a_gap and next_numbers) or (is_missing and position > 0):
+        # In a recording of a broadcast any page number may follow the headers.
+        if (page.after_a_gap and next_numbers) or (is_missing and position > 0):
             gaps.append(position)
         if page.flags & STARTS:
             position = 0
@@ -54,7 +54,7 @@ def look_at_pages(file: IO[bytes]) -> Report:
 
 
 def _pages(file: IO[bytes]) -> Iterator[Page]:
-    """The whole pages whose checksum is right."""
+    """The complete pages with a correct checksum."""
     file.seek(0)
     data, at, more = b"", 0, True
     gap = False
@@ -81,7 +81,7 @@ def _pages(file: IO[bytes]) -> Iterator[Page]:
 
 
 def _page_length(data: bytes, at: int) -> int:
-    """Bytes of the page; more than there are if its header is cut."""
+    """Bytes of the page; MAX_PAGE_BYTES if its header is cut."""
     if len(data) < at + HEADER_BYTES:
         return MAX_PAGE_BYTES
     table = data[at + HEADER_BYTES : at + HEADER_BYTES + data[at + 26]]
@@ -89,9 +89,9 @@ def _page_length(data: bytes, at: int) -> int:
 
 
 def _checksum_is_right(page: bytes) -> bool:
-    """zlib's polynomial, begun with 0, each byte's highest bit first; over the page with zeros for
-    the checksum."""
+    """RFC 3533, section 6: zlib's polynomial with initial value 0 and the highest bit of each byte
+    first, over the page with a zeroed checksum field."""
     zeroed = page[:22] + bytes(4) + page[26:]
     reflected = zlib.crc32(zeroed.translate(_REVERSED), 0xFFFFFFFF) ^ 0xFFFFFFFF
-    told: int = unpack_from("<I", page, 22)[0]
-    return int(f"{reflected:032b}"[::-1], 2) == told
+    stored: int = unpack_from("<I", page, 22)[0]
+    return int(f"{reflected:032b}"[::-1], 2) == stored

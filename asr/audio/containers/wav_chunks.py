@@ -1,7 +1,7 @@
-"""The chunks of a WAV file: whether its sound goes on behind what the header says.
+"""The chunks of a WAV file: detects samples after the declared end of the `data` chunk.
 
-A recorder that crashed leaves a size of 0, a program that could not go back in its output one that
-is too small, and more than 4 GiB do not fit into the size at all.
+A crashed recorder leaves a size of 0. A program that writes to a pipe cannot correct a size that is
+too small. More than 4 GiB do not fit into the size field.
 """
 
 from __future__ import annotations
@@ -13,36 +13,36 @@ from typing import IO, Literal, NamedTuple
 from asr.audio.containers.mpeg_frames import skip_tags
 
 _NOT_SOUND = (b"TAG", b"ID3", b"APETAGEX", b"<?xpacket")
-_LOOK_BYTES = 65_536
+_PROBE_BYTES = 65_536
 _MPEG = (0x50, 0x55)
-# A size of 0x7FFFFFFF or 0xFFFFFFFF bytes: the length was not known when the header was written.
-UNTIL_IT_ENDS = 0x7FFF_0000
+# A size of 0x7FFFFFFF or 0xFFFFFFFF bytes: the length was unknown when the header was written.
+UNKNOWN_SIZE = 0x7FFF_0000
 
 
-def sound_goes_on(file: IO[bytes]) -> bool:
-    """Whether there is sound behind the end of the `data` chunk."""
+def data_continues(file: IO[bytes]) -> bool:
+    """Whether samples follow the declared end of the `data` chunk."""
     data = _data_chunk(file)
     return data is not None and _is_sound(file, data.starts + data.size, data.size > 0)
 
 
-def data_reaches_beyond(file: IO[bytes]) -> bool:
+def data_is_cut(file: IO[bytes]) -> bool:
     """Whether the `data` chunk is cut."""
     data = _data_chunk(file)
     file_bytes = file.seek(0, os.SEEK_END)
-    return data is not None and data.size < UNTIL_IT_ENDS and data.starts + data.size > file_bytes
+    return data is not None and data.size < UNKNOWN_SIZE and data.starts + data.size > file_bytes
 
 
 def holds_mpeg(file: IO[bytes]) -> bool:
-    """Whether the sound is MP3 or MP2, of which libsndfile writes lines to standard error."""
+    """Whether the codec is MP3 or MP2, for which libsndfile writes to standard error."""
     data = _data_chunk(file)
     return data is not None and data.codec in _MPEG
 
 
 class _Data(NamedTuple):
-    """Where a `data` chunk begins, its size as the header has it, in bytes, and the codec."""
+    """A `data` chunk, and the codec of its samples."""
 
-    starts: int
-    size: int
+    starts: int  # position in the file
+    size: int  # declared bytes
     codec: int
 
 
@@ -70,13 +70,13 @@ def _data_chunk(file: IO[bytes]) -> _Data | None:
 
 
 def _is_sound(file: IO[bytes], starts: int, has_sound: bool) -> bool:
-    """Whether the bytes behind the `data` chunk are neither chunks nor tags nor padding."""
+    """Whether the bytes after the `data` chunk are neither chunks nor tags nor padding."""
     end_of_file = file.seek(0, os.SEEK_END)
     if end_of_file - starts < 8:
         return False
     file.seek(starts)
-    start = file.read(_LOOK_BYTES)
-    is_padding = has_sound and end_of_file - starts <= _LOOK_BYTES and not start.strip(b"\0")
+    start = file.read(_PROBE_BYTES)
+    is_padding = has_sound and end_of_file - starts <= _PROBE_BYTES and not start.strip(b"\0")
     if start.startswith(_NOT_SOUND) or is_padding:
         return False
     return not any(_are_chunks(file, at, end_of_file) for at in (starts, starts + 1))

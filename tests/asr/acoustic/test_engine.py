@@ -1,4 +1,4 @@
-"""The engines: what ONNX Runtime hears is what torch hears; what is exported is what is trained."""
+"""The engines: ONNX Runtime and torch agree; an export matches the weights."""
 
 from __future__ import annotations
 
@@ -54,22 +54,22 @@ def noise(frames: int) -> np.ndarray:
 
 
 def streamed(engine: Engine, frames: np.ndarray, cuts: list[int]) -> Emitted:
-    state, heard = engine.initial_state(), []
+    state, emissions = engine.initial_state(), []
     for piece in np.split(frames, [min(cut, len(frames)) for cut in cuts]):
         state, emission = engine.step(state, piece)
-        heard.append(emission)
-    return join([*heard, engine.finish(state)])
+        emissions.append(emission)
+    return join([*emissions, engine.finish(state)])
 
 
 @given(frames=st.integers(0, 60))
-def test_a_whole_recording_is_heard_alike(engines: tuple[Engine, Engine], frames: int) -> None:
-    expected, found = (engine.read(noise(frames)) for engine in engines)
+def test_engines_agree_on_a_whole_recording(engines: tuple[Engine, Engine], frames: int) -> None:
+    expected, found = (engine.run_offline(noise(frames)) for engine in engines)
     for a, b in zip(expected, found):
         np.testing.assert_allclose(b, a, atol=TOLERANCE)
 
 
 @given(frames=st.integers(0, 60), cuts=st.lists(st.integers(0, 60), max_size=8).map(sorted))
-def test_a_stream_is_heard_alike_however_it_is_cut(
+def test_engines_agree_on_a_stream_for_every_cut(
     engines: tuple[Engine, Engine], frames: int, cuts: list[int]
 ) -> None:
     reference, exported = engines
@@ -80,7 +80,7 @@ def test_a_stream_is_heard_alike_however_it_is_cut(
 
 @settings(max_examples=8)
 @given(cuts=st.lists(st.integers(0, 500), max_size=40).map(sorted))
-def test_int8_is_the_same_to_the_last_bit_however_it_is_cut(
+def test_int8_is_bit_identical_for_every_cut(
     recognizer: Recognizer, speech: Samples, cuts: list[int]
 ) -> None:
     frames = log_mel(speech[: 5 * SAMPLE_RATE])
@@ -90,13 +90,13 @@ def test_int8_is_the_same_to_the_last_bit_however_it_is_cut(
 
 
 @given(started=st.lists(st.integers(0, 30), min_size=1, max_size=4))
-def test_voices_together_are_heard_as_each_alone(
+def test_a_batch_of_streams_is_bit_identical_with_each_alone(
     engines: tuple[Engine, Engine], started: list[int]
 ) -> None:
     for engine in engines:
         states = [engine.step(engine.initial_state(), noise(frames))[0] for frames in started]
-        together = engine.step_batch(states, [noise(50)] * len(states))
-        for state, (_, emission) in zip(states, together, strict=True):
+        batched = engine.step_batch(states, [noise(50)] * len(states))
+        for state, (_, emission) in zip(states, batched, strict=True):
             for a, b in zip(engine.step(state, noise(50))[1], emission):
                 np.testing.assert_array_equal(b, a)
 
@@ -116,10 +116,10 @@ def test_both_engines_write_the_same_words(recognizer: Recognizer, speech: Sampl
     assert sum(a == b for a, b in zip(words, expected)) >= 0.9 * len(expected)
 
 
-def test_int8_hears_what_fp32_hears(recognizer: Recognizer, speech: Samples) -> None:
+def test_int8_agrees_with_fp32(recognizer: Recognizer, speech: Samples) -> None:
     frames = log_mel(speech)
-    expected = load_engine(BUNDLED_MODEL, "torch").read(frames).phones.argmax(-1)
-    assert (recognizer.engine.read(frames).phones.argmax(-1) == expected).mean() > 0.97
+    expected = load_engine(BUNDLED_MODEL, "torch").run_offline(frames).phones.argmax(-1)
+    assert (recognizer.engine.run_offline(frames).phones.argmax(-1) == expected).mean() > 0.97
 
 
 @pytest.fixture
@@ -132,28 +132,28 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("name", ["about.json", "streaming.onnx", "full.onnx", "weights.bin"])
-def test_a_missing_part_is_told(folder: Path, name: str) -> None:
+def test_a_missing_file_is_an_error(folder: Path, name: str) -> None:
     (folder / ONNX_FOLDER / name).unlink()
     with pytest.raises(ModelError, match=f"{name}.*rill export"):
         load_engine(folder)
 
 
 @pytest.mark.parametrize("name", ["about.json", "full.onnx", "weights.bin"])
-def test_a_truncated_part_is_told(folder: Path, name: str) -> None:
+def test_a_truncated_file_is_an_error(folder: Path, name: str) -> None:
     path = folder / ONNX_FOLDER / name
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     with pytest.raises(ModelError, match=r"damaged.*rill export"):
-        load_engine(folder).read(noise(40))
+        load_engine(folder).run_offline(noise(40))
 
 
-def test_a_model_that_was_not_exported_is_heard_by_torch(folder: Path) -> None:
+def test_a_model_without_an_export_uses_torch(folder: Path) -> None:
     shutil.rmtree(folder / ONNX_FOLDER)
     assert load_engine(folder).name == "torch"
     with pytest.raises(ModelError, match="rill export"):
         load_engine(folder, "onnx")
 
 
-def test_what_was_exported_of_other_weights_goes(folder: Path) -> None:
+def test_saving_weights_removes_the_old_export(folder: Path) -> None:
     model = load_model(folder)
     with torch.no_grad():
         model.phone_head.weight.mul_(0.5)
@@ -161,29 +161,29 @@ def test_what_was_exported_of_other_weights_goes(folder: Path) -> None:
     assert load_engine(folder).name == "torch"
 
 
-def test_a_network_that_hears_something_else_is_not_exported(
+def test_a_network_whose_output_differs_is_not_exported(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = (folder / ONNX_FOLDER / "about.json").read_text()
-    monkeypatch.setattr("asr.acoustic.onnx_graph._onnx_gates", lambda weights: weights)
-    with pytest.raises(ModelError, match="hears something else"):
+    monkeypatch.setattr("asr.acoustic.onnx_lstm._onnx_gates", lambda weights: weights)
+    with pytest.raises(ModelError, match="its output differs from torch's"):
         export(load_model(folder), folder / ONNX_FOLDER)
     assert (folder / ONNX_FOLDER / "about.json").read_text() == before
     assert not list(folder.glob(".export-*"))
 
 
-def test_an_unknown_engine_is_told() -> None:
+def test_an_unknown_engine_is_an_error() -> None:
     with pytest.raises(ConfigError, match="onnx and torch"):
         load_engine(BUNDLED_MODEL, "tflite")  # type: ignore[arg-type]
 
 
-def test_a_shape_that_cannot_be_exported_is_told(tmp_path: Path) -> None:
+def test_a_shape_that_cannot_be_exported_is_an_error(tmp_path: Path) -> None:
     shape = AcousticConfig(blocks=1, hidden=16, backward_hidden=8, context_frames=0)
     with pytest.raises(ConfigError, match="context_frames"):
         export(AcousticModel(shape), tmp_path, "fp32")
 
 
-def test_the_example_hears_the_same_in_plain_onnxruntime(
+def test_the_example_in_plain_onnxruntime_gives_the_same_phones(
     recognizer: Recognizer, speech: Samples
 ) -> None:
     command = [sys.executable, EXAMPLE, BUNDLED_MODEL / ONNX_FOLDER, DEMO]
@@ -191,4 +191,4 @@ def test_the_example_hears_the_same_in_plain_onnxruntime(
     best = recognizer.emission(speech, "streaming").phones[0].argmax(-1)
     phones = [PHONE_TOKENS[token] for token, _ in groupby(best.tolist()) if token]
     same = SequenceMatcher(None, printed, phones, autojunk=False).ratio()
-    assert same > 0.9, (printed, phones)  # its chunks are a step longer at the begin
+    assert same > 0.9, (printed, phones)  # its chunks are one step longer at the start

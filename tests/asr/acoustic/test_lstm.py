@@ -1,4 +1,4 @@
-"""The reference LSTM is torch.nn.LSTM to the last digits, whole and in chunks."""
+"""The reference LSTM is torch.nn.LSTM within float rounding, whole and in chunks."""
 
 from __future__ import annotations
 
@@ -57,12 +57,12 @@ def test_chunks_with_carried_state_are_the_whole(cuts: list[int]) -> None:
     theirs, ours = pair()
     x = torch.randn(2, 20, 5, dtype=torch.double)
     expected, _ = theirs(x)
-    state, heard = None, []
+    state, outputs = None, []
     for chunk in torch.tensor_split(x, cuts, dim=1):
         if chunk.shape[1]:
             state, gates = ours(chunk, state)
-            heard.append(gates.hidden)
-    torch.testing.assert_close(torch.cat(heard, 1), expected, atol=TOLERANCE, rtol=0)
+            outputs.append(gates.hidden)
+    torch.testing.assert_close(torch.cat(outputs, 1), expected, atol=TOLERANCE, rtol=0)
 
 
 def test_every_gate_is_reported_and_obeys_the_equations() -> None:

@@ -1,4 +1,4 @@
-"""The network: streaming is whole, batches are singles, streams stack, bad files are told."""
+"""The network: streaming equals offline, batches equal single streams, bad files are errors."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ def sound(frames: int, batch: int = 1) -> torch.Tensor:
 @torch.no_grad()
 def test_pieces_are_the_whole(config: AcousticConfig, frames: int, cuts: list[int]) -> None:
     model, x = network(config), sound(frames)
-    state, heard = model.initial_state(), []
+    state, emissions = model.initial_state(), []
     for piece in torch.tensor_split(x, [min(c, frames) for c in cuts], dim=1):
         state, emission = model.step(state, piece)
-        heard.append(emission)
-    heard.append(model.finish(state))
+        emissions.append(emission)
+    emissions.append(model.finish(state))
     whole, steps = model(x, None, "streaming")
     for name in ("phones", "letters"):
-        pieces = torch.cat([getattr(emission, name) for emission in heard], dim=1)
+        pieces = torch.cat([getattr(emission, name) for emission in emissions], dim=1)
         assert pieces.shape[1] == int(steps) == -(-frames // 4)
         torch.testing.assert_close(pieces, getattr(whole, name), atol=TOLERANCE, rtol=0)
 
@@ -89,9 +89,9 @@ def test_stacked_streams_are_each_alone() -> None:
 
 
 @torch.no_grad()
-def test_a_step_needs_what_latency_promises_and_no_more() -> None:
+def test_a_step_needs_exactly_the_declared_latency() -> None:
     model = network(CONFIGS["small"])
-    frames = round((model.config.latency_ms - 25) / 10) + 1  # frames begun within the latency
+    frames = round((model.config.latency_ms - 25) / 10) + 1  # frames that start within the latency
     x = sound(frames)
     assert model.step(model.initial_state(), x)[1].phones.shape[1] == 1
     assert model.step(model.initial_state(), x[:, :-1])[1].phones.shape[1] == 0
@@ -108,7 +108,7 @@ def test_the_fast_lstm_is_the_reference() -> None:
 
 
 @torch.no_grad()
-def test_full_mode_hears_what_comes_later() -> None:
+def test_offline_mode_uses_later_frames() -> None:
     model, x = network(CONFIGS["small"]), sound(60)
     changed = x.clone()
     changed[:, 40:] += 3
@@ -137,51 +137,51 @@ def change_config(folder: Path, **changes: object) -> None:
     (folder / "config.json").write_text(json.dumps(config))
 
 
-def test_no_model_is_told(tmp_path: Path) -> None:
+def test_no_model_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="no model here"):
         load_model(tmp_path / "nowhere")
 
 
-def test_a_newer_format_is_told(folder: Path) -> None:
+def test_a_newer_format_is_an_error(folder: Path) -> None:
     change_config(folder, format_version=FORMAT_VERSION + 1)
     with pytest.raises(ModelError, match="Update Rill"):
         load_model(folder)
 
 
-def test_damaged_json_is_told(folder: Path) -> None:
+def test_damaged_json_is_an_error(folder: Path) -> None:
     (folder / "config.json").write_text("{")
     with pytest.raises(ModelError, match="JSON"):
         load_model(folder)
 
 
-def test_json_of_something_else_is_told(folder: Path) -> None:
+def test_json_of_something_else_is_an_error(folder: Path) -> None:
     (folder / "config.json").write_text('{"a": 1}')
     with pytest.raises(ModelError, match="format_version"):
         load_model(folder)
 
 
 @pytest.mark.parametrize("keep", [0, 4, 100, 5000])
-def test_truncated_weights_are_told(folder: Path, keep: int) -> None:
+def test_truncated_weights_are_errors(folder: Path, keep: int) -> None:
     path = folder / "weights.safetensors"
     path.write_bytes(path.read_bytes()[:keep])
     with pytest.raises(ModelError, match="damaged or truncated"):
         load_model(folder)
 
 
-def test_missing_weights_are_told(folder: Path) -> None:
+def test_missing_weights_are_errors(folder: Path) -> None:
     (folder / "weights.safetensors").unlink()
     with pytest.raises(ModelError, match="no such file"):
         load_model(folder)
 
 
-def test_weights_of_another_shape_are_told(folder: Path) -> None:
+def test_weights_of_another_shape_are_errors(folder: Path) -> None:
     config = json.loads((folder / "config.json").read_text())["acoustic_model"]
     change_config(folder, acoustic_model=config | {"hidden": 32})
     with pytest.raises(ModelError, match="does not fit"):
         load_model(folder)
 
 
-def test_an_unknown_network_setting_is_told(folder: Path) -> None:
+def test_an_unknown_network_setting_is_an_error(folder: Path) -> None:
     change_config(folder, acoustic_model={"heads": 8})
-    with pytest.raises(ModelError, match="can be built"):
+    with pytest.raises(ModelError, match="give no network"):
         load_model(folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,7 +12,8 @@ import av
 import numpy as np
 import soundfile
 
-from asr.audio import Samples, samples_at_16_khz
+from asr.audio import SAMPLE_RATE, Samples, read_blocks, readable_part, samples_at_16_khz
+from asr.errors import AudioError, RillError
 
 
 class Kind(NamedTuple):
@@ -59,6 +61,13 @@ KINDS = {
     "wavpack": Kind("wv", "wavpack", 16_000),
     "mp3 in wav": Kind("wav", "libmp3lame", 16_000),
 }
+LIBSNDFILE_KINDS = [
+    *(("WAV", subtype) for subtype in ("PCM_U8", "PCM_16", "PCM_24", "FLOAT", "ULAW", "IMA_ADPCM")),
+    *(("RF64", "PCM_16"), ("W64", "PCM_16"), ("AIFF", "PCM_16"), ("AU", "PCM_16")),
+    *(("CAF", "PCM_16"), ("NIST", "PCM_16"), ("OGG", "VORBIS")),
+]
+NOISE = np.random.default_rng(5).integers(0, 256, 2048, dtype=np.uint8).tobytes()
+SOUND_BYTES = 4 * SAMPLE_RATE
 
 
 def encode(kind: Kind, seconds: float = 2.0, seed: int = 0) -> bytes:
@@ -101,8 +110,14 @@ def _mux(output: Any, stream: Any, kind: Kind, sound: np.ndarray) -> None:
         output.mux(packet)
 
 
+def tone(sample_rate: int, seconds: float = 0.5, hertz: float = 440.0) -> Samples:
+    """float32 [samples]: a sine."""
+    time = np.arange(int(sample_rate * seconds)) / sample_rate
+    return (0.3 * np.sin(2 * np.pi * hertz * time)).astype(np.float32)
+
+
 def tones(sample_rate: int, seconds: float, seed: int = 0) -> Samples:
-    """float32 [samples]: silence and tones of 250 to 3,000 Hz, in turns of 0.2 s."""
+    """float32 [samples]: silence and tones of 250 to 3,000 Hz, 0.2 s each."""
     random = np.random.default_rng(seed)
     time = np.arange(int(sample_rate * seconds)) / sample_rate
     hertz = random.uniform(250, 3_000, int(seconds / 0.2) + 1)[(time / 0.2).astype(int)]
@@ -120,7 +135,7 @@ def written(format: str, subtype: str, seconds: float = 2.0) -> bytes:
 
 def decoded_by_ffmpeg(data: bytes, **options: str) -> Samples:
     """What FFmpeg decodes of a file, all tracks' first, at 16 kHz; what it cannot decode is
-    passed over, as the `ffmpeg` program does."""
+    skipped, as the `ffmpeg` program does."""
     pieces = []
     with av.open(BytesIO(data), metadata_errors="ignore", options=options) as container:
         stream = container.streams.audio[0]
@@ -136,3 +151,28 @@ def decoded_by_ffmpeg(data: bytes, **options: str) -> Samples:
             except av.FFmpegError:
                 continue
     return samples_at_16_khz(np.concatenate(pieces), rate)
+
+
+def read_all(data: bytes) -> tuple[Samples, list[AudioError]]:
+    """The readable samples and the reported damage."""
+    damage: list[RillError] = []
+    blocks = list(readable_part(read_blocks(BytesIO(data)), damage))
+    return np.concatenate([np.zeros(0, np.float32), *blocks]), damage
+
+
+def likeness(one: Samples, other: Samples) -> float:
+    """The greatest correlation of two sounds, however one is moved against the other: 1 for the
+    same."""
+    size = len(one) + len(other)
+    product = np.fft.irfft(np.fft.rfft(one, size) * np.fft.rfft(other, size).conj())
+    return float(product.max() / np.sqrt((one**2).sum() * (other**2).sum()))
+
+
+def wav(data_size: int, riff_size: int | None = None, behind: bytes = b"") -> bytes:
+    """Two seconds of 16-bit samples with a header of these sizes."""
+    sound = (tones(SAMPLE_RATE, 2.0) * 2**15).astype("<i2").tobytes()
+    riff_size = data_size + 36 if riff_size is None else riff_size
+    head = b"RIFF" + struct.pack("<I", riff_size) + b"WAVEfmt " + struct.pack(
+        "<IHHIIHH", 16, 1, 1, SAMPLE_RATE, 2 * SAMPLE_RATE, 2, 16
+    )  # fmt: skip
+    return head + b"data" + struct.pack("<I", data_size) + sound + behind

@@ -30,14 +30,14 @@ from tests.conftest import cut, cut_points
 
 
 def words(recognizer: Recognizer, samples: np.ndarray, block: int = 1600, **options: float) -> str:
-    """What a stream hears."""
+    """The words of a stream."""
     stream = Stream(recognizer, **options)
     for start in range(0, len(samples), block):
         stream.push(samples[start : start + block])
     return stream.finish().text
 
 
-def test_stereo_whose_right_channel_is_inverted_is_heard(
+def test_stereo_whose_right_channel_is_inverted_is_recognised(
     recognizer: Recognizer, speech: Samples
 ) -> None:
     stereo = np.stack([speech, -speech], axis=1)
@@ -46,8 +46,8 @@ def test_stereo_whose_right_channel_is_inverted_is_heard(
     np.testing.assert_array_equal(to_mono(stereo)[first:], speech[first:])
     alone = words(recognizer, speech)
     assert alone and wrong_words(alone.split(), words(recognizer, stereo)) <= 3
-    heard = recognizer.transcribe(stereo).text
-    assert wrong_words(recognizer.transcribe(speech).text.split(), heard) <= 3
+    recognised = recognizer.transcribe(stereo).text
+    assert wrong_words(recognizer.transcribe(speech).text.split(), recognised) <= 3
 
 
 @pytest.mark.parametrize("right", [1.0, 0.5, 0.0, -0.3])
@@ -101,8 +101,8 @@ def test_an_offset_is_taken_out(recognizer: Recognizer, speech: Samples) -> None
     np.testing.assert_allclose(difference, 0, atol=1e-3)
     alone = words(recognizer, speech)
     assert wrong_words(alone.split(), words(recognizer, shifted)) <= 3
-    heard = recognizer.transcribe(shifted).text
-    assert wrong_words(recognizer.transcribe(speech).text.split(), heard) <= 3
+    recognised = recognizer.transcribe(shifted).text
+    assert wrong_words(recognizer.transcribe(speech).text.split(), recognised) <= 3
     assert abs(without_offset(shifted)[SAMPLE_RATE // 10 :].mean()) < 1e-4
     silence = np.zeros(5000, np.float32)
     np.testing.assert_array_equal(without_offset(silence), silence)
@@ -134,7 +134,7 @@ def test_samples_of_another_scale_or_shape_are_an_error(
 
 
 @pytest.mark.parametrize("block", [1, 160, 40_000])
-def test_integers_of_another_size_are_told_after_a_second_for_every_cut(
+def test_integers_of_another_size_are_an_error_after_a_second_for_every_cut(
     speech: Samples, block: int
 ) -> None:
     sound = (speech[: 2 * SAMPLE_RATE] * 32767).astype(np.int32)
@@ -145,7 +145,7 @@ def test_integers_of_another_size_are_told_after_a_second_for_every_cut(
     assert resampler.samples_in < SAMPLE_RATE <= resampler.samples_in + block
 
 
-def test_sound_that_overshoots_and_integers_of_32_bits_are_heard(speech: Samples) -> None:
+def test_sound_that_overshoots_and_integers_of_32_bits_are_recognised(speech: Samples) -> None:
     np.testing.assert_array_equal(to_mono(speech * 8), speech * 8)
     whole = (speech.astype(np.float64) * 2**31).astype(np.int32)
     np.testing.assert_allclose(samples_at_16_khz(whole), speech, atol=1e-7)

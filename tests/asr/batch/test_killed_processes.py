@@ -1,4 +1,4 @@
-"""A process that is killed takes one recording with it, not those that wait."""
+"""A killed process loses its own recording and no queued one."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from asr.errors import ConfigError
 
 
 def shout(item: list[str]) -> list[str]:
-    """Ends as the system ends a process when memory is short."""
+    """Dies as a process does when the system is out of memory."""
     time.sleep(0.02)
     if "dies" in item[0]:
         os.kill(os.getpid(), signal.SIGKILL)
     return [one.upper() for one in item]
 
 
-def test_one_recording_is_lost_and_the_others_are_read_in_their_order() -> None:
+def test_one_recording_is_lost_and_the_others_keep_their_order() -> None:
     names = [f"dies {n}" if n in (3, 40) else f"talk {n}" for n in range(60)]
     with sharing(2, lambda item: [f"lost {one}" for one in item]) as share:
         found = [one for result in share(shout, ([name] for name in names)) for one in result]
@@ -28,17 +28,17 @@ def test_one_recording_is_lost_and_the_others_are_read_in_their_order() -> None:
 
 
 def vanish(item: list[str]) -> list[str]:
-    """Ends the process when it has nothing in hand any more."""
+    """Dies after its item is marked as done."""
     from asr.batch import processes
 
-    assert processes._hand
-    in_hand, place = processes._hand
-    in_hand[place] = 0
+    assert processes._slot
+    current, place = processes._slot
+    current[place] = 0
     os.kill(os.getpid(), signal.SIGKILL)
     return item
 
 
-def test_processes_that_die_again_and_again_are_told() -> None:
+def test_processes_that_die_again_and_again_are_an_error() -> None:
     with (
         pytest.raises(ConfigError, match="again and again, at talk"),
         sharing(2, lambda item: item) as share,

@@ -64,40 +64,46 @@ def results(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
 
 
-def readers_now() -> list[int]:
-    """Process ids of those that read a piece just now."""
+def working_processes() -> list[int]:
+    """Ids of the processes that transcribe a piece now."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            if (process / "cmdline").read_bytes().startswith(b"ray::_read_piece"):
+            if (process / "cmdline").read_bytes().startswith(b"ray::_transcribe_piece"):
                 found.append(int(process.name))
         except OSError:
             continue
     return found
 
 
-def test_a_killed_process_loses_and_doubles_nothing(
+def test_a_killed_process_loses_and_repeats_no_recording(
     address: str, corpus: Path, tmp_path: Path, recognizer: Recognizer
 ) -> None:
-    told = ["transcribe", corpus, "--cluster", address, "--output"]
-    alone = rill(*told, tmp_path / "alone", "--processes", 1)
+    command_line = ["transcribe", corpus, "--cluster", address, "--output"]
+    alone = rill(*command_line, tmp_path / "alone", "--processes", 1)
     assert alone.returncode == 2 and "11 of 12 recordings" in alone.stderr, alone.stderr
     assert "3.flac: not a sound file" in alone.stderr and "(100 %)" in alone.stderr
 
-    command = [sys.executable, "-m", "asr.cli.main", *map(str, told), str(tmp_path / "killed")]
+    command = [
+        sys.executable,
+        "-m",
+        "asr.cli.main",
+        *map(str, command_line),
+        str(tmp_path / "killed"),
+    ]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as running:
-        while not (readers := readers_now()) and running.poll() is None:
+        while not (workers := working_processes()) and running.poll() is None:
             time.sleep(0.01)
-        os.kill(readers[0], signal.SIGKILL)
-        _, said = running.communicate()
-    assert running.returncode == 2 and "a process died" in said, said
+        os.kill(workers[0], signal.SIGKILL)
+        _, output = running.communicate()
+    assert running.returncode == 2 and "a process died" in output, output
     assert results(tmp_path / "killed") == results(tmp_path / "alone")
 
-    # Of two shards the second was cut off in writing, and it is begun again.
+    # The second of two shards was interrupted while it was written; it starts again.
     written = (tmp_path / "killed" / "shard-00000.jsonl").stat().st_mtime_ns
     second = tmp_path / "killed" / "shard-00001.jsonl"
     second.rename(second.with_name("shard-00001.jsonl.part"))
-    again = rill(*told, tmp_path / "killed")
+    again = rill(*command_line, tmp_path / "killed")
     assert "1 of 2 shards were done before" in again.stderr, again.stderr
     assert (tmp_path / "killed" / "shard-00000.jsonl").stat().st_mtime_ns == written
     assert results(tmp_path / "killed") == results(tmp_path / "alone")
@@ -118,7 +124,7 @@ def test_a_killed_process_loses_and_doubles_nothing(
             assert record == direct | {"file": record["file"]}
 
 
-def test_a_recording_that_kills_stops_no_other(
+def test_a_recording_that_kills_its_process_stops_no_other(
     address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(asr.batch.ray_cluster, "MAX_DEATHS", 1)  # each one costs a new process
@@ -129,8 +135,8 @@ def test_a_recording_that_kills_stops_no_other(
         return [Outcome(source, Transcript((), 1.0), None) for source in sources]
 
     sources = ["one", "two", "deadly", "three", "four"]
-    said: list[str] = []
-    summary = transcribe_on(Cluster(address, 1), sources, work, {}, tmp_path, said.append)
+    output: list[str] = []
+    summary = transcribe_on(Cluster(address, 1), sources, work, {}, tmp_path, output.append)
     assert summary.recordings == 4 and len(summary.failures) == 1
     records = [json.loads(x) for x in (tmp_path / "shard-00000.jsonl").read_text().splitlines()]
     assert [record["file"] for record in records] == sources
@@ -149,14 +155,14 @@ def test_a_cluster_of_its_own(tmp_path: Path) -> None:
     [
         (["--cluster", "local"], "needs --output"),
         (["--cluster", "local", "--output", "x", "--format", "srt"], "cannot write --format srt"),
-        (["--cluster", "127.0.0.1:9", "--output", "{tmp}"], "nobody answers there"),
+        (["--cluster", "127.0.0.1:9", "--output", "{tmp}"], "no server answers there"),
         (["--cluster", "local", "--output", "{tmp}", "--lm", "/nowhere.bin"], "no such file"),
         (["--cluster", "local", "--output", "{tmp}", "-"], "cannot be read on a cluster"),
     ],
 )
-def test_what_cannot_be_honoured_is_an_error(
+def test_options_that_do_not_fit_are_an_error(
     tmp_path: Path, arguments: list[str], reason: str
 ) -> None:
-    told = ["transcribe", str(DEMO), *(part.format(tmp=tmp_path) for part in arguments)]
-    error = CliRunner().invoke(app, told).exception
+    command_line = ["transcribe", str(DEMO), *(part.format(tmp=tmp_path) for part in arguments)]
+    error = CliRunner().invoke(app, command_line).exception
     assert isinstance(error, RillError) and reason in str(error)

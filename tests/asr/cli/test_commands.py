@@ -65,8 +65,8 @@ def test_a_model_of_rill_train_says_what_the_beam_needs(bare_model: Path) -> Non
     told = rill("transcribe", DEMO, "--model", bare_model)
     assert told.returncode == 2 and told.stderr == (
         f"rill: {bare_model}: a network without language_model.bin and lexicon.txt.xz; give "
-        "--lm FILE and --lexicon FILE, put that into the folder, or take the greedy decoder, "
-        "which spells without (--decoder greedy)\n"
+        "--lm FILE and --lexicon FILE, copy the file into the folder, or use the greedy decoder, "
+        "which needs none (--decoder greedy)\n"
     )
     lm, lexicon = BUNDLED_MODEL / LANGUAGE_MODEL, BUNDLED_MODEL / LEXICON
     with pytest.raises(ModelError, match=r"without lexicon\.txt\.xz; give --lexicon FILE,"):
@@ -101,7 +101,7 @@ def test_a_cluster_that_does_not_answer_leaves_nothing_behind(tmp_path: Path) ->
     pytest.importorskip("ray", reason="needs pip install 'rill-asr[cluster]'")
     output = tmp_path / "results"
     result = rill("transcribe", DEMO, "--cluster", "127.0.0.1:9", "--output", output)
-    assert result.returncode == 2 and "nobody answers there" in result.stderr
+    assert result.returncode == 2 and "no server answers there" in result.stderr
     assert not output.exists()
 
 

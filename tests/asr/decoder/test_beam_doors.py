@@ -1,4 +1,4 @@
-"""Whatever is pushed into the search, or asked of it: words, or an error of ours."""
+"""Any input and any call of the search gives words, or one of Rill's own errors."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from asr.model_folder import BUNDLED_MODEL
 from asr.recognizer import Recognizer
 from asr.text.alphabet import LETTER_TOKENS, PHONE_TOKENS
 from streaming.stream import Stream
-from tests.asr.decoder.test_beam import Pairs, emission, words_of
+from tests.asr.decoder.test_beam import Bigrams, emission, words_of
 from tests.asr.decoder.test_greedy import CLOCK, LEXICON, decode, emission_of
 from tests.fuzzing import fuzzed, tell_seed
 
@@ -45,7 +45,7 @@ def beam() -> BeamDecoder:
 
 
 def random_array(draw: st.DrawFn) -> np.ndarray:
-    """Of any shape and type, some of which the search takes."""
+    """An array of any shape and type; the search accepts some of them."""
     shape = draw(
         st.one_of(
             st.tuples(
@@ -66,7 +66,7 @@ def random_array(draw: st.DrawFn) -> np.ndarray:
 
 @fuzzed
 @given(st.data())
-def test_any_array_is_heard_or_refused(beam: BeamDecoder, data: st.DataObject) -> None:
+def test_any_array_is_decoded_or_refused(beam: BeamDecoder, data: st.DataObject) -> None:
     tell_seed()
     search, steps = Search(beam.words, beam.settings), 0
     for _ in range(4):
@@ -79,17 +79,17 @@ def test_any_array_is_heard_or_refused(beam: BeamDecoder, data: st.DataObject) -
         else:
             assert fits and not np.isnan(array).any() and array.max(initial=0) <= LEGAL
             steps += len(array)
-        assert search.steps == steps, "what was refused is not there"
+        assert search.steps == steps, "a refused array was processed"
         if steps:
             assert search.best().shape == (2, steps)
             assert not np.isnan(search.scores()).any()
-            for reading in search.readings():
-                assert math.isfinite(reading.score)
+            for hypothesis in search.nbest():
+                assert math.isfinite(hypothesis.score)
 
 
 @fuzzed
 @given(st.data())
-def test_any_emission_is_heard_or_refused(beam: BeamDecoder, data: st.DataObject) -> None:
+def test_any_emission_is_decoded_or_refused(beam: BeamDecoder, data: st.DataObject) -> None:
     tell_seed()
     steps = data.draw(st.integers(0, 200))
     random = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
@@ -124,53 +124,53 @@ def test_any_emission_is_heard_or_refused(beam: BeamDecoder, data: st.DataObject
                 assert math.isfinite(word.confidence) and word.start < word.end
 
 
-def test_a_phone_that_is_impossible_is_not_heard(beam: BeamDecoder) -> None:
-    heard = emission_of("- DH AH - K AE T - S AE T -")
-    heard.phones[heard.phones < -5] = -np.inf
-    assert [word.word for word in decode(beam, [heard])] == ["the", "cat", "sat"]
-    nothing = np.full_like(heard.phones, -np.inf)
-    for word in decode(beam, [Emission(nothing, heard.letters)]):  # all are as impossible
+def test_phones_with_a_probability_of_0_are_decoded(beam: BeamDecoder) -> None:
+    emission = emission_of("- DH AH - K AE T - S AE T -")
+    emission.phones[emission.phones < -5] = -np.inf
+    assert [word.word for word in decode(beam, [emission])] == ["the", "cat", "sat"]
+    impossible = np.full_like(emission.phones, -np.inf)
+    for word in decode(beam, [Emission(impossible, emission.letters)]):
         assert 0 <= word.confidence < 0.1
 
 
-def test_steps_of_another_width_than_before_are_refused() -> None:
-    search = Search(words_of(Pairs()), BeamSettings())
+def test_another_number_of_phones_is_refused() -> None:
+    search = Search(words_of(Bigrams()), BeamSettings())
     search.push(emission(1, 50))
-    before = search.readings()[0]
+    before = search.nbest()[0]
     for width in (2, 3, 5, 64):
         with pytest.raises(ModelError, match=f"of {width} phones; expected 4"):
             search.push(np.full((3, width), -1.0, np.float32))
-    assert search.steps == 50 and search.readings()[0].score == before.score
+    assert search.steps == 50 and search.nbest()[0].score == before.score
 
 
-def test_places_that_no_token_has_are_refused() -> None:
-    words = words_of(Pairs())
+def test_tokens_that_do_not_exist_are_refused() -> None:
+    words = words_of(Bigrams())
     beam = Beam(words.lexicon, None, words.language_model.score_cache(), BeamSettings())
     beam.push(emission(1, 20))
     backpointers, path = beam.backpointers, np.zeros((2, 20), np.int32)
-    assert backpointers.walk(20, 0, path, False)
+    assert backpointers.trace(20, 0, path, False)
     for step, place in ((-1, 0), (21, 0), (20, -1), (20, 70_000), (0, 1)):
         with pytest.raises(IndexError):
-            backpointers.walk(step, place, path, False)
+            backpointers.trace(step, place, path, False)
         with pytest.raises(IndexError):
-            backpointers.of(step, place)
+            backpointers.of_token(step, place)
     for short in (np.zeros((2, 19), np.int32), np.zeros((1, 20), np.int32), None):
         with pytest.raises(IndexError):
-            backpointers.walk(20, 0, short, False)
+            backpointers.trace(20, 0, short, False)
     for weights in (np.zeros(0), np.zeros(70_000)):
         with pytest.raises(IndexError):
             backpointers.word_shares(weights)
     with pytest.raises(IndexError):
-        backpointers.of(0, 0)
+        backpointers.of_token(0, 0)
     with pytest.raises(IndexError):
-        backpointers.agrees(1)
+        backpointers.is_committed(1)
     for steps in (-1, 0, 21):
         with pytest.raises(IndexError):
             beam.commit(steps)
 
 
-def test_a_trie_with_words_that_nothing_is_known_of_is_refused() -> None:
-    words = words_of(Pairs())
+def test_a_trie_with_words_that_the_vocabulary_lacks_is_refused() -> None:
+    words = words_of(Bigrams())
     with pytest.raises(ModelError, match="a trie has word 5; there are 3 words"):
         replace(words, vocabulary=words.vocabulary[:3])
     known = LanguageModel(BUNDLED_MODEL / "language_model.bin").for_words(["the", "of"])
@@ -192,11 +192,11 @@ PARTS = ["first_child", "phone", "next_phones", "first_word", "words", "ahead", 
     value=st.integers(-128, 127),
     seed=st.integers(0, 2**32 - 1),
 )
-def test_a_trie_with_another_number_is_refused_or_searched(
+def test_a_damaged_trie_is_refused_or_searched(
     part: str, place: int, value: int, seed: int
 ) -> None:
     tell_seed()
-    model = Pairs()
+    model = Bigrams()
     right = words_of(model).lexicon
     parts = {name: getattr(right, name).copy() for name in PARTS}
     array = parts[part]
@@ -204,72 +204,72 @@ def test_a_trie_with_another_number_is_refused_or_searched(
         np.array(value % 256).astype(np.uint8).view(np.int8).astype(array.dtype)
     )
     try:
-        trie = Trie(**parts, steady=False)
+        trie = Trie(**parts, context_free=False)
     except ModelError:
         return
     search = Search(SearchWords(model, [str(n) for n in range(128)], trie), BeamSettings())
     search.push(emission(seed, 100))
-    assert search.readings()
+    assert search.nbest()
 
 
-def test_a_trie_cannot_be_changed_once_it_was_checked() -> None:
+def test_a_trie_is_read_only() -> None:
     trie = make_trie([bytes([1, 2])], np.array([0]), np.zeros(1))
     for part in PARTS:
         with pytest.raises(ValueError, match="read-only"):
             getattr(trie, part)[0] = 99
 
 
-class Wrong(Pairs):
-    """A language model that says what is no probability."""
+class Constant(Bigrams):
+    """A language model with one score for all words."""
 
-    def __init__(self, says: float) -> None:
-        self.says = says
+    def __init__(self, log10: float) -> None:
+        self.log10 = log10
 
     def score(self, state: int, number: int) -> tuple[int, float]:
-        return number, self.says
+        return number, self.log10
 
 
-@pytest.mark.parametrize("says", [math.nan, math.inf, 1e30])
-def test_a_language_model_that_says_no_probability_is_told(says: float) -> None:
-    right = words_of(Pairs())
-    search = Search(replace(right, language_model=Wrong(says)), BeamSettings())
+@pytest.mark.parametrize("log10", [math.nan, math.inf, 1e30])
+def test_a_language_model_score_that_is_no_probability_is_an_error(log10: float) -> None:
+    right = words_of(Bigrams())
+    search = Search(replace(right, language_model=Constant(log10)), BeamSettings())
     with pytest.raises(ModelError, match="the language model is damaged"):
         search.push(emission(1, 50))
 
 
-def test_a_word_that_cannot_be_is_not_heard() -> None:
-    right = words_of(Pairs())
-    search = Search(replace(right, language_model=Wrong(-math.inf)), BeamSettings())
+def test_words_with_a_probability_of_0_have_finite_scores() -> None:
+    right = words_of(Bigrams())
+    search = Search(replace(right, language_model=Constant(-math.inf)), BeamSettings())
     search.push(emission(1, 50))
-    assert np.isfinite(search.readings()[0].score)
+    assert np.isfinite(search.nbest()[0].score)
 
 
-class Slow(Pairs):
-    """A language model that lets other threads run while it is asked."""
+class Slow(Bigrams):
+    """A language model that lets other threads run while it scores a word."""
 
     def __init__(self) -> None:
-        self.asked, self.goes_on = threading.Event(), threading.Event()
+        self.called, self.may_return = threading.Event(), threading.Event()
 
     def score(self, state: int, number: int) -> tuple[int, float]:
-        self.asked.set()
-        assert self.goes_on.wait(20)
+        self.called.set()
+        assert self.may_return.wait(20)
         return super().score(state, number)
 
 
-def test_two_threads_in_one_search_are_told_of() -> None:
-    words, slow = words_of(Pairs()), Slow()
+def test_two_threads_in_one_search_are_an_error() -> None:
+    words, slow = words_of(Bigrams()), Slow()
     search = Search(replace(words, language_model=slow), BeamSettings())
     first = threading.Thread(target=search.push, args=(emission(1, 50),))
     first.start()
-    assert slow.asked.wait(20)
-    for use in (lambda: search.push(emission(2, 5)), search.scores, search.readings):
+    assert slow.called.wait(20)
+    for use in (lambda: search.push(emission(2, 5)), search.scores, search.nbest):
         with pytest.raises(ConfigError, match="two threads"):
             use()
-    slow.goes_on.set()
+    slow.may_return.set()
     first.join()
     alone = Search(words, BeamSettings())
     alone.push(emission(1, 50))
-    assert search.readings()[0].score == alone.readings()[0].score
+    assert search.nbest()[0].score == alone.nbest()[0].score
 
 
 NUMBERS = [
@@ -292,22 +292,22 @@ NUMBERS = [
 
 @pytest.mark.parametrize("name", list(vars(BeamSettings())))
 @pytest.mark.parametrize("value", NUMBERS)
-def test_every_value_of_a_setting_is_searched_with_or_told(name: str, value: object) -> None:
+def test_every_value_of_a_setting_is_accepted_or_refused(name: str, value: object) -> None:
     try:
         settings = BeamSettings(**{name: value})  # type: ignore[arg-type]
     except ConfigError as error:
         assert str(error).startswith(f"{name} {value}: expected ")
         return
     assert isinstance(value, int | float) and not isinstance(value, bool)
-    search = Search(words_of(Pairs()), settings)
+    search = Search(words_of(Bigrams()), settings)
     search.push(emission(1, 100))
-    assert all(math.isfinite(reading.score) for reading in search.readings())
+    assert all(math.isfinite(hypothesis.score) for hypothesis in search.nbest())
 
 
-def test_a_beam_of_no_end_is_no_number_of_tokens() -> None:
+def test_an_infinite_number_of_phones_is_refused() -> None:
     with pytest.raises(ConfigError, match="beam_tokens inf: expected a whole number, 1 or more"):
         BeamSettings(beam_tokens=math.inf)  # type: ignore[arg-type]
-    assert BeamSettings(token_margin=math.inf).token_margin == math.inf, "as it was"
+    assert BeamSettings(token_margin=math.inf).token_margin == math.inf
 
 
 @fuzzed
@@ -323,19 +323,19 @@ def test_every_finite_sample_has_finite_frames(exponents: list[int], seed: int) 
     assert frames.shape == (11, 80) and np.isfinite(frames).all()
 
 
-def test_the_loudest_numbers_that_there_are() -> None:
+def test_the_largest_samples_have_finite_frames() -> None:
     loudest = np.full(1_600, np.finfo(np.float32).max)
     for samples in (loudest, -loudest, loudest * np.where(np.arange(1_600) % 2, 1, -1)):
         assert np.isfinite(log_mel(samples.astype(np.float32))).all()
 
 
-def test_errors_of_the_search_are_errors_of_ours() -> None:
+def test_errors_of_the_search_are_rill_errors() -> None:
     assert issubclass(ModelError, RillError) and issubclass(ConfigError, RillError)
 
 
 @pytest.mark.parametrize("engine", ["onnx", "torch"])
-def test_sound_louder_than_any_is_heard_without_a_crash(engine: EngineName) -> None:
-    """A float WAV of numbers up to 1e25 gave log-mel frames of NaN, and those a crash."""
+def test_samples_far_above_full_scale_are_recognised(engine: EngineName) -> None:
+    """Float WAV files may hold numbers such as 1e25."""
     loud = np.random.default_rng(0).standard_normal(48_000).astype(np.float32)
     recognizer = Recognizer.load(engine=engine, threads=1)
     for scale in (1e10, 1e25, 5e37):
@@ -347,5 +347,5 @@ def test_sound_louder_than_any_is_heard_without_a_crash(engine: EngineName) -> N
             try:
                 stream.push(samples[start : start + 5_000])
             except AudioError:
-                break  # told by the reader
+                break
         assert isinstance(stream.finish().text, str)

@@ -1,5 +1,5 @@
-"""A language model or kept lexicon that was damaged on the way is told, or says numbers: nothing is
-read that is not there, and nothing is searched for ever."""
+"""A damaged language model or cached lexicon is an error, or gives finite scores. No access leaves
+the file, and no search is endless."""
 
 from __future__ import annotations
 
@@ -20,13 +20,14 @@ from asr.decoder.beam import BeamDecoder
 from asr.errors import ModelError
 from asr.language_model.kenlm_file import KenlmTrie, map_kenlm_trie
 from asr.language_model.kenlm_header import PARAMETERS, SANITY_BYTES, read_kenlm_header
+from asr.language_model.kenlm_package import KenlmModel
 from asr.language_model.ngram import LanguageModel
 from asr.language_model.perplexity import measure_perplexity
-from asr.lexicon import cache as known_words
+from asr.lexicon import cache as lexicon_cache
 from asr.lexicon.cache import cached_lexicon
 from asr.model_folder import BUNDLED_MODEL
 from tests.asr.decoder.test_greedy import CLOCK, decode, emission_of
-from tests.asr.lexicon.test_cache import kept_alone, same
+from tests.asr.lexicon.test_cache import only_from_cache, same
 from tests.fuzzing import damaged, fuzzed, tell_seed
 
 KENLM = Path(__file__).parents[2] / "cases" / "kenlm"  # of a few sentences, by build_binary
@@ -43,18 +44,19 @@ HEADER_BYTES = SANITY_BYTES + PARAMETERS.size + 4 * 8
 
 
 def used(path: Path) -> list[float]:
-    """What a file says when it is used in every way that there is."""
+    """The scores of a file that is used in every way."""
     model = LanguageModel(path)
     words = model.for_words(WORDS)
-    score_cache, said = words.score_cache(), words.alone().tolist()
+    score_cache, scores = words.score_cache(), words.unigram_log10().tolist()
     at = 0
     for number in [0, 1, 2, 0, 3, 7, 0, 4, 5, 5, 6, 2, 1, 0] * 3:
-        said.append(score_cache.most(at, number))
+        scores.append(score_cache.max_log10(at, number))
         at, log10 = score_cache.score(at, number)
-        said += [log10, score_cache.end(at)]
-    heard = decode(BeamDecoder(LEXICON, model, CLOCK), [emission_of("- DH AH - K AE T - S AE T -")])
-    said += [value for word in heard for value in (word.start, word.end, word.confidence)]
-    return said
+        scores += [log10, score_cache.end(at)]
+    emission = emission_of("- DH AH - K AE T - S AE T -")
+    decoded = decode(BeamDecoder(LEXICON, model, CLOCK), [emission])
+    scores += [value for word in decoded for value in (word.start, word.end, word.confidence)]
+    return scores
 
 
 @pytest.fixture(scope="module")
@@ -67,19 +69,20 @@ def text(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_of_file_is_read_as_kenlm_reads_it(kind: str, text: Path) -> None:
     assert all(map(math.isfinite, used(KENLM / f"{kind}.bin")))
-    words = LanguageModel(KENLM / f"{kind}.bin").for_words(WORDS)
-    ours, kenlms = words.score_cache(), ScoreCache(words)
+    model = LanguageModel(KENLM / f"{kind}.bin")
+    ours = model.for_words(WORDS).score_cache()
+    kenlms = KenlmModel(model.with_kenlm(), WORDS).score_cache()
     at = there = 0
     for number in (0, 1, 2, 7, 0, 5):
-        (at, said), (there, by_kenlm) = ours.score(at, number), kenlms.score(there, number)
-        assert said == by_kenlm
+        (at, log10), (there, by_kenlm) = ours.score(at, number), kenlms.score(there, number)
+        assert log10 == by_kenlm
     assert measure_perplexity(KENLM / f"{kind}.bin", text).value > 1
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @fuzzed
 @given(places=PLACES, keep=st.sampled_from([1.0, 1.0, 1.0, 0.9, 0.5, 0.1]), header=st.booleans())
-def test_a_damaged_language_model_is_told_or_says_numbers(
+def test_a_damaged_language_model_is_an_error_or_gives_scores(
     tmp_path_factory: pytest.TempPathFactory,
     text: Path,
     kind: str,
@@ -97,17 +100,17 @@ def test_a_damaged_language_model_is_told_or_says_numbers(
     path.write_bytes(damaged(whole, places)[: int(keep * len(whole))])
     for use in (used, lambda path: [measure_perplexity(path, text).value]):
         try:
-            said = use(path)
+            scores = use(path)
         except ModelError as error:
             assert str(path) in str(error) or "the language model is damaged" in str(error)
         else:
-            assert not any(map(math.isnan, said))
+            assert not any(map(math.isnan, scores))
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_byte_of_a_header_that_is_damaged_alone(tmp_path: Path, kind: str, text: Path) -> None:
     whole = (KENLM / f"{kind}.bin").read_bytes()
-    path, told = tmp_path / "damaged.bin", 0
+    path, errors = tmp_path / "damaged.bin", 0
     for place in range(HEADER_BYTES):
         for value in (whole[place] ^ 0x01, 0xFF):
             path.write_bytes(whole[:place] + bytes([value]) + whole[place + 1 :])
@@ -115,30 +118,28 @@ def test_each_byte_of_a_header_that_is_damaged_alone(tmp_path: Path, kind: str, 
                 used(path)
                 measure_perplexity(path, text)
             except ModelError:
-                told += 1
-    assert told > HEADER_BYTES
+                errors += 1
+    assert errors > HEADER_BYTES
 
 
-def test_a_hash_table_without_an_empty_place_is_told(tmp_path: Path) -> None:
-    """KenLM would search it for ever for a word that is not there."""
+def test_a_hash_table_without_an_empty_slot_is_an_error(tmp_path: Path) -> None:
+    """KenLM's search for a missing word ends at an empty slot."""
     data = (KENLM / "hash.bin").read_bytes()
-    says = read_kenlm_header(np.frombuffer(data, np.uint8))
-    header, places = says.bytes + 8, math.floor(1.5 * says.counts[0])
-    table = np.frombuffer(
-        data, np.dtype([("key", "<u8"), ("number", "<u4")]), places, header
-    ).copy()
-    assert 0 < (table["key"] == 0).sum() < places
+    header = read_kenlm_header(np.frombuffer(data, np.uint8))
+    start, slots = header.bytes + 8, math.floor(1.5 * header.counts[0])
+    table = np.frombuffer(data, np.dtype([("key", "<u8"), ("number", "<u4")]), slots, start).copy()
+    assert 0 < (table["key"] == 0).sum() < slots
     path = tmp_path / "full.bin"
-    for damage, reason in (("key", "no empty place"), ("number", "a number that there is not")):
+    for damage, reason in (("key", "no empty slot"), ("number", "a number that does not exist")):
         wrong = table.copy()
         wrong[damage][table["key"] == 0] = 0xFFFFFF
-        path.write_bytes(data[:header] + wrong.tobytes() + data[header + wrong.nbytes :])
+        path.write_bytes(data[:start] + wrong.tobytes() + data[start + wrong.nbytes :])
         with pytest.raises(ModelError, match=f"full.bin: damaged or truncated .*{reason}"):
             LanguageModel(path).for_words(WORDS)
 
 
-def test_a_damaged_bundled_model_says_numbers_or_is_told(tmp_path: Path) -> None:
-    """Random bytes among its n-grams, millions of which are below others, do not make it slow."""
+def test_a_damaged_bundled_model_gives_scores_fast(tmp_path: Path) -> None:
+    """Random bytes in the n-grams may put millions of them below one."""
     bundled = (BUNDLED_MODEL / "language_model.bin").read_bytes()
     random = np.random.default_rng(1)
     trie = map_kenlm_trie(BUNDLED_MODEL / "language_model.bin")
@@ -173,26 +174,26 @@ def test_a_damaged_bundled_model_says_numbers_or_is_told(tmp_path: Path) -> None
     score_cache = LanguageModel(path).for_words(number_of).score_cache()
     whole = LanguageModel(BUNDLED_MODEL / "language_model.bin").for_words(number_of).score_cache()
     assert isinstance(score_cache, KenlmScorer)
-    at, there, said, right = 0, 0, [], []
+    at, there, scores, right = 0, 0, [], []
     for number in random.integers(len(number_of), size=20_000).tolist():
-        assert not math.isnan(score_cache.most(at, number))
+        assert not math.isnan(score_cache.max_log10(at, number))
         at, log10 = score_cache.score(at, number)
-        said.append(log10)
+        scores.append(log10)
         there, log10 = whole.score(there, number)
         right.append(log10)
-    assert said != right, "nothing was damaged"
-    assert all(-1000 <= log10 < 10 for log10 in said)
+    assert scores != right, "nothing was damaged"
+    assert all(-1000 <= log10 < 10 for log10 in scores)
     with pytest.raises(ModelError, match="a pointer leads beyond its n-grams"):
-        LanguageModel(path).open()  # by KenLM itself, which checks nothing
+        LanguageModel(path).with_kenlm()  # KenLM itself checks nothing
 
 
-def parts_of_contexts() -> tuple[KenlmTrie, np.ndarray, UpperBounds]:
+def scorer_parts() -> tuple[KenlmTrie, np.ndarray, UpperBounds]:
     trie = map_kenlm_trie(KENLM / "plain.bin")
     return trie, np.arange(5, dtype=np.int32), UpperBounds(5)
 
 
-def test_contexts_of_what_does_not_fit_are_refused() -> None:
-    trie, numbers, bounds = parts_of_contexts()
+def test_a_scorer_of_parts_that_do_not_fit_is_refused() -> None:
+    trie, numbers, bounds = scorer_parts()
     assert KenlmScorer(trie, numbers, bounds, 1, 2).score(0, 4)
     for wrong in (numbers + 100, numbers - 1, numbers[:3], numbers.astype(np.int64)):
         with pytest.raises(ValueError):
@@ -205,14 +206,14 @@ def test_contexts_of_what_does_not_fit_are_refused() -> None:
             KenlmScorer(*missing, 1, 2)
 
 
-def test_numbers_that_no_context_or_word_has_are_refused() -> None:
-    trie, numbers, bounds = parts_of_contexts()
-    words = LanguageModel(KENLM / "plain.bin").for_words(WORDS)
-    for score_cache in (KenlmScorer(trie, numbers, bounds, 1, 2), ScoreCache(words)):
+def test_contexts_and_words_that_do_not_exist_are_refused() -> None:
+    trie, numbers, bounds = scorer_parts()
+    by_kenlm = KenlmModel(LanguageModel(KENLM / "plain.bin").with_kenlm(), WORDS)
+    for score_cache in (KenlmScorer(trie, numbers, bounds, 1, 2), ScoreCache(by_kenlm)):
         for context in (-1, 1_000):
             for ask in (
                 lambda c=context, of=score_cache: of.score(c, 0),
-                lambda c=context, of=score_cache: of.most(c, 0),
+                lambda c=context, of=score_cache: of.max_log10(c, 0),
                 lambda c=context, of=score_cache: of.end(c),
                 lambda c=context, of=score_cache: of.state(c),
             ):
@@ -232,9 +233,9 @@ def test_numbers_that_no_context_or_word_has_are_refused() -> None:
 
 
 @pytest.fixture
-def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
-    """A lexicon, and what is kept of it."""
-    monkeypatch.setattr(known_words, "user_cache_path", lambda *_, **__: tmp_path / "cache")
+def cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
+    """A lexicon, and the file that caches it."""
+    monkeypatch.setattr(lexicon_cache, "user_cache_path", lambda *_, **__: tmp_path / "cache")
     lexicon = tmp_path / "lexicon.txt"
     lines = (f"{word} {' '.join(v)}\n" for word, variants in LEXICON.items() for v in variants)
     lexicon.write_text("".join(lines))
@@ -262,19 +263,19 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("part", "change"), WRONG)
-def test_kept_words_whose_parts_do_not_fit_are_made_anew(
-    kept: tuple[Path, Path], part: str, change: str
+def test_a_cached_lexicon_of_parts_that_do_not_fit_is_compiled_anew(
+    cached: tuple[Path, Path], part: str, change: str
 ) -> None:
-    lexicon, path = kept
+    lexicon, path = cached
     model = LanguageModel(KENLM / "plain.bin")
-    right = kept_alone(lexicon, model)
+    right = only_from_cache(lexicon, model)
     with np.load(path) as file:
         parts = dict(file)
     parts[part] = CHANGES[change](parts[part])
     np.savez(path, **parts)
     with (
-        patch("asr.lexicon.cache.read_lexicon", side_effect=LookupError("made anew")),
-        pytest.raises(LookupError, match="made anew"),
+        patch("asr.lexicon.cache.read_lexicon", side_effect=LookupError("compiled anew")),
+        pytest.raises(LookupError, match="compiled anew"),
     ):
         cached_lexicon(lexicon, model)
     assert same(right, cached_lexicon(lexicon, model))
@@ -282,14 +283,14 @@ def test_kept_words_whose_parts_do_not_fit_are_made_anew(
 
 @fuzzed
 @given(places=PLACES, keep=st.sampled_from([1.0, 1.0, 0.9, 0.3]))
-def test_kept_words_with_any_bytes_changed(
+def test_a_cached_lexicon_with_damaged_bytes(
     tmp_path_factory: pytest.TempPathFactory, places: list[tuple[int, int]], keep: float
 ) -> None:
     tell_seed()
-    folder = tmp_path_factory.mktemp("kept")
+    folder = tmp_path_factory.mktemp("cached")
     lexicon = folder / "lexicon.txt"
     lexicon.write_text("".join(f"{word} {' '.join(v[0])}\n" for word, v in LEXICON.items()))
-    with patch.object(known_words, "user_cache_path", lambda *_, **__: folder / "cache"):
+    with patch.object(lexicon_cache, "user_cache_path", lambda *_, **__: folder / "cache"):
         model = LanguageModel(KENLM / "plain.bin")
         right = cached_lexicon(lexicon, model)
         (path,) = (folder / "cache").iterdir()

@@ -1,4 +1,4 @@
-"""What a search makes of a lexicon lies in the user's cache folder, and is right or made anew."""
+"""Compiled lexicons are cached in the user's cache folder; a wrong file is compiled anew."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 
 from asr.errors import ModelError
 from asr.language_model.ngram import LanguageModel
-from asr.lexicon import cache as known_words
+from asr.lexicon import cache as lexicon_cache
 from asr.lexicon.cache import CachedLexicon, cached_lexicon
 from asr.lexicon.trie import Trie
 from asr.model_folder import BUNDLED_MODEL
@@ -27,7 +27,7 @@ LINES = lzma.decompress(LEXICON).decode().splitlines()[:300]
 
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(known_words, "user_cache_path", lambda *_, **__: tmp_path / "cache")
+    monkeypatch.setattr(lexicon_cache, "user_cache_path", lambda *_, **__: tmp_path / "cache")
     return tmp_path / "cache"
 
 
@@ -42,7 +42,7 @@ def model() -> LanguageModel:
     return LanguageModel(BUNDLED_MODEL / "language_model.bin")
 
 
-def kept_alone(lexicon: Path, language_model: LanguageModel) -> CachedLexicon:
+def only_from_cache(lexicon: Path, language_model: LanguageModel) -> CachedLexicon:
     with patch("asr.lexicon.cache.read_lexicon", side_effect=AssertionError("read again")):
         return cached_lexicon(lexicon, language_model)
 
@@ -52,14 +52,14 @@ def same(one: CachedLexicon, other: CachedLexicon) -> bool:
     return (
         list(one.vocabulary) == list(other.vocabulary)
         and all(np.array_equal(getattr(one.trie, p), getattr(other.trie, p)) for p in parts)
-        and np.array_equal(one.model.alone(), other.model.alone())
+        and np.array_equal(one.model.unigram_log10(), other.model.unigram_log10())
     )
 
 
-def test_what_was_made_once_is_read_the_next_time(cache: Path, lexicon: Path) -> None:
+def test_a_compiled_lexicon_is_read_the_next_time(cache: Path, lexicon: Path) -> None:
     made = cached_lexicon(lexicon, model())
     assert len(list(cache.iterdir())) == 1
-    kept = kept_alone(lexicon, model())
+    kept = only_from_cache(lexicon, model())
     assert same(made, kept)
     one, other = made.model.score_cache(), kept.model.score_cache()
     at = 0
@@ -78,10 +78,10 @@ def test_another_lexicon_or_language_model_is_another_file(cache: Path, lexicon:
     if small.exists():
         made = cached_lexicon(lexicon, LanguageModel(small))
         assert len(list(cache.iterdir())) == 3
-        assert not same(made, kept_alone(lexicon, model()))
+        assert not same(made, only_from_cache(lexicon, model()))
 
 
-def test_a_damaged_file_is_made_anew(cache: Path, lexicon: Path) -> None:
+def test_a_damaged_file_is_compiled_anew(cache: Path, lexicon: Path) -> None:
     made = cached_lexicon(lexicon, model())
     (path,) = cache.iterdir()
     whole, random = path.read_bytes(), np.random.default_rng(1)
@@ -94,16 +94,16 @@ def test_a_damaged_file_is_made_anew(cache: Path, lexicon: Path) -> None:
     path.unlink()
     path.mkdir()
     assert same(made, cached_lexicon(lexicon, model()))
-    assert list(cache.iterdir()) == [path], "what could not be put in its place is left behind"
+    assert list(cache.iterdir()) == [path], "a temporary file is left behind"
 
 
-def test_where_nothing_can_be_written_nothing_is_kept(cache: Path, lexicon: Path) -> None:
+def test_a_folder_that_is_not_writable_is_left_alone(cache: Path, lexicon: Path) -> None:
     cache.write_text("a file, where the folder would be")
     assert same(cached_lexicon(lexicon, model()), cached_lexicon(lexicon, model()))
     assert cache.read_text().startswith("a file")
 
 
-def test_few_files_are_kept_those_used_last(cache: Path, lexicon: Path) -> None:
+def test_the_most_recently_used_files_are_kept(cache: Path, lexicon: Path) -> None:
     cached_lexicon(lexicon, model())
     (first,) = cache.iterdir()
     for more in range(1, 12):
@@ -112,12 +112,12 @@ def test_few_files_are_kept_those_used_last(cache: Path, lexicon: Path) -> None:
         cached_lexicon(other, model())
         for age, path in enumerate(sorted(cache.iterdir(), key=lambda p: p.stat().st_mtime)):
             os.utime(path, (age, age))
-        kept_alone(lexicon, model())
+        only_from_cache(lexicon, model())
     assert first.exists()
-    assert len(list(cache.iterdir())) == known_words.MAX_KEPT
+    assert len(list(cache.iterdir())) == lexicon_cache.MAX_FILES
 
 
-def test_a_lexicon_that_is_not_there_or_says_nothing(cache: Path, lexicon: Path) -> None:
+def test_a_missing_or_empty_lexicon_is_an_error(cache: Path, lexicon: Path) -> None:
     with pytest.raises(ModelError, match="no such file"):
         cached_lexicon(lexicon.with_name("none.txt"), model())
     lexicon.write_text("")
@@ -126,12 +126,12 @@ def test_a_lexicon_that_is_not_there_or_says_nothing(cache: Path, lexicon: Path)
     assert not cache.exists()
 
 
-def test_the_command_says_the_same_at_its_second_start(tmp_path: Path) -> None:
+def test_the_second_start_of_the_command_gives_the_same_output(tmp_path: Path) -> None:
     environment = os.environ | {"XDG_CACHE_HOME": str(tmp_path)}
     command = [sys.executable, "-m", "asr.cli.main", "transcribe", str(DEMO), "--format", "json"]
-    told = [
+    outputs = [
         subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
         for _ in range(2)
     ]
-    assert told[0] == told[1]
+    assert outputs[0] == outputs[1]
     assert len(list((tmp_path / "rill").iterdir())) == 1

@@ -1,4 +1,4 @@
-"""Words that a user brings along: read, pronounced, heard; and a clear error for each bad one."""
+"""Custom words are read, pronounced and recognised; an invalid one is a clear error."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def beam() -> BeamDecoder:
     return BeamDecoder(LEXICON, LanguageModel(BUNDLED_MODEL / "language_model.bin"), CLOCK)
 
 
-def test_a_line_may_say_how_it_sounds_and_how_likely_it_is() -> None:
+def test_a_line_may_have_phones_and_a_boost() -> None:
     lines = ["Rill  R IH1 L  :1.5", "the cat\t:-2", "sea"]
     assert custom_words(lines, LEXICON, None) == [
         CustomWord(("rill",), ((("R", "IH", "L"),),), 1.5),
@@ -43,9 +43,9 @@ def test_a_line_may_say_how_it_sounds_and_how_likely_it_is() -> None:
     ]
 
 
-def test_what_the_lexicon_lacks_is_pronounced_from_its_letters() -> None:
-    (made,) = custom_words(["bat cats"], LEXICON, PRONOUNCER)
-    assert made.pronunciations == ((("B", "AE", "T"), ("K", "AE", "T", "S")),)
+def test_a_word_that_the_lexicon_lacks_is_pronounced_from_its_letters() -> None:
+    (phrase,) = custom_words(["bat cats"], LEXICON, PRONOUNCER)
+    assert phrase.pronunciations == ((("B", "AE", "T"), ("K", "AE", "T", "S")),)
 
 
 @pytest.mark.parametrize(
@@ -59,13 +59,13 @@ def test_what_the_lexicon_lacks_is_pronounced_from_its_letters() -> None:
         ("rill  R IH L  :3", "'3' is no boost"),
         ("rill :nan", "'nan' is no boost"),
         ("the cat  DH AH K AE T", "each on a line of its own"),
-        ("zubr", "how it sounds is not known"),
+        ("zubr", "its pronunciation is unknown"),
     ],
 )
-def test_a_word_that_cannot_be_honoured_is_named(line: str, reason: str) -> None:
-    with pytest.raises(ConfigError, match=reason) as told:
+def test_the_error_of_an_invalid_word_names_it(line: str, reason: str) -> None:
+    with pytest.raises(ConfigError, match=reason) as error:
         custom_words(["cat", line], LEXICON, None)
-    assert line.split()[0] in str(told.value)
+    assert line.split()[0] in str(error.value)
 
 
 @pytest.mark.parametrize(
@@ -82,12 +82,12 @@ def test_a_word_that_cannot_be_honoured_is_named(line: str, reason: str) -> None
     ],
     ids=["empty", "blanks", "long", "in a phrase", "spoken", "phrase", "huge", "phones"],
 )
-def test_words_that_are_empty_or_too_long_are_told_at_every_door(
+def test_words_that_are_empty_or_too_long_are_errors_everywhere(
     recognizer: Recognizer, tmp_path: Path, line: str, reason: str
 ) -> None:
-    with pytest.raises(ConfigError, match=reason) as told:
+    with pytest.raises(ConfigError, match=reason) as error:
         recognizer.with_words([line])
-    assert len(str(told.value)) < 200
+    assert len(str(error.value)) < 200
     started = time.perf_counter()
     with pytest.raises(ConfigError, match=reason):
         read_grammar([line], LEXICON, PRONOUNCER)
@@ -99,11 +99,11 @@ def test_words_that_are_empty_or_too_long_are_told_at_every_door(
             recognizer.with_words(path)
 
 
-def test_words_as_long_as_may_be_are_taken(recognizer: Recognizer) -> None:
+def test_words_of_the_maximum_length_are_accepted(recognizer: Recognizer) -> None:
     assert recognizer.with_words(["a" * 60, "hi " * 100, "cat  " + "K AE T " * 40])
 
 
-def test_a_line_of_a_file_is_named_with_its_number(tmp_path: Path) -> None:
+def test_the_error_of_a_line_names_its_file_and_number(tmp_path: Path) -> None:
     path = tmp_path / "names.txt"
     for line in ("c3po", "rill  R QQ", "rill  R IH L  :lots", "zubr"):
         path.write_text(f"# my names\n\ncat\n{line}\nsea\n")
@@ -113,7 +113,7 @@ def test_a_line_of_a_file_is_named_with_its_number(tmp_path: Path) -> None:
             custom_words(path, LEXICON, None)
 
 
-def test_however_many_words_have_one_sound_each_can_be_heard(beam: BeamDecoder) -> None:
+def test_each_of_many_homophones_can_be_recognised(beam: BeamDecoder) -> None:
     names = ("kat", "katt", "kaat", "khat", "kad", "gat", "qat", "kaht", "catte")
     for wanted in names:
         lines = [f"{name}  K AE T{'  :2' if name == wanted else ''}" for name in names]
@@ -130,32 +130,32 @@ def test_however_many_words_have_one_sound_each_can_be_heard(beam: BeamDecoder) 
         (b"\xff\xfe\xfa", "not a text file"),
     ],
 )
-def test_a_file_without_words_is_told(tmp_path: Path, data: bytes, reason: str) -> None:
+def test_a_file_without_words_is_an_error(tmp_path: Path, data: bytes, reason: str) -> None:
     path = tmp_path / "words.txt"
     path.write_bytes(data)
     with pytest.raises(ConfigError, match=f"words.txt: {reason}"):
         read_custom_words(path)
 
 
-def test_a_folder_and_nothing_are_no_files_of_words(tmp_path: Path) -> None:
+def test_a_folder_and_a_missing_file_are_errors(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "none.txt"):
         with pytest.raises(ConfigError, match=str(path)):
             read_custom_words(path)
 
 
-def test_a_file_of_words_is_heard_with_them(recognizer: Recognizer, tmp_path: Path) -> None:
+def test_words_of_a_file_are_recognised(recognizer: Recognizer, tmp_path: Path) -> None:
     path = tmp_path / "names.txt"
     path.write_text("katt  K AE T  :2\n")
     decoder = recognizer.with_words(path).decoder
     assert [word.word for word in decode(decoder, [emission_of("- K AE T -")])] == ["katt"]
 
 
-def test_a_word_that_nobody_knew_is_heard(beam: BeamDecoder) -> None:
+def test_a_word_that_the_lexicon_lacks_is_recognised(beam: BeamDecoder) -> None:
     emission = emission_of("- DH AH - K AA T - S AE T - -")
     assert "kott" not in [word.word for word in decode(beam, [emission])]
     better = beam.with_custom_words(custom_words(["kott  K AA T"], LEXICON, None))
     assert [word.word for word in decode(better, [emission])] == ["the", "kott", "sat"]
-    assert "kott" not in [word.word for word in decode(beam, [emission])], "the first is as it was"
+    assert "kott" not in [word.word for word in decode(beam, [emission])]
 
 
 def test_the_words_of_a_phrase_have_their_own_times(beam: BeamDecoder) -> None:
@@ -170,11 +170,11 @@ def test_the_words_of_a_phrase_have_their_own_times(beam: BeamDecoder) -> None:
     ]
 
 
-def test_a_boost_decides_between_words_that_sound_alike(recognizer: Recognizer) -> None:
+def test_a_boost_decides_between_homophones(recognizer: Recognizer) -> None:
     emission = emission_of("- M AY - K AE T - IH Z -")
-    for boost, heard in ((":2", "katt"), (":-2", "cat")):
+    for boost, expected in ((":2", "katt"), (":-2", "cat")):
         decoder = recognizer.with_words([f"katt  K AE T  {boost}"]).decoder
-        assert [word.word for word in decode(decoder, [emission])] == ["my", heard, "is"]
+        assert [word.word for word in decode(decoder, [emission])] == ["my", expected, "is"]
 
 
 def test_a_boost_is_powers_of_ten(recognizer: Recognizer) -> None:
@@ -182,22 +182,22 @@ def test_a_boost_is_powers_of_ten(recognizer: Recognizer) -> None:
     assert log10_of(decoder) == pytest.approx([-4.0, -3.0, -1.0])
 
 
-def test_many_words_share_what_they_have_together(recognizer: Recognizer) -> None:
+def test_many_words_share_one_probability(recognizer: Recognizer) -> None:
     names = ["rill", *(f"{one}{two}{end}" for one in "abdfg" for two in "aeiou" for end in LETTERS)]
     found = log10_of(recognizer.with_words(names).decoder)
     assert found == pytest.approx([-1.25 - math.log10(len(names))] * len(names))
 
 
 def log10_of(decoder: Decoder) -> list[float]:
-    """Of each custom word, as the search has it after any words."""
+    """log10 of the probability of each custom word in the search."""
     assert isinstance(decoder, BeamDecoder)
     trie = decoder.words.custom
-    assert trie is not None and trie.steady
+    assert trie is not None and trie.context_free
     return [float(trie.log10[trie.words == number][0]) for number in decoder.words.phrases]
 
 
 @given(places=st.lists(st.integers(0, PIECES), max_size=8).map(sorted))
-def test_pieces_are_the_whole_with_custom_words_too(beam: BeamDecoder, places: list[int]) -> None:
+def test_cuts_change_nothing_with_custom_words(beam: BeamDecoder, places: list[int]) -> None:
     decoder = beam.with_custom_words(custom_words(["kott  K AA T", "the sea"], LEXICON, None))
     emission = emission_of("- DH AH - K AA T - DH AH S IY", certainty=3.0)
     assert decode(decoder, split(emission, places)) == decode(decoder, [emission])
@@ -254,20 +254,18 @@ def test_a_written_form_is_heard_from_a_file(recognizer: Recognizer, tmp_path: P
         ("zaphod Z EY F AA D", "Z EY F AA D are phones; put two spaces or a tab before them"),
         ("ZAPHOD Z EY1 F AA0 D", "are phones; put two spaces"),
         ("eye AY", "AY are phones; put two spaces"),
-        ("kuber\u200bnetes", r"holds U\+200B \(zero width space\), which cannot be seen"),
-        ("\ufeffthe", r"holds U\+FEFF"),
-        ("soft\u00adhyphen", r"holds U\+00AD"),
-        ("k8s", "8 cannot be spelled; write behind = how it is spoken"),
+        ("kuber\u200bnetes", r"contains U\+200B \(zero width space\), which is invisible"),
+        ("\ufeffthe", r"contains U\+FEFF"),
+        ("soft\u00adhyphen", r"contains U\+00AD"),
+        ("k8s", "8 cannot be spelled; write the spoken form after ="),
         ("k8s = k8s", "8 cannot be spelled"),
-        ("= cat", "expected how it is written, =, and how it is spoken"),
-        ("cat =", "expected how it is written"),
-        ("a = b = cat", "expected how it is written"),
-        ("k8s  K EY T S = kates", "phones stand behind how it is spoken"),
+        ("= cat", "expected the written form, =, and the spoken form"),
+        ("cat =", "expected the written form"),
+        ("a = b = cat", "expected the written form"),
+        ("k8s  K EY T S = kates", "the phones must follow the spoken form"),
     ],
 )
-def test_a_line_that_says_something_else_than_was_meant_is_told(
-    tmp_path: Path, line: str, reason: str
-) -> None:
+def test_a_line_with_a_likely_mistake_is_an_error(tmp_path: Path, line: str, reason: str) -> None:
     with pytest.raises(ConfigError, match=reason):
         custom_words(["cat", line], LEXICON, None)
     with pytest.raises(ConfigError, match=reason):
@@ -285,7 +283,7 @@ def test_phrases_that_end_like_phones_are_phrases(line: str) -> None:
 
 
 @pytest.mark.parametrize("wrong", ["kubernetes", b"kubernetes", 5, None, [5], ["the", None]])
-def test_what_is_no_list_of_words_is_told(recognizer: Recognizer, wrong: Any) -> None:
+def test_words_that_are_no_list_are_an_error(recognizer: Recognizer, wrong: Any) -> None:
     with pytest.raises(ConfigError, match=r"custom words or phrases: .*give a list"):
         recognizer.with_words(wrong)
     with pytest.raises(ConfigError, match=r"custom words or phrases: .*give a list"):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from asr.cli.main import app
-from asr.text.alphabet import normalise
+from asr.text.normalise import normalise
 from training.language_model.spoken_forms import spoken_form, spoken_sentences
 
 
