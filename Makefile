@@ -1,5 +1,7 @@
-# `make demo` hears a recording, `make test` runs the tests, `make figures` draws the figures of the
-# docs anew, `make lint` checks style and types. Each makes .venv first. PYTEST has options of pytest.
+# `make demo` transcribes a recording, `make test` runs the tests, `make check` the lint and the fast
+# tests, `make lint` style and types alone. `make docs` builds the documentation, `make figures` draws
+# its figures and writes its tables, `make wheel` builds the packages. Each makes .venv first. PYTEST
+# has options of pytest.
 # The first of Python 3.11 to 3.13 that runs.
 PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3 python; do \
 	$$name -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2> /dev/null && echo $$name && break; done)
@@ -7,7 +9,7 @@ RILL = .venv/bin/rill
 
 PYTEST ?=
 
-.PHONY: check demo figures lint test wheel
+.PHONY: check demo docs figures lint test wheel
 
 demo: .venv/demo
 	$(RILL) transcribe asr/models/en-small/demo.flac
@@ -28,6 +30,10 @@ check: lint
 wheel:
 	scripts/build_wheels.sh
 
+docs: .venv/docs
+	NO_MKDOCS_2_WARNING=1 .venv/bin/python -m mkdocs build --strict
+	@echo build/site/index.html
+
 figures: .venv/dev
 	for script in docs/figures/[a-z]*.py; do .venv/bin/python $$script || exit 1; done
 
@@ -38,4 +44,8 @@ figures: .venv/dev
 
 .venv/dev: .venv/demo
 	.venv/bin/python -m pip install --disable-pip-version-check -q -c constraints.txt -e '.[dev]'
+	touch $@
+
+.venv/docs: .venv/demo
+	.venv/bin/python -m pip install --disable-pip-version-check -q -c constraints.txt -e '.[docs]'
 	touch $@

@@ -22,7 +22,7 @@ class Word:
     word: str
     start: float
     end: float
-    confidence: float  # 0 to 1: how likely it is right; see docs/words.md
+    confidence: float  # 0 to 1: how likely it is right; see docs/explanation/beam-search.md
 
 
 @dataclass(frozen=True)

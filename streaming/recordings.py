@@ -18,7 +18,7 @@ from streaming.events import Final
 from streaming.scheduler import process_batch
 from streaming.stream import Stream
 
-MAX_PARALLEL = 4  # more save little (docs/scale.md), and each needs its own beam
+MAX_PARALLEL = 4  # more save little (docs/benchmarks.md), and each needs its own beam
 MAX_WAITING = 200  # transcripts that wait for an earlier recording
 
 

@@ -23,7 +23,8 @@ from asr.errors import ModelError
 PRUNED = -1e29  # scores below this are of pruned tokens
 NEAR_STEPS = 3  # a word at this distance in another hypothesis is the same word
 # At so many uncommitted steps (3.2 s) the search commits: all but the last ones (1.6 s) become what
-# the best hypothesis has. This bounds memory and time and costs no words (docs/experiments.md).
+# the best hypothesis has. This bounds memory and time and costs no words
+# (docs/experiments/en-small.md).
 MAX_STEPS, UNCOMMITTED_STEPS = 80, 40
 # The search does not commit within a phrase that a hypothesis may still complete: another phrase
 # that overtakes it would get its first phones. A phrase longer than this (40 s) is cut.

@@ -4,7 +4,7 @@
 
 Most words that a search reaches are pruned. So the scorer keeps an upper bound of the probability
 of each word that was needed before: five of six words are pruned by their bounds, without a look-up
-and with the same hypotheses (docs/architecture.md, "The beam search").
+and with the same hypotheses (docs/explanation/beam-search.md).
 """
 
 from cpython.bytes cimport PyBytes_FromStringAndSize

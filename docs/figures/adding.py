@@ -24,8 +24,8 @@ for one, length in zip(axes, lengths):
             label=LABELS[cell] if first else None,
         )
         learnt = next((f"learnt after {r['update']}" for r in curve if r["learnt"] == "1"), None)
-        told = learnt or f"not learnt in {curve[-1]['update']}"
-        print(f"  length {length}, {LABELS[cell]}, seed {seed}: {told} updates")
+        result = learnt or f"not learnt in {curve[-1]['update']}"
+        print(f"  length {length}, {LABELS[cell]}, seed {seed}: {result} updates")
     one.axhline(1 / 6, color="#999999", linewidth=0.8, linestyle=":")
     one.set(title=f"{length} steps", xlabel="updates", ylim=(0, 0.24))
     one.legend(fontsize=7, frameon=False, loc="lower left")

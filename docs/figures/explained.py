@@ -15,8 +15,8 @@ from streaming.recordings import transcribe_streaming
 BLOCK = 4
 
 recognizer = Recognizer.load(engine="torch")
-first_hearing = partial(transcribe_streaming, second_pass=False)
-explanation = explain(recognizer, BUNDLED_MODEL / "demo.flac", "streaming", first_hearing)
+streaming_pass = partial(transcribe_streaming, second_pass=False)
+explanation = explain(recognizer, BUNDLED_MODEL / "demo.flac", "streaming", streaming_pass)
 for picture in pictures(explanation, BLOCK - 1):
     if picture.name != "posteriors":
         path = HERE / f"explain-{picture.name}.png"

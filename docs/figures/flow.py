@@ -27,7 +27,7 @@ figure.legend(*axes[0].get_legend_handles_labels(), fontsize=8, ncols=4, loc="ou
 save(figure, "flow")
 for cell in dict.fromkeys(row["cell"] for row in rows):
     last = [row for row in rows if row["cell"] == cell and row["distance"] == "99"]
-    told = (
+    norms = (
         f"{row['when']}: Jacobian {row['jacobian']}, gradient {row['gradient']}" for row in last
     )
-    print(f"  {LABELS[cell]}, 99 steps back, {'; '.join(told)}")
+    print(f"  {LABELS[cell]}, 99 steps back, {'; '.join(norms)}")

@@ -4,7 +4,7 @@ The network is the decoder of StyleTTS 2 (arXiv 2306.07691) with an iSTFTNet gen
 2203.02395). It makes nine tenths of a synthesiser's work, nearly all of it in convolutions 128 and
 256 channels wide. In bfloat16, with the channels innermost in memory, a core with AMX does them at
 1,000 GFLOP/s, where ONNX Runtime's int8 convolutions reach a tenth of that: hence these lines
-beside a library that runs the whole synthesiser (see docs/training.md for both speeds).
+beside a library that runs the whole synthesiser (see docs/how-to/train.md for both speeds).
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ SHAPES = {name: shape for name, shape in CONFIGS.items() if shape.context_frames
     "other steps": AcousticConfig(blocks=1, hidden=16, frames_per_step=3, context_frames=1),
 }
 TOLERANCE = 1e-4
-EXAMPLE = Path(__file__).parents[3] / "docs" / "plain_onnxruntime.py"
+EXAMPLE = Path(__file__).parents[3] / "docs" / "examples" / "plain_onnxruntime.py"
 
 
 @pytest.fixture(scope="module", params=SHAPES.values(), ids=SHAPES)

@@ -22,7 +22,7 @@ from tests.streaming.server.served import Server, httpx, served
 from tests.streaming.server.test_server import START, websockets
 
 NAME, PAGE = "rill.example.com", "https://rill.example.com"
-SERVER_DOCS = Path(__file__).parents[3] / "docs" / "server.md"
+SERVER_DOCS = Path(__file__).parents[3] / "docs" / "how-to" / "serve.md"
 
 
 async def knock(port: int, host: str = "", **headers: str) -> int:
@@ -188,7 +188,7 @@ def test_any_origin_may_be_allowed() -> None:
 
 
 def nginx_of_the_docs(server: Server, folder: Path) -> str:
-    """A whole configuration around the part that docs/server.md shows."""
+    """A whole configuration around the part that docs/how-to/serve.md shows."""
     (shown,) = re.findall(r"```nginx\n(.*?)```", SERVER_DOCS.read_text(), re.DOTALL)
     shown = shown.replace("listen 443 ssl;", "listen 127.0.0.1:NGINX;")
     shown = re.sub(r" *ssl_certificate.*\n", "", shown)

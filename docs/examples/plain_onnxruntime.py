@@ -1,6 +1,6 @@
 """An exported model without Rill: numpy, soundfile and onnxruntime alone. Prints the phones heard.
 
-python docs/plain_onnxruntime.py asr/models/en-small/onnx talk-16khz-mono.flac
+python docs/examples/plain_onnxruntime.py asr/models/en-small/onnx talk-16khz-mono.flac
 """
 
 import json
@@ -25,7 +25,7 @@ assert rate == 16_000 and samples.ndim == 1
 
 windows = np.lib.stride_tricks.sliding_window_view(samples, 400)[::160]
 spectrum = np.fft.rfft(windows * (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(400) / 400)))
-filters = np.load(Path(__file__).parents[1] / "asr" / "features" / "mel_filters.npz")["slaney_80"]
+filters = np.load(Path(__file__).parents[2] / "asr" / "features" / "mel_filters.npz")["slaney_80"]
 log_mel = np.log(np.maximum(np.abs(spectrum) ** 2 @ filters, 1e-8))
 frames = ((log_mel - about["feature_mean"]) / about["feature_deviation"]).astype(np.float32)
 frames = np.pad(frames, ((CONTEXT, 0), (0, 0)))  # before the first frame there is nothing

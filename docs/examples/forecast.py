@@ -1,6 +1,6 @@
 """An LSTM forecasts a time series: the same memory, away from speech.
 
-    python docs/forecast.py
+    python docs/examples/forecast.py
 
 The series is Mackey and Glass's (Science 197, 1977), a model of how many blood cells a body makes:
 
@@ -26,7 +26,7 @@ State = tuple[Tensor, Tensor]  # h and C
 
 
 class Forecaster(nn.Module):
-    """A layer of 32 cells, and a line from what they show to the value that is to come."""
+    """A layer of 32 cells, and a linear map from their hidden state to the predicted value."""
 
     def __init__(self, remembers: bool = True) -> None:
         super().__init__()
@@ -60,10 +60,10 @@ def learn(series: Tensor, remembers: bool = True) -> Forecaster:
     for _ in range(UPDATES):
         starts = torch.randint(len(series) - PIECE_STEPS - AHEAD, (PIECES,))
         pieces = torch.stack([series[b : b + PIECE_STEPS + AHEAD] for b in starts.tolist()])
-        told, _ = network(pieces[:, :-AHEAD])
-        errors = (told - pieces[:, AHEAD:])[:, WARM_UP_STEPS:]
+        predicted, _ = network(pieces[:, :-AHEAD])
+        deviation = (predicted - pieces[:, AHEAD:])[:, WARM_UP_STEPS:]
         optimiser.zero_grad()
-        errors.square().mean().backward()
+        deviation.square().mean().backward()
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimiser.step()
     return network
@@ -74,22 +74,29 @@ def forecast() -> dict[str, np.ndarray]:
     """Each way of forecasting the test part, and the `truth`: [steps] each."""
     series = torch.from_numpy(mackey_glass(TRAINING + TEST))
     test = series[TRAINING:]
-    told = {"truth": test[AHEAD:], "nothing changes": test[:-AHEAD]}
+    forecasts = {"truth": test[AHEAD:], "nothing changes": test[:-AHEAD]}
     for name, remembers in (("memory emptied at every step", False), ("LSTM", True)):
         with torch.enable_grad():
             network = learn(series[:TRAINING], remembers)
         # The test part goes on where the training part ended, with the memory that is carried.
         _, carried = network(series[None, :TRAINING])
-        told[name] = network(test[None], carried)[0][0, :-AHEAD]
-    return {name: values.numpy() for name, values in told.items()}
+        forecasts[name] = network(test[None], carried)[0][0, :-AHEAD]
+    return {name: values.numpy() for name, values in forecasts.items()}
+
+
+def errors(forecasts: dict[str, np.ndarray]) -> dict[str, float]:
+    """Root mean square error of each forecast, in standard deviations of the series."""
+    truth = forecasts["truth"]
+    return {
+        name: float(np.sqrt(np.mean((values - truth) ** 2)))
+        for name, values in forecasts.items()
+        if name != "truth"
+    }
 
 
 def main() -> None:
     """Print the errors."""
-    told = forecast()
-    truth = told.pop("truth")
-    for name, values in told.items():
-        error = float(np.sqrt(np.mean((values - truth) ** 2)))
+    for name, error in errors(forecast()).items():
         print(f"{name}: root mean square error {error:.3f} of a deviation, {AHEAD} units ahead")
 
 
