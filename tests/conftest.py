@@ -45,6 +45,10 @@ settings.register_profile(
     "rill", deadline=None, max_examples=25, derandomize=False, print_blob=True
 )
 settings.load_profile("rill")
+# Test processes side by side have one core each; so have the commands that they start.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ["OMP_NUM_THREADS"] = "1"
+    torch.set_num_threads(1)
 torch.set_num_threads(min(2, torch.get_num_threads()))
 
 
