@@ -25,11 +25,13 @@ ROWS = {
         ("streaming.*",),
     ),
     "training": (
-        ("training.cli", "training.experiments"),
-        ("training.evaluation", "training.language_model"),
-        ("training.run", "training.lexicon"),
-        ("training.data", "training.model"),
-        ("training.teacher", "training.synthesis"),
+        ("training.cli",),
+        ("training.experiments", "training.lexicon", "training.language_model"),
+        ("training.run", "training.synthesis"),
+        ("training.evaluation", "training.model", "training.teacher"),
+        ("training.data",),
+        ("training.corpora",),
+        ("training.configs", "training.*"),
     ),
     "asr": (
         ("asr.cli", "asr.introspection", "asr.batch"),
@@ -148,7 +150,11 @@ def draw(found: set[Edge]) -> Figure:
         line = axes.annotate("", end, start, arrowprops=head)
         assert line.arrow_patch
         line.arrow_patch.set_gid(f"{importing}->{other}")
-    files = {"asr.*": "errors, transcript, …", "streaming.*": "stream, endpointing, …"}
+    files = {
+        "asr.*": "errors, transcript, …",
+        "training.*": "files",
+        "streaming.*": "stream, endpointing, …",
+    }
     for name, (x, y) in at.items():
         colour = COLOURS[name.split(".")[0]]
         box = {"boxstyle": "round,pad=0.35", "facecolor": "white", "edgecolor": colour}
