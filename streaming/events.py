@@ -34,6 +34,13 @@ class Final(_Utterance):
 
     revised: bool = False
     alternatives: tuple[Alternative, ...] = ()
+    # The words as people write them (asr/text/written.py). Empty unless requested.
+    written: tuple[Word, ...] = ()
+
+    @property
+    def formatted(self) -> str:
+        """The written text, if there is one, else the words."""
+        return " ".join(word.word for word in self.written or self.words)
 
 
 Event = Partial | Final

@@ -24,6 +24,8 @@ from asr.cli.options import (
     MinSpeechOption,
     Model,
     RescoreFile,
+    TextChoice,
+    TextOption,
     ThreadsOption,
     WordsFile,
     load_recognizer,
@@ -71,13 +73,14 @@ def listen(
     min_speech: MinSpeechOption = None,
     alternatives: AlternativesOption = 0,
     case: CaseOption = CaseChoice.lower,
+    format_text: TextOption = TextChoice.written,
     engine: EngineOption = None,
     threads: ThreadsOption = None,
 ) -> None:
     """Print live captions of the microphone. Ctrl-C ends."""
     from streaming.endpointing import endpoint_rules
     from streaming.microphone.captions import (
-        CaptionsInCase,
+        FormattedCaptions,
         JsonCaptions,
         PlainCaptions,
         TerminalCaptions,
@@ -110,7 +113,8 @@ def listen(
     plain = JsonCaptions() if format is LiveFormat.json else PlainCaptions()
     captions = TerminalCaptions() if sys.stdout.isatty() and format is LiveFormat.text else plain
     with stopped_by_signals() as stop, closing(captions):
-        shown = CaptionsInCase(captions, case.value)
+        written = format_text is TextChoice.written
+        shown = FormattedCaptions(captions, case.value, written)
         summary = run_session(
             recognizer, shown, chosen, save, seconds or math.inf, rules, second_pass, stop
         )

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from asr.text.casing import Case, alternatives_in_case, words_in_case
+from asr.text.written import written_words
 from asr.transcript import alternative_records, word_record
 from streaming.events import Event, Final
 
@@ -36,7 +37,7 @@ class PlainCaptions:
 
     def show(self, event: Event) -> None:
         if isinstance(event, Final) and event.words:
-            print(event.text, flush=True)
+            print(event.formatted, flush=True)
 
     def level(self, decibels: float) -> None:
         pass
@@ -63,24 +64,37 @@ def event_record(event: Event) -> dict[str, Any]:
         "words": [word_record(word) for word in event.words],
     }
     if isinstance(event, Final):
+        record["formatted"] = event.formatted
         record["revised"] = event.revised
         if event.alternatives:
             record["alternatives"] = alternative_records(event.alternatives)
     return record
 
 
-class CaptionsInCase:
-    """Changes the case of words before they are shown."""
+def with_written_form(event: Event) -> Event:
+    """A final with its written tokens; a partial as it is."""
+    if isinstance(event, Final):
+        return replace(event, written=written_words(event.words))
+    return event
 
-    def __init__(self, inner: Captions, case: Case) -> None:
-        self._inner, self._case = inner, case
+
+class FormattedCaptions:
+    """Gives finals their written form, and words their case, before they are shown."""
+
+    def __init__(self, inner: Captions, case: Case, written: bool) -> None:
+        self._inner, self._case, self._written = inner, case, written
         self.level, self.notice, self.close = inner.level, inner.notice, inner.close
 
     def show(self, event: Event) -> None:
+        if self._written:
+            event = with_written_form(event)
         event = replace(event, words=words_in_case(event.words, self._case))
         if isinstance(event, Final):
-            alternatives = alternatives_in_case(event.alternatives, self._case)
-            event = replace(event, alternatives=alternatives)
+            event = replace(
+                event,
+                alternatives=alternatives_in_case(event.alternatives, self._case),
+                written=words_in_case(event.written, self._case),
+            )
         self._inner.show(event)
 
 
@@ -103,7 +117,7 @@ class TerminalCaptions:
             self._partial = ""
             self._live.refresh()  # otherwise the old line is drawn again below the final
             if event.words:
-                self._console.print(event.text, soft_wrap=True, markup=False, emoji=False)
+                self._console.print(event.formatted, soft_wrap=True, markup=False, emoji=False)
         else:
             self._partial = event.text
         self._live.refresh()
