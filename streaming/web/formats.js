@@ -35,6 +35,7 @@ export function toJson(parts) {
     return JSON.stringify({
       file: title,
       text: line(words),
+      formatted: line(words),
       duration: rounded(duration),
       words: words.map(({ word, start, end, confidence }) => ({
         word,

@@ -35,7 +35,7 @@ def test_a_setting_that_cannot_be_honoured_is_told(settings: Any, reason: str) -
     [
         ({"second_pass": "no"}, "second_pass 'no': expected True or False"),
         ({"second_pass": 0}, "second_pass 0: expected True or False"),
-        ({"name": 5}, "name 5: expected a text"),
+        ({"name": 5}, "name 5: expected a string"),
     ],
 )
 def test_a_stream_tells_a_setting_too(recognizer: Recognizer, settings: Any, reason: str) -> None:

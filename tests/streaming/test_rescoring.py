@@ -173,9 +173,9 @@ def test_the_commands_take_it(lstm_lm: Path, tmp_path: Path) -> None:
 
 
 def test_invalid_options_are_reported(lstm_lm: Path, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="greedy decoder has no readings"):
+    with pytest.raises(ConfigError, match="greedy decoder has no n-best"):
         Recognizer.load(rescore=lstm_lm, decoder="greedy")
-    with pytest.raises(ConfigError, match="a grammar has no readings"):
+    with pytest.raises(ConfigError, match="a grammar has no n-best"):
         Recognizer.load(rescore=lstm_lm, grammar=["the cat"])
     with pytest.raises(ConfigError, match="rescore_share 2: expected 0 to 1"):
         Recognizer.load(rescore=lstm_lm, rescore_share=2)

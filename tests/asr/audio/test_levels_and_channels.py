@@ -167,7 +167,7 @@ def test_arrays_are_transcribed_as_a_stream_takes_them(
     assert recognizer.transcribe(fast, sample_rate=48_000).duration == pytest.approx(
         len(speech) / SAMPLE_RATE, abs=1e-3
     )
-    with pytest.raises(ConfigError, match="a file tells its own"):
+    with pytest.raises(ConfigError, match="a file has its own"):
         recognizer.transcribe("talk.wav", sample_rate=48_000)
 
 

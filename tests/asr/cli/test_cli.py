@@ -77,7 +77,7 @@ def test_streaming_mode_from_stdin_as_json(
         "transcribe", "-", "--mode", "streaming", "--format", "json", stdin=DEMO.read_bytes()
     )
     record = json.loads(result.stdout)
-    assert sorted(record) == ["duration", "file", "text", "words"]
+    assert sorted(record) == ["duration", "file", "formatted", "text", "words"]
     assert record["file"] == "-"
     assert sorted(record["words"][0]) == ["confidence", "end", "start", "word"]
     assert record["text"] == stream_text(recognizer, speech, second_pass=True)

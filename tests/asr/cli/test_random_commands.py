@@ -130,7 +130,7 @@ def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> I
 def leaf(name: str) -> Any:
     found: Any = typer.main.get_command(app)
     for part in name.split():
-        found = found.commands[part]
+        found = found.get_command(None, part)
     return found
 
 
@@ -178,8 +178,8 @@ def of_word_model(folder: Path, settings: list[str]) -> list[str]:
     return ["lm", "train", str(folder / "book.txt"), "--output", str(output), *given]
 
 
-def of_variants(folder: Path, settings: list[str]) -> list[str]:
-    return ["prepare", "variants", str(folder / "cache"), *settings]
+def of_copies(folder: Path, settings: list[str]) -> list[str]:
+    return ["prepare", "copies", str(folder / "cache"), *settings]
 
 
 def of_changes(folder: Path, settings: list[str]) -> list[str]:
@@ -193,7 +193,7 @@ def of_changes(folder: Path, settings: list[str]) -> list[str]:
     [
         (of_training, TrainConfig, 40),
         (of_word_model, WordModelConfig, 30),
-        (of_variants, CopyConfig, 20),
+        (of_copies, CopyConfig, 20),
         (of_changes, CopyConfig, 20),
     ],
 )

@@ -44,8 +44,8 @@ def test_parts_make_two_caches(tmp_path: Path) -> None:
     ("train", "valid", "reason"),
     [
         (["train-clean"], ["dev-clean"], "no part train-clean; it has train-clean-100"),
-        (["dev-clean"], ["dev-other"], "--train dev-clean: that part is there to measure by"),
-        (["train-clean-100"], ["train-clean-100"], "--valid train-clean-100: choose a model by"),
+        (["dev-clean"], ["dev-other"], "--train dev-clean: that part is for evaluation"),
+        (["train-clean-100"], ["train-clean-100"], "--valid train-clean-100: validate on speech"),
         (["train-clean-100"], ["test-clean"], "--valid test-clean"),
     ],
 )
