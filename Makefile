@@ -15,7 +15,7 @@ demo: .venv/demo
 	$(RILL) transcribe asr/models/en-small/demo.flac
 
 test: .venv/dev
-	.venv/bin/python -m pytest $(PYTEST)
+	.venv/bin/python -m pytest -n 2 --dist loadfile $(PYTEST)
 
 lint: .venv/dev
 	.venv/bin/ruff check .
@@ -25,7 +25,7 @@ lint: .venv/dev
 
 # What takes less than two minutes: before each commit.
 check: lint
-	.venv/bin/python -m pytest -n 2 -m "not slow and not minutes" $(PYTEST)
+	.venv/bin/python -m pytest -n 2 --dist loadfile -m "not slow and not minutes" $(PYTEST)
 
 wheel:
 	scripts/build_wheels.sh

@@ -72,7 +72,7 @@ def main() -> None:
             print(f"rill: {name}: {error.strerror}", file=sys.stderr)
             sys.exit(2)
         # Python would try once more to write what is left in it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         print(f"rill: the output cannot be written: {error.strerror}", file=sys.stderr)
         sys.exit(2)
 
