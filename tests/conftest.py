@@ -55,7 +55,48 @@ torch.set_num_threads(min(2, torch.get_num_threads()))
 def pytest_configure(config: pytest.Config) -> None:
     """A fresh seed for whatever tests draw at random, unless --hypothesis-seed gives one."""
     if config.getoption("--hypothesis-seed") in (None, "random"):
-        hypothesis.core.global_force_seed = random.SystemRandom().randrange(2**32)
+        # Test processes side by side inherit it: the seed that is printed is that of all.
+        fresh = str(random.SystemRandom().randrange(2**32))
+        hypothesis.core.global_force_seed = int(os.environ.setdefault("RILL_TEST_SEED", fresh))
+
+
+# Servers, devices, training runs and whole commands: `make check` leaves them to `make test`.
+MINUTES = (
+    "asr/acoustic/test_engine.py",
+    "asr/batch/",
+    "asr/cli/test_cli.py",
+    "asr/cli/test_commands.py",
+    "asr/cli/test_random_commands.py",
+    "asr/introspection/",
+    "asr/language_model/test_without_kenlm.py",
+    "asr/lexicon/test_g2p.py",
+    "streaming/benchmark/",
+    "streaming/microphone/",
+    "streaming/server/",
+    "streaming/test_faults.py",
+    "streaming/test_recordings.py",
+    "streaming/test_rescoring.py",
+    "streaming/test_second_pass.py",
+    "streaming/test_speech_filter.py",
+    "streaming/test_stream.py",
+    "streaming/test_stream_failures.py",
+    "streaming/test_words_in_streams.py",
+    "test_places.py",
+    "training/data/test_loading.py",
+    "training/evaluation/",
+    "training/experiments/",
+    "training/language_model/",
+    "training/run/",
+    "training/synthesis/",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks what takes long by its place."""
+    here = Path(__file__).parent
+    for item in items:
+        if item.path.relative_to(here).as_posix().startswith(MINUTES):
+            item.add_marker(pytest.mark.minutes)
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
