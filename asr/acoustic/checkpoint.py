@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from dataclasses import asdict
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,9 @@ from torch import nn
 from asr.acoustic.torch_model import AcousticModel
 from asr.acoustic.types import ONNX_FOLDER, acoustic_config
 from asr.errors import ModelError
-from asr.model_folder import write_network_config
+from asr.model_folder import BUNDLED_MODEL, write_network_config
+
+WEIGHTS_FILE = "weights.safetensors"
 
 
 def save_model(
@@ -30,7 +33,7 @@ def save_model(
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    write_weights(model, folder / "weights.safetensors")
+    write_weights(model, folder / WEIGHTS_FILE)
     write_network_config(folder, asdict(model.config), about or {})
     shutil.rmtree(folder / ONNX_FOLDER, ignore_errors=True)
 
@@ -76,7 +79,7 @@ def load_model(folder: str | os.PathLike[str]) -> AcousticModel:
         ModelError: as `read_model_config`; weights that are missing, truncated or of another shape.
     """
     config = acoustic_config(folder)
-    path = Path(folder) / "weights.safetensors"
+    path = _weights(Path(folder))
     try:
         model = AcousticModel(config)
     except (TypeError, ValueError, RuntimeError) as error:
@@ -92,3 +95,15 @@ def load_model(folder: str | os.PathLike[str]) -> AcousticModel:
     if not all(torch.isfinite(value).all() for value in weights.values()):
         raise ModelError(f"{path}: holds weights that are NaN or infinite")
     return model.eval()
+
+
+def _weights(folder: Path) -> Path:
+    """The file of a model's floating-point weights. Those of the bundled model may be installed as
+    a package of their own, rill-asr-weights (packaging/weights)."""
+    path = folder / WEIGHTS_FILE
+    if path.exists() or folder.resolve() != BUNDLED_MODEL.resolve():
+        return path
+    package = find_spec("rill_asr_weights")
+    if package is None or package.origin is None:
+        raise ModelError(f"{path}: no such file; pip install rill-asr-weights")
+    return Path(package.origin).parent / WEIGHTS_FILE

@@ -5,7 +5,9 @@ from __future__ import annotations
 import errno
 import os
 import sys
+import warnings
 from io import TextIOWrapper
+from typing import Any
 
 # What takes the time until a command starts: Ctrl-C in it ends quietly too.
 try:
@@ -52,6 +54,7 @@ def main() -> None:
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, TextIOWrapper):  # names of files need not be text
                 stream.reconfigure(errors="backslashreplace")
+        _show_old_names()
         app()
     except KeyboardInterrupt:
         sys.exit(130)
@@ -75,6 +78,20 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         print(f"rill: the output cannot be written: {error.strerror}", file=sys.stderr)
         sys.exit(2)
+
+
+def _show_old_names() -> None:
+    """Old names in settings are reported, in one line each; Python hides such warnings."""
+    show = warnings.showwarning
+
+    def in_one(message: Warning | str, category: type[Warning], *place: Any) -> None:
+        if category is DeprecationWarning:
+            print(f"rill: {message}", file=sys.stderr)
+        else:
+            show(message, category, *place)
+
+    warnings.showwarning = in_one  # type: ignore[assignment]
+    warnings.filterwarnings("always", "", DeprecationWarning, r"(asr|streaming|training)\.")
 
 
 if __name__ == "__main__":

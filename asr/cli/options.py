@@ -58,6 +58,13 @@ def _probability_option(value: float | None) -> float | None:
     return value
 
 
+def _model_folder(model: Path | None) -> Path | None:
+    """The folder of a model that is given by its name."""
+    from asr.model_names import find_model
+
+    return find_model(model) if model else None
+
+
 CORPUS = (
     "A folder in LibriSpeech's or LJ Speech's layout or with a .txt beside each recording, or a "
     ".tsv file of Common Voice."
@@ -65,7 +72,10 @@ CORPUS = (
 
 Model = Annotated[
     Path | None,
-    typer.Option(help="A model's folder or name; the bundled English model if none."),
+    typer.Option(
+        callback=_model_folder,
+        help="A model's folder or name; the bundled English model if none.",
+    ),
 ]
 LanguageModelFile = Annotated[Path | None, typer.Option("--lm", help="A KenLM binary to use.")]
 WordsFile = Annotated[

@@ -121,7 +121,7 @@ def measure_load(
     return {
         "cores": cores,
         "second_pass": second_pass,
-        "in_step": [asdict(one) for one in batched],
+        "batched": [asdict(one) for one in batched],
         "real_time": [asdict(one) for one in curve],
     }
 

@@ -61,11 +61,13 @@ def read_settings(
             of the wrong kind.
     """
     settings = _read_yaml(Path(path)) if path else {}
+    _rename(settings)
     for override in overrides or []:
         key, equals, value = override.partition("=")
         if not equals:
             raise ConfigError(f"'{override}': expected key=value")
         *sections, name = key.split(".")
+        name = _new_name(name)
         place: Any = settings
         for section in sections:
             if place.get(section) is None:  # `augmentation: null`, say
@@ -79,7 +81,6 @@ def read_settings(
             place[name] = yaml.safe_load(value)
         except yaml.YAMLError as error:
             raise ConfigError(f"{override!a}: not a value ({_in_one_line(error)})") from None
-    _rename(settings)
     try:
         return kind.model_validate(settings)
     except ValidationError as error:
@@ -113,12 +114,19 @@ def _existing(path: Path) -> Path:
     return path
 
 
+def _new_name(name: str) -> str:
+    """A setting's name of today; warns of one of release 0.1."""
+    new = RENAMED.get(name, name)
+    if new != name:
+        warnings.warn(f"the setting {name} is called {new}", DeprecationWarning, stacklevel=4)
+    return new
+
+
 def _rename(settings: dict[str, Any]) -> None:
     """Replace the setting names of release 0.1, with a warning."""
     for name in list(settings):
         value = settings[name]
-        if new := RENAMED.get(name):
-            warnings.warn(f"the setting {name} is called {new}", DeprecationWarning, stacklevel=3)
+        if (new := _new_name(name)) != name:
             del settings[name]
             settings.setdefault(new, value)
         if isinstance(value, dict):

@@ -90,3 +90,24 @@ def _metadata(data: bytes) -> dict[str, str]:
     """Of a safetensors file: JSON behind its length."""
     length = int.from_bytes(data[:8], "little")
     return dict(json.loads(data[8 : 8 + length])["__metadata__"])
+
+
+def test_an_old_setting_on_the_command_line_wins_and_is_reported(tmp_path: Path) -> None:
+    config = tmp_path / "new.yaml"
+    config.write_text("train: a\nvalid: b\noutput: c\nlexicon: d\noffline_every: 5\n")
+    from training.configs.reading import read_settings
+    from training.configs.training import TrainConfig
+
+    with pytest.deprecated_call(match="offline_every"):
+        assert read_settings(TrainConfig, config, ["full_mode_every=9"]).offline_every == 9
+    result = rill("train", config, "full_mode_every=9")
+    assert result.returncode == 2
+    assert "rill: the setting full_mode_every is called offline_every" in result.stderr
+
+
+@pytest.mark.parametrize("command", [("info",), ("explain", DEMO), ("transcribe", DEMO)])
+def test_every_command_takes_a_model_by_its_name(command: tuple[str, ...], tmp_path: Path) -> None:
+    result = rill(*command, "--model", "no-such-model")
+    assert result.returncode == 2 and "no model's name; there are en-small" in result.stderr
+    if command == ("info",):
+        assert rill("info", "--model", "en-small").returncode == 0
