@@ -68,12 +68,10 @@ def abbreviation(words: Sequence[str], at: int) -> Written | None:
     letters = [word[0] for word in words[at:end]]
     if any(len(word) > 1 for word in words[at : end - 1]):
         return None  # "o's" ends an abbreviation
-    if len(letters) < 2 or (
-        len(letters) == 2 and set(letters) <= {"a", "i"} and letters != ["a", "i"]
-    ):
+    if len(letters) < 2:
         return None
-    if letters[0] == "a" and len(letters) == 2 and letters != ["a", "i"]:
-        return None  # "a b" may be an article and a letter
+    if len(letters) == 2 and letters[0] in "ai" and letters != ["a", "i"]:
+        return None  # "a b" may be an article and a letter, "i o" a pronoun and one
     ending = words[end - 1][1:]
     text = "".join(letters).upper() + ending
     number, after = digits(words, end)

@@ -28,7 +28,7 @@ MONTHS = (  # noqa: SIM905
 ).split()
 VERBS_TOO = {"march", "may"}  # months that are other words as well: a day in ordinals must follow
 CURRENCIES = {
-    "dollar": "$", "dollars": "$", "euro": "€", "euros": "€", "pound sterling": "£", "yen": "¥",
+    "dollar": "$", "dollars": "$", "euro": "€", "euros": "€", "yen": "¥",
 }  # fmt: skip
 # A number below ten is written in digits before these, after those.
 UNITS = frozenset(
@@ -58,8 +58,8 @@ MONARCHS = frozenset(
 BEFORE_TIME = frozenset({"at", "by", "until", "till", "around", "before", "after", "from", "about"})
 AFTER_TIME = frozenset(
     (  # noqa: SIM905
-        " in on at to and or for today tomorrow tonight this the sharp is was when so but i we you"
-    ).split(" ")
+        "in on at to and or for today tomorrow tonight this the sharp is was when so but i we you"
+    ).split()
 )
 FRACTIONS = {
     "half": 2, "halves": 2, "third": 3, "thirds": 3, "quarter": 4, "quarters": 4, "fourths": 4,
@@ -114,23 +114,22 @@ def _date(words: Sequence[str], at: int) -> Written | None:
             if day and (year(words, at + 1) or _word(words, day.end) in NUMBER_WORDS - {"two"}):
                 day = day if not year(words, at + 1) and year(words, day.end) else None
         if day and 1 <= day.value <= 31:
-            text, end = f"{month.capitalize()} {day.value}", day.end
-            in_year = year(words, end)
-            return (
-                Written(f"{text}, {in_year.value}", in_year.end) if in_year else Written(text, end)
-            )
+            return _with_year(words, f"{month.capitalize()} {day.value}", day.end, ",")
         in_year = year(words, at + 1)
         return Written(f"{month.capitalize()} {in_year.value}", in_year.end) if in_year else None
     day = ordinal(words, at)
     if day and day.value <= 31 and _word(words, day.end) == "of":
         month = _word(words, day.end + 1)
         if month in MONTHS and (_word(words, at - 1) == "the" or month not in VERBS_TOO):
-            text, end = f"{_ordinal(day.value)} of {month.capitalize()}", day.end + 2
-            in_year = year(words, end)
-            return (
-                Written(f"{text} {in_year.value}", in_year.end) if in_year else Written(text, end)
-            )
+            date = f"{_ordinal(day.value)} of {month.capitalize()}"
+            return _with_year(words, date, day.end + 2, "")
     return None
+
+
+def _with_year(words: Sequence[str], date: str, at: int, comma: str) -> Written:
+    """A date, and the year that stands at `at`, if there is one."""
+    in_year = year(words, at)
+    return Written(f"{date}{comma} {in_year.value}", in_year.end) if in_year else Written(date, at)
 
 
 def _time(words: Sequence[str], at: int) -> Written | None:
@@ -164,7 +163,7 @@ def _is_time(words: Sequence[str], at: int, minute: Number) -> bool:
     follows = _word(words, minute.end)
     if _word(words, at - 1) in BEFORE_TIME:
         return follows not in NUMBER_WORDS | UNITS
-    return minute.value % 5 == 0 and follows in AFTER_TIME
+    return minute.value % 5 == 0 and (not follows or follows in AFTER_TIME)
 
 
 def _half_of_day(words: Sequence[str], at: int) -> tuple[str, int]:
@@ -216,9 +215,7 @@ def _telephone(words: Sequence[str], at: int) -> Written | None:
         if not more:
             break
         text, end = text + more, after
-    if end > at + 2 and _word(words, at + 1) == "hundred":
-        pass
-    elif _word(words, end - 1) == "hundred":
+    if _word(words, end - 1) == "hundred":
         more, after = digits(words, end)
         if len(more) != 7:
             return None

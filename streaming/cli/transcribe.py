@@ -81,9 +81,7 @@ class TranscriptionOptions:
 
     def portable(self) -> TranscriptionOptions:
         """The same for a machine whose working folder is another, and that has no word lists."""
-        from asr.model_names import find_model
-
-        model = self.model and find_model(self.model).absolute()
+        model = self.model and self.model.absolute()
         return replace(self, model=model, decoding=self.decoding.portable())
 
     def with_threads(self, threads: int) -> TranscriptionOptions:

@@ -16,7 +16,7 @@ from asr.acoustic.lstm import LSTMLayer
 from asr.acoustic.torch_model import AcousticModel
 from asr.acoustic.types import AcousticConfig, AcousticState, BlockState
 from asr.errors import ModelError
-from asr.model_folder import FORMAT_VERSION
+from asr.model_folder import BUNDLED_MODEL, FORMAT_VERSION
 
 CONFIGS = {
     "small": AcousticConfig(blocks=2, hidden=16, backward_hidden=8),
@@ -185,3 +185,19 @@ def test_an_unknown_network_setting_is_an_error(folder: Path) -> None:
     change_config(folder, acoustic_model={"heads": 8})
     with pytest.raises(ModelError, match="give no network"):
         load_model(folder)
+
+
+def test_the_bundled_weights_may_be_a_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, package = tmp_path / "en-small", tmp_path / "rill_asr_weights"
+    folder.mkdir()
+    (folder / "config.json").write_bytes((BUNDLED_MODEL / "config.json").read_bytes())
+    monkeypatch.setattr("asr.acoustic.checkpoint.BUNDLED_MODEL", folder)
+    with pytest.raises(ModelError, match="pip install rill-asr-weights"):
+        load_model(folder)
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "weights.safetensors").symlink_to(BUNDLED_MODEL / "weights.safetensors")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert load_model(folder).config == load_model(BUNDLED_MODEL).config
