@@ -21,8 +21,10 @@ from asr.language_model.ngram import LanguageModel
 from asr.lexicon.lexicon import read_lexicon
 from asr.model_folder import LANGUAGE_MODEL, LEXICON, check_parts, read_model_config
 from asr.options import DecodingOptions
+from asr.text.punctuation import Punctuation
 
 G2P = "pronouncer.onnx"  # in a model's folder: letters to phones, for words without pronunciation
+PUNCTUATION = "punctuation.onnx"  # in a model's folder: marks and capitals of the written text
 MEANT = {"lm": "language_model"}  # options of the command line that have another name in Python
 
 
@@ -59,6 +61,14 @@ def load_parts(folder: Path, options: DecodingOptions) -> tuple[Engine, Decoder]
     if options.rescore:
         beam.rescorer = Rescorer(LstmLanguageModel(options.rescore), beam.words.vocabulary)
     return engine, beam
+
+
+def load_punctuation(folder: Path) -> Punctuation | None:
+    """The punctuation network of a model; None if it has none.
+
+    Raises ModelError when it is damaged."""
+    path = folder / PUNCTUATION
+    return Punctuation(path) if path.exists() else None
 
 
 def _beam_settings(config: dict[str, Any], options: DecodingOptions) -> tuple[BeamSettings, int]:

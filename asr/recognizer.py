@@ -13,6 +13,7 @@ import math
 import os
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any, Literal, NamedTuple, cast
 
@@ -49,7 +50,9 @@ from asr.model_folder import (
 )
 from asr.model_names import find_model
 from asr.options import DecoderName, DecodingOptions
-from asr.parts import G2P, load_parts
+from asr.parts import G2P, load_parts, load_punctuation
+from asr.text.punctuation import Punctuation
+from asr.text.written import START, with_written_forms, written_words
 from asr.transcript import Alternative, Segment, Transcript, shift_words, transcript_of
 
 
@@ -78,15 +81,17 @@ class Recognizer:
         name: str = "",
         g2p: Path | None = None,
         alternatives: int = 0,
+        punctuation: Punctuation | None = None,
     ) -> None:
         """A recogniser of these parts.
 
         Args:
             g2p: the grapheme-to-phoneme model for custom words that no lexicon knows.
             alternatives: n-best hypotheses that each segment has besides its words.
+            punctuation: puts marks and capitals into the written text.
         """
         self.engine, self.decoder, self.name = engine, decoder, name
-        self.g2p, self.alternatives = g2p, alternatives
+        self.g2p, self.alternatives, self.punctuation = g2p, alternatives, punctuation
         self.chunk_steps = CHUNK_STEPS
 
     @classmethod
@@ -118,7 +123,14 @@ class Recognizer:
             options = DecodingOptions.of(vars(options) | changes)
         folder = find_model(model)
         network, decoder = load_parts(folder, options)
-        recognizer = cls(network, decoder, folder.name, folder / G2P, options.alternatives)
+        recognizer = cls(
+            network,
+            decoder,
+            folder.name,
+            folder / G2P,
+            options.alternatives,
+            load_punctuation(folder),
+        )
         return recognizer.with_words(options.words) if options.words else recognizer
 
     def with_words(self, words: Iterable[str] | os.PathLike[str]) -> Recognizer:
@@ -203,7 +215,8 @@ class Recognizer:
                 damage = [fault]  # what was recognised before it is not lost
                 break
             samples_done = starts + len(samples)
-        return transcript_of(segments, samples_done / SAMPLE_RATE, damage)
+        transcript = transcript_of(segments, samples_done / SAMPLE_RATE, damage)
+        return with_written_forms(transcript, self.punctuation)
 
     def segments(self, blocks: Iterable[Samples]) -> Iterator[Segment]:
         """The same, each segment as soon as it is recognised; some may have no words.
@@ -212,8 +225,11 @@ class Recognizer:
             AudioError: after the segments before the damaged place.
         """
         damage: list[RillError] = []
+        context = START
         for starts, samples in _pieces(blocks, damage):
-            yield self._transcribe_piece(samples, starts / SAMPLE_RATE)
+            segment = self._transcribe_piece(samples, starts / SAMPLE_RATE)
+            written, context = written_words(segment.words, self.punctuation, context)
+            yield replace(segment, written=written)
         for error in damage:
             raise error
 

@@ -124,4 +124,4 @@ def _process_blocks(
 
 
 def _segments(finals: Iterable[Final]) -> list[Segment]:
-    return [Segment(final.words, final.alternatives) for final in finals]
+    return [Segment(final.words, final.alternatives, final.written) for final in finals]

@@ -15,7 +15,7 @@ from asr.acoustic.types import AcousticState, BlockState, Emission, Emitted
 from asr.errors import ModelError
 from asr.recognizer import Recognizer, RecognizerState
 from streaming.endpointing import EndpointRules
-from streaming.state_checks import check_state
+from streaming.state_checks import check_state, text_context
 
 STATE_VERSION = 6
 PLAIN = (
@@ -28,6 +28,7 @@ PLAIN = (
     "start_seconds",
     "rules",
     "name",
+    "text",
 )
 
 
@@ -85,6 +86,7 @@ def unpack_state(data: bytes | bytearray | memoryview, recognizer: Recognizer) -
         if odd:
             raise ValueError("an emission lacks its phones or letters")
         plain.setdefault("start_seconds", 0.0)  # absent from states of release 0.1
+        plain.setdefault("text", {})  # absent from older states
         extent = plain["reading"]  # of the second pass
         state = {key: plain[key] for key in PLAIN} | {
             "resampler": {
@@ -95,6 +97,7 @@ def unpack_state(data: bytes | bytearray | memoryview, recognizer: Recognizer) -
             # Absent from older states.
             "offset": {**plain.get("offset", {}), "offset_block": arrays.get("offset_block")},
             "rules": EndpointRules(**_renamed(plain["rules"])),
+            "text": text_context(plain["text"]),
             "reading": None if extent is None else tuple(extent),
             "waiting": arrays["waiting"],
             "frames": arrays["utterance"],

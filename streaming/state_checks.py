@@ -19,8 +19,11 @@ from asr.decoder.types import check_emission
 from asr.errors import ModelError
 from asr.features.log_mel import MEL_BANDS, WINDOW_SAMPLES
 from asr.recognizer import RecognizerState
+from asr.text.punctuation import CONTEXT_WORDS
+from asr.text.written import START, TextContext
 
 MAX_NUMBER = 2**52  # samples or steps; a float is exact up to here
+MAX_WORD_LETTERS = 4_000
 MAX_HISTORY_SECONDS = 1.5  # 0.25 s, and up to 1 s more at rates with a small common divisor
 
 
@@ -69,6 +72,30 @@ def check_state(state: dict[str, Any], config: AcousticConfig) -> None:
             raise ValueError(f"the rule {name} is {value!r}")
     for word in state["shown"]:
         _check_word(word)
+
+
+def text_context(saved: dict[str, Any]) -> TextContext:
+    """The context of the written text, as `Stream.save` writes it; empty in older states.
+
+    Raises:
+        ValueError: it is damaged.
+    """
+    if saved == {}:
+        return START
+    context = TextContext(
+        **{**saved, "words": tuple(saved["words"]), "pauses_s": tuple(saved["pauses_s"])}
+    )
+    numbers = [number for number in (context.end_s, *context.pauses_s) if number is not None]
+    is_sound = (
+        all(isinstance(word, str) and 0 < len(word) <= MAX_WORD_LETTERS for word in context.words)
+        and all(isinstance(number, float) and math.isfinite(number) for number in numbers)
+        and len(context.pauses_s) == max(0, len(context.words) - 1) < CONTEXT_WORDS
+        and (context.end_s is not None or not context.words)
+        and isinstance(context.in_sentence, bool)
+    )
+    if not is_sound:
+        raise ValueError("the context of the written text does not fit together")
+    return context
 
 
 def _check_resampler(state: dict[str, Any]) -> None:

@@ -16,12 +16,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict, replace
 
 import numpy as np
 
 from asr.audio import SAMPLE_RATE, OffsetFilter, Resampler, Samples
 from asr.errors import ConfigError
 from asr.recognizer import Recognizer, RecognizerState, StepOutput
+from asr.text.written import START, TextContext, written_words
 from asr.transcript import Word
 from streaming.chunks import ChunkQueue
 from streaming.endpointing import EndpointRules
@@ -79,6 +81,7 @@ class Stream(RenamedMethods):
         self._waiting = ChunkQueue()
         self._state: RecognizerState = recognizer.initial_state()
         self._finished = False
+        self._text: TextContext = START
         self._utterance = Utterance(recognizer, rules, self.second_pass, self._start_seconds)
         self._in_use = threading.Lock()
 
@@ -171,7 +174,8 @@ class Stream(RenamedMethods):
         ended = self._utterance
         for final in ended.finish(self._end_seconds):
             # A Final without words withdraws the words of the last Partial.
-            yield [final] if final and (final.words or ended.partial_words) else []
+            is_needed = final and (final.words or ended.partial_words)
+            yield [self._written(final)] if final and is_needed else []
         if ended.endpoint == "pause":
             # Training starts each utterance with the LSTM's state at zero.
             self._state = self.recognizer.forget(self._state)
@@ -189,7 +193,13 @@ class Stream(RenamedMethods):
         self._state, output = self.recognizer.step(*self.next_chunk())
         self._utterance.process(output)
         self._utterance.process(self.recognizer.finish(self._state))
-        yield from self._utterance.finish(self._end_seconds)
+        for final in self._utterance.finish(self._end_seconds):
+            yield final and self._written(final)
+
+    def _written(self, final: Final) -> Final:
+        """The same with its written tokens."""
+        written, self._text = written_words(final.words, self.recognizer.punctuation, self._text)
+        return replace(final, written=written)
 
     @property
     def _end_seconds(self) -> float:
@@ -237,6 +247,7 @@ class Stream(RenamedMethods):
                 "start_seconds": self._start_seconds,
                 "rules": vars(self.rules),
                 "name": self.name,
+                "text": asdict(self._text),
             },
             self.recognizer,
         )
@@ -284,4 +295,5 @@ class Stream(RenamedMethods):
         utterance.partial_words = tuple(Word(**word) for word in state["shown"])
         stream._utterance = utterance
         stream._finished = state["finished"]
+        stream._text = state["text"]
         return stream

@@ -38,6 +38,7 @@ COMMANDS = {
     "lm": Entry("training.cli.lm:lm_app", MAKE),
     "evaluate": Entry("training.cli.evaluate:evaluate", MAKE),
     "score": Entry("training.cli.evaluate:score", MAKE),
+    "punctuation": Entry("training.cli.punctuation:punctuation_app", MAKE),
     "words": Entry("training.cli.words:words_app", MAKE),
     "benchmark": Entry("streaming.cli.benchmark:benchmark", MAKE),
     "load": Entry("streaming.cli.benchmark:load", MAKE),

@@ -1,31 +1,109 @@
-"""The written form of recognised words.
+"""The written form of recognised words: punctuation, capitals, numbers.
 
 Each written token has the times of the spoken words that it stands for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from asr.text.numbers import written_forms
+from asr.text.punctuation import CONTEXT_WORDS, Case, Mark, Marked, Punctuation, capitalised
 from asr.transcript import Transcript, Word
 
 
-def written_words(words: Sequence[Word]) -> tuple[Word, ...]:
-    """Written tokens of one utterance. A token of several words lasts from the first one's start to
-    the last one's end, and is as confident as the least confident of them."""
+@dataclass(frozen=True)
+class TextContext:
+    """What the written form of an utterance depends on from the utterances before it."""
+
+    words: tuple[str, ...] = ()  # the last ones, as spoken
+    pauses_s: tuple[float | None, ...] = ()  # after each of them but the last
+    end_s: float | None = None  # of the last one
+    in_sentence: bool = False  # the last sentence goes on
+
+
+START = TextContext()
+
+
+def written_words(
+    words: Sequence[Word], punctuation: Punctuation | None = None, context: TextContext = START
+) -> tuple[tuple[Word, ...], TextContext]:
+    """Written tokens of one utterance, and the context of the next one.
+
+    A token of several words lasts from the first one's start to the last one's end, and is as
+    confident as the least confident of them.
+
+    Args:
+        punctuation: numbers alone are written if there is none.
+    """
+    if not words:
+        return (), context
+    spoken = [word.word for word in words]
+    if punctuation:
+        pauses = [after.start - word.end for word, after in pairwise(words)]
+        before = None if context.end_s is None else words[0].start - context.end_s
+        gaps = ((*context.pauses_s, before) if context.words else ()) + (*pauses, None)
+        marked = punctuation.mark([*context.words, *spoken], gaps)[len(context.words) :]
+        kept, known = [*context.words, *spoken][-CONTEXT_WORDS:], [*gaps[:-1]]
+        after = TextContext(
+            tuple(kept),
+            tuple(known[len(known) - len(kept) + 1 :]),
+            words[-1].end,
+            not marked[-1].mark.ends_sentence,
+        )
+    else:
+        marked, after = [Marked(Mark.NONE, Case.LOWER)] * len(words), context
     tokens = []
-    for form in written_forms([word.word for word in words]):
-        spoken = words[form.first : form.end]
-        confidence = min(word.confidence for word in spoken)
-        tokens.append(Word(form.text, spoken[0].start, spoken[-1].end, confidence))
-    return tuple(tokens)
+    for text, first, end in _tokens(spoken, marked, punctuation, context.in_sentence):
+        confidence = min(word.confidence for word in words[first:end])
+        tokens.append(Word(text, words[first].start, words[end - 1].end, confidence))
+    return tuple(tokens), after
 
 
-def with_written_forms(transcript: Transcript) -> Transcript:
+def with_written_forms(
+    transcript: Transcript, punctuation: Punctuation | None = None
+) -> Transcript:
     """The same with the written tokens of each segment beside its words."""
-    segments = (
-        replace(segment, written=written_words(segment.words)) for segment in transcript.segments
-    )
+    context, segments = START, []
+    for segment in transcript.segments:
+        written, context = written_words(segment.words, punctuation, context)
+        segments.append(replace(segment, written=written))
     return replace(transcript, segments=tuple(segments))
+
+
+def without_written_forms(transcript: Transcript) -> Transcript:
+    """The same with the words alone."""
+    segments = tuple(replace(segment, written=()) for segment in transcript.segments)
+    return replace(transcript, segments=segments)
+
+
+def _tokens(
+    spoken: list[str], marked: list[Marked], punctuation: Punctuation | None, in_sentence: bool
+) -> Iterator[tuple[str, int, int]]:
+    """Texts of tokens, and the first and the last place of their words."""
+    first = 0
+    while first < len(spoken):
+        # A number does not go on after a mark.
+        end = next((k + 1 for k in range(first, len(spoken)) if marked[k].mark), len(spoken))
+        for form in written_forms(spoken[first:end]):
+            start, stop = first + form.first, first + form.end
+            text = form.text
+            if punctuation and text == spoken[start]:
+                text = punctuation.form(text, marked[start].case)
+            if punctuation and not in_sentence and not _is_address(text):
+                text = capitalised(text)
+            in_sentence = True
+            yield _with_mark(text, marked[stop - 1].mark), start, stop
+        in_sentence = not marked[end - 1].mark.ends_sentence
+        first = end
+
+
+def _with_mark(text: str, mark: Mark) -> str:
+    """A token with its mark; "p.m." has its full stop already."""
+    return text if mark == Mark.STOP and text.endswith(".") else text + mark.text
+
+
+def _is_address(text: str) -> bool:
+    return "@" in text or "." in text[:-1]

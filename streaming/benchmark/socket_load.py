@@ -31,7 +31,7 @@ from streaming.benchmark.load import (
     read_recordings,
     spoken_pieces,
 )
-from streaming.microphone.captions import event_record, with_written_form
+from streaming.microphone.captions import event_record
 from streaming.stream import Stream
 
 PATH = "/v1/stream"
@@ -131,11 +131,11 @@ class _Script:
         stream = Stream(recognizer, name=f"client {number}", second_pass=second_pass)
         for place, piece in enumerate(self.pieces):
             for event in stream.push(piece):
-                self.expected.append(event_record(with_written_form(event)))
+                self.expected.append(event_record(event))
                 self.completed_by.append(place)
         last = stream.finish()
         if last.words or last.revised:
-            self.expected.append(event_record(with_written_form(last)))
+            self.expected.append(event_record(last))
 
 
 @dataclass

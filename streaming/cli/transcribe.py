@@ -305,13 +305,13 @@ def _transcribe(
 ) -> Iterator[Outcome]:
     from asr.batch.jobs import transcribe_all
     from asr.text.casing import transcript_in_case
-    from asr.text.written import with_written_forms
+    from asr.text.written import without_written_forms
 
     for outcome in transcribe_all(sources, _reader(options), progress, options.track):
         if outcome.transcript is not None:
             transcript = outcome.transcript
-            if options.format_text is TextChoice.written:
-                transcript = with_written_forms(transcript)
+            if options.format_text is TextChoice.spoken:
+                transcript = without_written_forms(transcript)
             in_case = transcript_in_case(transcript, options.case.value)
             outcome = replace(outcome, transcript=in_case)
         yield outcome

@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from asr.text.casing import Case, alternatives_in_case, words_in_case
-from asr.text.written import written_words
 from asr.transcript import alternative_records, word_record
 from streaming.events import Event, Final
 
@@ -71,29 +70,21 @@ def event_record(event: Event) -> dict[str, Any]:
     return record
 
 
-def with_written_form(event: Event) -> Event:
-    """A final with its written tokens; a partial as it is."""
-    if isinstance(event, Final):
-        return replace(event, written=written_words(event.words))
-    return event
-
-
 class FormattedCaptions:
-    """Gives finals their written form, and words their case, before they are shown."""
+    """Gives words their case before they are shown, and takes the written form away from finals
+    unless it is requested."""
 
     def __init__(self, inner: Captions, case: Case, written: bool) -> None:
         self._inner, self._case, self._written = inner, case, written
         self.level, self.notice, self.close = inner.level, inner.notice, inner.close
 
     def show(self, event: Event) -> None:
-        if self._written:
-            event = with_written_form(event)
         event = replace(event, words=words_in_case(event.words, self._case))
         if isinstance(event, Final):
             event = replace(
                 event,
                 alternatives=alternatives_in_case(event.alternatives, self._case),
-                written=words_in_case(event.written, self._case),
+                written=words_in_case(event.written, self._case) if self._written else (),
             )
         self._inner.show(event)
 

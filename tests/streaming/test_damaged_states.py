@@ -102,7 +102,7 @@ def test_missing_parts_are_reported(state: bytes, recognizer: Recognizer) -> Non
         others = {other: array for other, array in arrays.items() if other != name}
         with pytest.raises(ModelError, match="not the state of a stream, or damaged"):
             Stream.restore(without_checksum(others, plain), recognizer)
-    for name in set(plain) - {"start_seconds"}:
+    for name in set(plain) - {"start_seconds", "text"}:
         others = {other: value for other, value in plain.items() if other != name}
         with pytest.raises(ModelError, match="not the state of a stream, or damaged"):
             Stream.restore(without_checksum(arrays, others), recognizer)
@@ -115,6 +115,11 @@ def test_a_state_without_start_time_starts_at_0(state: bytes, recognizer: Recogn
     assert ended(without_checksum(arrays, plain), recognizer) == ended(state, recognizer)
 
 
+def sound_text(**changes: Any) -> dict[str, Any]:
+    """The context of the written text after one word."""
+    return {"words": ["a"], "pauses_s": [], "end_s": 1.0, "in_sentence": True} | changes
+
+
 WRONG: list[tuple[str, Any]] = [
     *((name, value) for name in ("first_step", "silent_steps") for value in (-1, 2**60, 1.5, "1")),
     *(
@@ -125,6 +130,11 @@ WRONG: list[tuple[str, Any]] = [
     *(("name", value) for value in (None, 5, ["x"])),
     *(("start_seconds", value) for value in (None, "0", True, -1.0, float("nan"), float("inf"))),
     *(("shown", value) for value in (None, ["the"], [{}], [{"word": "the"}], 5)),
+    *(("text", value) for value in (None, 5, ["x"], {"words": 5}, {"words": ["a"], "odd": 1})),
+    *(("text", sound_text(words=value)) for value in ([5], [""], ["a", "b"], ["a"] * 40, "ab")),
+    *(("text", sound_text(end_s=value)) for value in (None, "0", float("nan"), 1)),
+    *(("text", sound_text(pauses_s=value)) for value in ([None], ["0"], 5, None)),
+    ("text", sound_text(in_sentence=1)),
     ("shown", [{"word": 5, "start": 0.0, "end": 1.0, "confidence": 1.0}]),
     ("shown", [{"word": "a", "start": None, "end": 1.0, "confidence": 1.0}]),
     *(("rules", value) for value in (None, {"longest": 1}, {"short_pause": float("nan")}, [])),

@@ -53,7 +53,9 @@ def alone(recognizer: Recognizer, sounds: list[Samples], second_pass: bool) -> l
         stream = Stream(recognizer, second_pass=second_pass)
         events = [*stream.push(sound), stream.finish()]
         finals = [event for event in events if isinstance(event, Final) and event.words]
-        segments = tuple(Segment(final.words, final.alternatives) for final in finals)
+        segments = tuple(
+            Segment(final.words, final.alternatives, final.written) for final in finals
+        )
         transcripts.append(Transcript(segments, stream.seconds_pushed))
     assert [len(transcript.segments) for transcript in transcripts] == [2, 1, 1, 0, 1]
     return transcripts

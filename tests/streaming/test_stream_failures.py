@@ -272,7 +272,9 @@ def test_a_recording_that_fails_is_reported_and_the_others_are_transcribed(
         poisoned[5 * SAMPLE_RATE :] = poison(len(poisoned) - 5 * SAMPLE_RATE)
     coming = [np.split(each, range(1920, len(each), 1920)) for each in (sound, poisoned, sound)]
     found = list(transcribe_batch(network, coming * 2))
-    segments = [Segment(e.words) for e in alone if isinstance(e, Final) and e.words]
+    segments = [
+        Segment(e.words, written=e.written) for e in alone if isinstance(e, Final) and e.words
+    ]
     right = Transcript(tuple(segments), len(sound) / SAMPLE_RATE)
     broken = found.pop(1)
     assert isinstance(broken, Transcript) and broken.damage and "Injected" in broken.damage

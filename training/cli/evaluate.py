@@ -63,6 +63,13 @@ def evaluate(
             "and report on the others.",
         ),
     ] = False,
+    formatted: Annotated[
+        Path | None,
+        typer.Option(
+            help="A text with the sentences that were read, one a line: also compare marks, "
+            "capitals and numbers of the written text."
+        ),
+    ] = None,
     every: Annotated[int, typer.Option(min=1, help="Take every N-th utterance.")] = 1,
     change: Annotated[
         list[str] | None,
@@ -98,6 +105,11 @@ def evaluate(
         )
     for line in report_lines(evaluation):
         typer.echo(line)
+    if formatted:
+        from training.evaluation.formatted import formatted_rates
+
+        for line in formatted_rates(evaluation.results, formatted, recognizer.punctuation).lines():
+            typer.echo(line)
     settings = {
         "corpus": corpus.name,
         "model": recognizer.name,

@@ -146,7 +146,7 @@ def spoken_form(text: str) -> str | None:
     """
     if _MARKUP.search(text):
         return None
-    text = _DOTTED.sub(" dot ", _without_abbreviations(text)).replace("&", " and ")
+    text = _DOTTED.sub(" dot ", without_abbreviations(text)).replace("&", " and ")
     text = _SHARP.sub(r"\1 sharp", text)
     if any(letter.isdigit() or letter in "½¼¾" for letter in text):
         if _TOO_LONG.search(text) or _MIXED.search(text):
@@ -159,10 +159,10 @@ def spoken_form(text: str) -> str | None:
 
 
 def _sentences(line: str) -> list[str]:
-    return _SENTENCE_END.split(_without_abbreviations(line))
+    return _SENTENCE_END.split(without_abbreviations(line))
 
 
-def _without_abbreviations(text: str) -> str:
+def without_abbreviations(text: str) -> str:
     if "." in text:
         text = _NUMBER_SIGN.sub("number ", text)
         text = _SAINT.sub("Saint", text)

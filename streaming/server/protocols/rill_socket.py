@@ -27,7 +27,7 @@ from asr.audio import SAMPLE_RATE
 from asr.errors import AudioError
 from streaming.endpointing import EndpointRules
 from streaming.events import Event
-from streaming.microphone.captions import event_record, with_written_form
+from streaming.microphone.captions import event_record
 from streaming.server.limits import Refused
 from streaming.server.ogg_opus import OPUS_RATE, OggOpus
 from streaming.server.protocols.sockets import (
@@ -117,9 +117,7 @@ async def _send_events(
     websocket: WebSocket, service: Service, events: Sequence[Event], arrived: float
 ) -> None:
     for event in events:
-        record = event_record(with_written_form(event)) | {
-            "latency": round(1000 * (time.monotonic() - arrived))
-        }
+        record = event_record(event) | {"latency": round(1000 * (time.monotonic() - arrived))}
         await send_within(websocket, json.dumps(record), service)
 
 

@@ -10,6 +10,7 @@ from asr.transcript import Word
 from streaming.events import Final, Partial
 from streaming.microphone.captions import FormattedCaptions, JsonCaptions, PlainCaptions
 
+WRITTEN = (Word("I", 0, 0.4, 0.9), Word("paid", 0.5, 0.9, 0.9), Word("$25.", 1.0, 2.4, 0.9))
 WORDS = tuple(
     Word(text, 0.5 * at, 0.5 * at + 0.4, 0.9)
     for at, text in enumerate(["i", "paid", "twenty", "five", "dollars"])
@@ -17,14 +18,15 @@ WORDS = tuple(
 
 
 def test_finals_are_written_and_partials_are_not(capsys: pytest.CaptureFixture[str]) -> None:
-    FormattedCaptions(PlainCaptions(), "sentence", written=True).show(Final(WORDS))
-    assert capsys.readouterr().out == "I paid $25\n"
-    FormattedCaptions(PlainCaptions(), "lower", written=False).show(Final(WORDS))
+    end = Final(WORDS, written=WRITTEN)
+    FormattedCaptions(PlainCaptions(), "lower", written=True).show(end)
+    assert capsys.readouterr().out == "I paid $25.\n"
+    FormattedCaptions(PlainCaptions(), "lower", written=False).show(end)
     assert capsys.readouterr().out == "i paid twenty five dollars\n"
     shown = FormattedCaptions(JsonCaptions(), "upper", written=True)
-    for event in (Partial(WORDS), Final(WORDS)):
+    for event in (Partial(WORDS), end):
         shown.show(event)
     partial, final = map(json.loads, capsys.readouterr().out.splitlines())
     assert partial["text"] == final["text"] == "I PAID TWENTY FIVE DOLLARS"
-    assert final["formatted"] == "I PAID $25" and "formatted" not in partial
+    assert final["formatted"] == "I PAID $25." and "formatted" not in partial
     assert [word["word"] for word in final["words"]] == partial["text"].split()

@@ -16,6 +16,7 @@ from training.configs.training import TrainConfig, read_config
 from training.data.copy_config import CopyConfig
 from training.evaluation.config import ScoreConfig
 from training.language_model.lstm.config import WordModelConfig
+from training.punctuation.config import PunctuationConfig
 
 
 @pytest.mark.parametrize("name", bundled_names())
@@ -25,6 +26,8 @@ def test_every_bundled_configuration_is_valid(name: str) -> None:
         assert read_settings(CopyConfig, path) == CopyConfig()
     elif name == "scores":
         assert read_settings(ScoreConfig, path).sets
+    elif name == "punctuation":
+        assert read_settings(PunctuationConfig, path).texts
     elif name == "lstm-lm":
         assert read_settings(WordModelConfig, path).epochs > 0
     else:

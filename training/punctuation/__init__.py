@@ -1,0 +1,1 @@
+"""Trains the network that puts punctuation marks and capitals into recognised words."""
