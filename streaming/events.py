@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from asr.text.written import written_words
 from asr.transcript import Alternative, Word
 
 
@@ -45,3 +46,10 @@ class Final(_Utterance):
 
 Event = Partial | Final
 """Everything that `Stream.push` returns; `isinstance(event, Final)` tells which one it is."""
+
+
+def with_written_form(event: Event) -> Event:
+    """A final with its written tokens; a partial as it is."""
+    if isinstance(event, Final):
+        return replace(event, written=written_words(event.words))
+    return event

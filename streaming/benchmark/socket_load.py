@@ -31,7 +31,8 @@ from streaming.benchmark.load import (
     read_recordings,
     spoken_pieces,
 )
-from streaming.microphone.captions import event_record, with_written_form
+from streaming.events import with_written_form
+from streaming.microphone.captions import event_record
 from streaming.stream import Stream
 
 PATH = "/v1/stream"

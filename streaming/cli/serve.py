@@ -13,6 +13,8 @@ from asr.cli.options import (
     LexiconFile,
     Model,
     RescoreFile,
+    TextChoice,
+    TextOption,
     WordsFile,
     in_chunks,
     load_recognizer,
@@ -67,6 +69,7 @@ def serve(
     lexicon: LexiconFile = None,
     words: WordsFile = None,
     rescore: RescoreFile = None,
+    format_text: TextOption = TextChoice.written,
     engine: EngineOption = None,
     chunk_ms: ChunkOption = None,
     workers: Annotated[
@@ -104,7 +107,8 @@ def serve(
         streams=streams, streams_per_client=streams_per_client, upload_seconds=upload_seconds
     )
     workers = workers or default_threads()
-    served = create_app(recognizer, limits, workers=workers, access=access)
+    written = format_text is TextChoice.written
+    served = create_app(recognizer, limits, workers=workers, access=access, written=written)
 
     def ready(address: str) -> None:
         typer.echo(f"listening at {address}", err=True)

@@ -8,9 +8,8 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from asr.text.casing import Case, alternatives_in_case, words_in_case
-from asr.text.written import written_words
 from asr.transcript import alternative_records, word_record
-from streaming.events import Event, Final
+from streaming.events import Event, Final, with_written_form
 
 METER_CELLS = 8
 QUIETEST_DB, LOUDEST_DB = -60.0, 0.0
@@ -69,13 +68,6 @@ def event_record(event: Event) -> dict[str, Any]:
         if event.alternatives:
             record["alternatives"] = alternative_records(event.alternatives)
     return record
-
-
-def with_written_form(event: Event) -> Event:
-    """A final with its written tokens; a partial as it is."""
-    if isinstance(event, Final):
-        return replace(event, written=written_words(event.words))
-    return event
 
 
 class FormattedCaptions:

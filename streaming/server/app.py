@@ -30,7 +30,7 @@ from streaming.server.addresses import listening_sockets
 from streaming.server.failures import suppress_client_error_logs
 from streaming.server.heads import PromptHttp
 from streaming.server.limits import Limits
-from streaming.server.protocols import openai_http, rill_socket, vosk_socket
+from streaming.server.protocols import openai_http, openai_realtime, rill_socket, vosk_socket
 from streaming.server.service import Service
 
 WEB = Path(__file__).parents[1] / "web"
@@ -50,15 +50,17 @@ def create_app(
     token: str | None = None,
     workers: int = 2,
     access: Access | None = None,
+    written: bool = True,
 ) -> Starlette:
     """The application; `app.state.service` is shared by its routes.
 
     Args:
         token: required of clients.
         access: the token, and the allowed origins and names; replaces `token`.
+        written: as of `Service`.
     """
     access = access or Access(token)
-    service = Service(recognizer, limits, access, workers)
+    service = Service(recognizer, limits, access, workers, written)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -74,12 +76,6 @@ def create_app(
     async def metrics(request: Request) -> Response:
         return Response(generate_latest(service.registry), media_type="text/plain; version=0.0.4")
 
-    async def transcribe(request: Request) -> Response:
-        return await openai_http.transcribe(request, service)
-
-    async def models(request: Request) -> Response:
-        return await openai_http.models(request, service)
-
     across_origins = Middleware(
         CORSMiddleware,
         allow_origins=sorted(access.origins),
@@ -90,8 +86,8 @@ def create_app(
         routes=[
             Route("/health", health),
             Route("/metrics", metrics),
-            Route("/v1/audio/transcriptions", transcribe, methods=["POST"]),
-            Route("/v1/models", models),
+            *openai_http.routes(service),
+            WebSocketRoute("/v1/realtime", _with(openai_realtime.serve, service)),
             WebSocketRoute("/v1/stream", _with(rill_socket.serve, service)),
             WebSocketRoute("/", _with(vosk_socket.serve, service)),
             Mount("/", StaticFiles(directory=WEB, html=True)),

@@ -31,12 +31,21 @@ class Limits:
 class Refused(Exception):
     """A request that the server refuses.
 
-    `code` is for programs, `close_code` for WebSockets, `status` for HTTP.
+    `code` is for programs, `close_code` for WebSockets, `status` for HTTP; `field` is the name of
+    the field of the request that is at fault, if it is one.
     """
 
-    def __init__(self, code: str, message: str, close_code: int = 4400, status: int = 400) -> None:
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        close_code: int = 4400,
+        status: int = 400,
+        field: str | None = None,
+    ) -> None:
         super().__init__(message)
         self.code, self.message, self.close_code, self.status = code, message, close_code, status
+        self.field = field
 
 
 class StreamSlots:

@@ -26,8 +26,8 @@ from starlette.websockets import WebSocket
 from asr.audio import SAMPLE_RATE
 from asr.errors import AudioError
 from streaming.endpointing import EndpointRules
-from streaming.events import Event
-from streaming.microphone.captions import event_record, with_written_form
+from streaming.events import Event, with_written_form
+from streaming.microphone.captions import event_record
 from streaming.server.limits import Refused
 from streaming.server.ogg_opus import OPUS_RATE, OggOpus
 from streaming.server.protocols.sockets import (

@@ -234,7 +234,7 @@ def test_the_openai_package_is_served(server: str, recognizer: Recognizer) -> No
     [
         ({}, None, 400, "file"),
         ({}, b"not sound", 400, "notes.mp3"),
-        ({"prompt": "x"}, b"RIFF", 400, "prompt"),
+        ({"hotwords": "x1"}, b"RIFF", 400, "x1"),
         ({"response_format": "xml"}, b"RIFF", 400, "verbose_json"),
         ({"language": "de"}, b"RIFF", 400, "English"),
         ({"stream": "true", "response_format": "srt"}, b"RIFF", 400, "json"),
