@@ -51,6 +51,9 @@ class Refused(Exception):
 class StreamSlots:
     """Counts the running streams."""
 
+    processes = 1  # that accept connections
+    replaced = 0  # processes that ended unasked
+
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._of_client: Counter[str] = Counter()
@@ -60,6 +63,11 @@ class StreamSlots:
         """Running streams."""
         return self._of_client.total()
 
+    @property
+    def taken_here(self) -> int:
+        """Those of this process."""
+        return self._of_client.total()
+
     @contextmanager
     def acquire(self, client: str) -> Iterator[None]:
         """Hold a slot for one stream of this client.
@@ -67,22 +75,32 @@ class StreamSlots:
         Raises:
             Refused: all slots are taken, or all of this client's.
         """
-        limits = self._limits
-        if self.taken >= limits.streams:
-            raise Refused(
-                "busy", f"all {limits.streams} streams are in use; try again later", 4429, 503
-            )
-        if self._of_client[client] >= limits.streams_per_client:
-            raise Refused(
-                "busy",
-                f"this address has {limits.streams_per_client} streams already; end one first",
-                4429,
-                429,
-            )
-        self._of_client[client] += 1
+        self._take(client)
         try:
             yield
         finally:
-            self._of_client[client] -= 1
-            if not self._of_client[client]:
-                del self._of_client[client]
+            self._give_back(client)
+
+    def _take(self, client: str) -> None:
+        check_slots(self._limits, self.taken, self._of_client[client])
+        self._of_client[client] += 1
+
+    def _give_back(self, client: str) -> None:
+        self._of_client[client] -= 1
+        if not self._of_client[client]:
+            del self._of_client[client]
+
+
+def check_slots(limits: Limits, taken: int, of_client: int) -> None:
+    """Raises Refused if all slots are taken, or all of a client's."""
+    if taken >= limits.streams:
+        raise Refused(
+            "busy", f"all {limits.streams} streams are in use; try again later", 4429, 503
+        )
+    if of_client >= limits.streams_per_client:
+        raise Refused(
+            "busy",
+            f"this address has {limits.streams_per_client} streams already; end one first",
+            4429,
+            429,
+        )

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 import numpy as np
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from asr.errors import AudioError, ConfigError
 from asr.recognizer import Recognizer
@@ -72,8 +72,6 @@ class Service:
             registry=self.registry,
         )
         self.scheduler = StreamScheduler(workers, self.work_seconds.inc)
-        streams = Gauge("rill_streams", "Running streams.", registry=self.registry)
-        streams.set_function(lambda: self.slots.taken)
 
     async def run(self, work: Callable[..., Result], *arguments: object) -> Result:
         """Run work that belongs to no stream on a thread."""
