@@ -41,6 +41,7 @@ from asr.audio.pauses import cut_at_pauses
 from asr.decoder.beam import BeamDecoder
 from asr.decoder.confidence import UNCHANGED
 from asr.decoder.grammar import GrammarDecoder, read_grammar
+from asr.decoder.greedy import GreedyDecoder
 from asr.decoder.types import Decoder, Decoding, decode
 from asr.errors import ConfigError, RecognitionError, RillError
 from asr.features.log_mel import log_mel, log_mel_step
@@ -49,9 +50,16 @@ from asr.model_folder import (
     BUNDLED_MODEL,
 )
 from asr.model_names import find_model
-from asr.options import DecoderName, DecodingOptions
+from asr.options import MAX_ALTERNATIVES, DecoderName, DecodingOptions, check_whole
 from asr.parts import G2P, load_parts
-from asr.transcript import Alternative, Segment, Transcript, shift_words, transcript_of
+from asr.transcript import (
+    Alternative,
+    Segment,
+    Transcript,
+    shift_alternatives,
+    shift_words,
+    transcript_of,
+)
 
 
 class RecognizerState(NamedTuple):
@@ -165,7 +173,14 @@ class Recognizer:
         return changed
 
     def with_alternatives(self, count: int) -> Recognizer:
-        """The same with this number of n-best hypotheses for each segment."""
+        """The same with this number of n-best hypotheses for each segment, 0 to 100.
+
+        Raises:
+            ConfigError: another number, or a decoder that has no alternatives.
+        """
+        check_whole("alternatives", count, 0, MAX_ALTERNATIVES)
+        if count and isinstance(self.decoder, GreedyDecoder):
+            raise ConfigError("the greedy decoder has no alternatives; use beam")
         changed = copy.copy(self)
         changed.alternatives = count
         return changed
@@ -253,10 +268,14 @@ class Recognizer:
         decoding.push(self._read(samples))
         ends_seconds = start_seconds + len(samples) / SAMPLE_RATE
         words = shift_words(decoding.words(finished=True), start_seconds, ends_seconds)
-        return Segment(words, self.alternatives_of(decoding))
+        alternatives = shift_alternatives(
+            self.alternatives_of(decoding), start_seconds, ends_seconds
+        )
+        return Segment(words, alternatives)
 
     def alternatives_of(self, decoding: Decoding) -> tuple[Alternative, ...]:
-        """The n-best of a decoding that has ended, as many as were requested."""
+        """The n-best of a decoding that has ended, as many as were requested; times count from its
+        first step."""
         return decoding.alternatives(self.alternatives) if self.alternatives else ()
 
     def emission(self, samples: Samples, mode: Mode | Literal["full"]) -> Emitted:

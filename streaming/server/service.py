@@ -135,7 +135,9 @@ class Service:
             Refused: invalid or too many words or phrases, or too many sets of them.
         """
         if len(words) + len(phrases) > self.limits.custom_words:
-            raise Refused("bad_words", f"more than {self.limits.custom_words} custom words")
+            raise Refused(
+                "bad_words", f"more than {self.limits.custom_words} custom words or phrases"
+            )
         try:
             recognizer = self.recognizer
             if phrases:

@@ -83,7 +83,17 @@ def opus(pcm: bytes) -> bytes:
 
 def whole_conversations(pcm: bytes, path: str, encoding: str) -> list[Message | dict[str, Any]]:
     if path == "/":
-        return [{"config": {"sample_rate": 16000, "words": True}}, pcm[:6400], pcm[:99], {"eof": 1}]
+        config = {"sample_rate": 16000, "words": True, "max_alternatives": 2}
+        phrases = {"phrase_list": ["magnificent room", "[unk]"], "partial_words": 1}
+        return [
+            {"config": config},
+            pcm[:6400],
+            pcm[:99],
+            {"config": phrases},
+            {"reset": 1},
+            pcm[:6400],
+            {"eof": 1},
+        ]
     if path == "/v1/realtime":
         session = {
             "type": "transcription",
