@@ -46,9 +46,9 @@ class DecodingOptions:
     beam_settings: tuple[tuple[str, float], ...] = ()
 
     def __post_init__(self) -> None:
-        _check_whole("alternatives", self.alternatives, 0, MAX_ALTERNATIVES)
+        check_whole("alternatives", self.alternatives, 0, MAX_ALTERNATIVES)
         if self.threads is not None:
-            _check_whole("threads", self.threads, 1, MAX_THREADS)
+            check_whole("threads", self.threads, 1, MAX_THREADS)
         for name in PATHS:
             if (path := getattr(self, name)) is not None:
                 object.__setattr__(self, name, Path(path))
@@ -109,7 +109,7 @@ def _read(lines: Lines) -> tuple[str, ...]:
     return lines
 
 
-def _check_whole(name: str, value: object, minimum: int, maximum: int) -> None:
+def check_whole(name: str, value: object, minimum: int, maximum: int) -> None:
     """Raises ConfigError for what is no whole number within the bounds."""
     is_whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
     if not (is_whole and minimum <= int(value) <= maximum):  # type: ignore[call-overload]

@@ -41,6 +41,8 @@ from asr.audio import (
 from asr.audio.pauses import cut_at_pauses
 from asr.decoder.beam import BeamDecoder
 from asr.decoder.confidence import UNCHANGED
+from asr.decoder.grammar import GrammarDecoder, read_grammar
+from asr.decoder.greedy import GreedyDecoder
 from asr.decoder.types import Decoder, Decoding, decode
 from asr.errors import ConfigError, RecognitionError, RillError
 from asr.features.log_mel import log_mel, log_mel_step
@@ -49,11 +51,18 @@ from asr.model_folder import (
     BUNDLED_MODEL,
 )
 from asr.model_names import find_model
-from asr.options import DecoderName, DecodingOptions
+from asr.options import MAX_ALTERNATIVES, DecoderName, DecodingOptions, check_whole
 from asr.parts import G2P, load_parts, load_punctuation
 from asr.text.punctuation import Punctuation
 from asr.text.written import START, with_written_forms, written_words
-from asr.transcript import Alternative, Segment, Transcript, shift_words, transcript_of
+from asr.transcript import (
+    Alternative,
+    Segment,
+    Transcript,
+    shift_alternatives,
+    shift_words,
+    transcript_of,
+)
 
 
 class RecognizerState(NamedTuple):
@@ -133,13 +142,16 @@ class Recognizer:
         )
         return recognizer.with_words(options.words) if options.words else recognizer
 
-    def with_words(self, words: Iterable[str] | os.PathLike[str]) -> Recognizer:
+    def with_words(
+        self, words: Iterable[str] | os.PathLike[str], *, keep: bool = False
+    ) -> Recognizer:
         """A recogniser with these custom words in place of any that this one has. It shares the
         network; making it takes about a second.
 
         Args:
             words: each as a line of `asr.lexicon.custom_words`: "kubernetes", "rill  R IH L  :1";
                 or the path of a file of them.
+            keep: the custom words of this one stay, except those that `words` has too.
 
         Raises:
             ConfigError: a word that cannot be honoured, or a decoder without a lexicon.
@@ -147,8 +159,42 @@ class Recognizer:
         if not isinstance(self.decoder, BeamDecoder):
             raise ConfigError("only a beam without a grammar takes custom words, greedy does not")
         custom = custom_words(words, self.decoder.lexicon, self.g2p)
+        if keep:
+            given = {word.text for word in custom}
+            kept = self.decoder.words.phrases.values()
+            custom = [*(word for word in kept if word.text not in given), *custom]
         changed = copy.copy(self)
         changed.decoder = self.decoder.with_custom_words(custom)
+        return changed
+
+    def with_grammar(self, phrases: Iterable[str] | os.PathLike[str]) -> Recognizer:
+        """A recogniser of these phrases and of nothing else (asr/decoder/grammar.py). It shares the
+        network.
+
+        Args:
+            phrases: each as a line of `asr.lexicon.custom_words`, or the path of a file of them.
+
+        Raises:
+            ConfigError: a phrase that cannot be honoured, or a decoder without a lexicon.
+        """
+        if not isinstance(self.decoder, BeamDecoder):
+            raise ConfigError("only a beam takes a grammar, greedy does not")
+        read = read_grammar(phrases, self.decoder.lexicon, self.g2p)
+        changed = copy.copy(self)
+        changed.decoder = GrammarDecoder(read, self.decoder.clock, self.decoder.settings)
+        return changed
+
+    def with_alternatives(self, count: int) -> Recognizer:
+        """The same with this number of n-best hypotheses for each segment, 0 to 100.
+
+        Raises:
+            ConfigError: another number, or a decoder that has no alternatives.
+        """
+        check_whole("alternatives", count, 0, MAX_ALTERNATIVES)
+        if count and isinstance(self.decoder, GreedyDecoder):
+            raise ConfigError("the greedy decoder has no alternatives; use beam")
+        changed = copy.copy(self)
+        changed.alternatives = count
         return changed
 
     def with_chunk(self, steps: int) -> Recognizer:
@@ -238,10 +284,14 @@ class Recognizer:
         decoding.push(self._read(samples))
         ends_seconds = start_seconds + len(samples) / SAMPLE_RATE
         words = shift_words(decoding.words(finished=True), start_seconds, ends_seconds)
-        return Segment(words, self.alternatives_of(decoding))
+        alternatives = shift_alternatives(
+            self.alternatives_of(decoding), start_seconds, ends_seconds
+        )
+        return Segment(words, alternatives)
 
     def alternatives_of(self, decoding: Decoding) -> tuple[Alternative, ...]:
-        """The n-best of a decoding that has ended, as many as were requested."""
+        """The n-best of a decoding that has ended, as many as were requested; times count from its
+        first step."""
         return decoding.alternatives(self.alternatives) if self.alternatives else ()
 
     def emission(self, samples: Samples, mode: Mode | Literal["full"]) -> Emitted:

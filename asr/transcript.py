@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from asr.errors import RillError
@@ -31,6 +31,8 @@ class Alternative:
 
     words: tuple[str, ...]
     score: float  # natural logarithm, acoustic and language model together; compare differences
+    # Start and end of each word, in seconds as of a `Word`; empty where they are unknown.
+    times: tuple[tuple[float, float], ...] = ()
 
     @property
     def text(self) -> str:
@@ -101,6 +103,22 @@ def transcript_of(
         raise damage[0]
     with_words = tuple(segment for segment in segments if segment.words)
     return Transcript(with_words, duration, str(damage[0]) if damage else None)
+
+
+def shift_alternatives(
+    alternatives: Iterable[Alternative], seconds: float, latest: float = math.inf
+) -> tuple[Alternative, ...]:
+    """Alternatives moved in time; none of their words ends after `latest`."""
+    return tuple(
+        replace(
+            one,
+            times=tuple(
+                (min(start + seconds, latest), min(end + seconds, latest))
+                for start, end in one.times
+            ),
+        )
+        for one in alternatives
+    )
 
 
 def shift_words(

@@ -34,7 +34,7 @@ class Final(_Utterance):
 
     revised: bool = False
     alternatives: tuple[Alternative, ...] = ()
-    # The words as people write them (asr/text/written.py). Empty unless requested.
+    # The words as people write them (asr/text/written.py). Empty without words.
     written: tuple[Word, ...] = ()
 
     @property

@@ -9,7 +9,7 @@ import numpy as np
 from asr.acoustic.types import Emitted
 from asr.features.log_mel import MEL_BANDS
 from asr.recognizer import Recognizer, StepOutput
-from asr.transcript import Alternative, Word, shift_words
+from asr.transcript import Alternative, Word, shift_alternatives, shift_words
 from streaming.endpointing import Endpoint, EndpointRules, endpoint, second_pass_is_due
 from streaming.events import Final, Partial
 from streaming.second_pass import SecondPass
@@ -136,7 +136,7 @@ class Utterance:
         words = self._in_stream_time(recognised, end_seconds)
         partial_texts = texts_of(self.partial_words)
         revised = texts_of(words)[: len(partial_texts)] != partial_texts
-        yield Final(words, revised, self._alternatives() if words else ())
+        yield Final(words, revised, self._alternatives(end_seconds) if words else ())
 
     def following(self) -> Utterance:
         """The utterance that starts where this one ends, with the frames that belong to it."""
@@ -153,16 +153,22 @@ class Utterance:
             preceding_frames[-PRECEDING_STEPS * per_step :].copy(),
         )
 
-    def _alternatives(self) -> tuple[Alternative, ...]:
-        if self.second_pass:
-            return self.second_pass.alternatives()
-        return self._recognizer.alternatives_of(self._decoding)
+    def _alternatives(self, end_seconds: float) -> tuple[Alternative, ...]:
+        found = (
+            self.second_pass.alternatives()
+            if self.second_pass
+            else self._recognizer.alternatives_of(self._decoding)
+        )
+        return shift_alternatives(found, self._first_step_seconds, end_seconds)
 
     def _in_stream_time(
         self, words: list[Word], end_seconds: float = float("inf")
     ) -> tuple[Word, ...]:
-        start_seconds = self._start_seconds + self.first_step * self._step_seconds
-        return shift_words(words, start_seconds, end_seconds)
+        return shift_words(words, self._first_step_seconds, end_seconds)
+
+    @property
+    def _first_step_seconds(self) -> float:
+        return self._start_seconds + self.first_step * self._step_seconds
 
 
 def texts_of(words: list[Word] | tuple[Word, ...]) -> list[str]:

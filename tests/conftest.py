@@ -81,6 +81,7 @@ MINUTES = (
     "streaming/test_stream.py",
     "streaming/test_stream_failures.py",
     "streaming/test_words_in_streams.py",
+    "test_packaging.py",
     "test_places.py",
     "training/data/test_loading.py",
     "training/evaluation/",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from itertools import chain, takewhile
 from pathlib import Path
@@ -140,16 +140,12 @@ class BeamDecoding:
         phones = self._phones[0] if len(self._phones) == 1 else np.concatenate(self._phones)
         self._phones = [phones]
         for at, share in list(zip(places, shares))[len(entries) :]:
-            last = tokens[at]
-            end = at + 1
-            while end < len(tokens) and tokens[end] == last and labels[end] < 0:
-                end += 1
+            end = _entry_end(path, at)
             words = []
-            for text, start, stop in self._spelled(labels[at], tokens[after:end]):
-                voiced = after + start + np.flatnonzero(tokens[after:end][start:stop] != BLANK_ID)
+            for text, voiced, stop in self._spoken(path, at, after, end):
                 acoustic = _acoustic_confidence(phones[voiced, tokens[voiced]])
                 confidence = round(self._calibration(share * acoustic), DECIMALS)
-                span = self._clock.span(int(voiced[0]), after + stop)
+                span = self._clock.span(int(voiced[0]), stop)
                 words.append(Word(text, *span, confidence))
             entries.append(_PathEntry(end, words))
             after = end
@@ -167,13 +163,39 @@ class BeamDecoding:
         """The n-best hypotheses, the best first. No step can be pushed after this."""
         if not self.steps:
             return ()
-        best_score: dict[tuple[str, ...], float] = {}  # several numbers may have the same words
+        best: dict[tuple[str, ...], Hypothesis] = {}  # several numbers may have the same words
         for hypothesis in self._nbest:
             texts = tuple(chain.from_iterable(self._words.spelled(n) for n in hypothesis.numbers))
-            best_score.setdefault(texts, round(hypothesis.score, DECIMALS))
-            if len(best_score) == count:
+            best.setdefault(texts, hypothesis)
+            if len(best) == count:
                 break
-        return tuple(Alternative(texts, score) for texts, score in best_score.items())
+        return tuple(map(self._alternative, best.values()))
+
+    def _alternative(self, hypothesis: Hypothesis) -> Alternative:
+        path, after = hypothesis.path, 0
+        texts: list[str] = []
+        times: list[tuple[float, float]] = []
+        for at in np.flatnonzero(path[0] >= 0).tolist():
+            end = _entry_end(path, at)
+            for text, voiced, stop in self._spoken(path, at, after, end):
+                texts.append(text)
+                times.append(self._clock.span(int(voiced[0]), stop))
+            after = end
+        return Alternative(tuple(texts), round(hypothesis.score, DECIMALS), tuple(times))
+
+    def _spoken(
+        self, path: np.ndarray, at: int, after: int, end: int
+    ) -> Iterator[tuple[str, np.ndarray, int]]:
+        """The words of an entry: text, the steps of its phones, the step at which it ends.
+
+        Args:
+            at: where the entry's number is.
+            after: the end of the entry before it.
+            end: as of `_entry_end`.
+        """
+        tokens = path[1][after:end]
+        for text, start, stop in self._spelled(path[0][at], tokens):
+            yield text, after + start + np.flatnonzero(tokens[start:stop] != BLANK_ID), after + stop
 
     @cached_property
     def _nbest(self) -> list[Hypothesis]:
@@ -216,6 +238,15 @@ class BeamDecoding:
         # A word ends at the last step of its last phone, not where the next word starts.
         ends = [int(np.flatnonzero(path[:first])[-1]) + 1 for first in firsts[1:]]
         return list(zip(words, firsts, [*ends, len(path)]))
+
+
+def _entry_end(path: np.ndarray, at: int) -> int:
+    """The step at which the entry ends whose number is at this step: its last phone's end."""
+    labels, tokens = path
+    end = at + 1
+    while end < len(tokens) and tokens[end] == tokens[at] and labels[end] < 0:
+        end += 1
+    return end
 
 
 def _common_end(one: Sequence[int], other: Sequence[int]) -> tuple[int, int]:

@@ -19,7 +19,7 @@ import math
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from itertools import chain, groupby
+from itertools import groupby
 from pathlib import Path
 
 from asr.acoustic.types import Emitted
@@ -119,16 +119,27 @@ class GrammarDecoding:
 
     def alternatives(self, count: int) -> tuple[Alternative, ...]:
         """The n-best hypotheses, the best first. No step can be pushed after this."""
-        best_score: dict[tuple[str, ...], float] = {}
+        best: dict[tuple[str, ...], Alternative] = {}
         for alternative in self._beam.alternatives(self._beam_size):
-            runs = [(text, list(group)) for text, group in groupby(alternative.words)]
-            texts = chain.from_iterable(
-                run if text != UNKNOWN else run[:1] if len(run) >= MIN_UNKNOWN_PHONES else []
-                for text, run in runs
-            )
-            best_score.setdefault(tuple(texts), alternative.score)
-        best = list(best_score.items())[:count]
-        return tuple(Alternative(texts, score) for texts, score in best)
+            merged = _with_whole_unknowns(alternative)
+            best.setdefault(merged.words, merged)
+        return tuple(best.values())[:count]
+
+
+def _with_whole_unknowns(alternative: Alternative) -> Alternative:
+    """Filler phones that follow one another as one word."""
+    spoken = zip(alternative.words, alternative.times)
+    words: list[str] = []
+    times: list[tuple[float, float]] = []
+    for text, group in groupby(spoken, key=lambda pair: pair[0]):
+        spans = [span for _, span in group]
+        if text != UNKNOWN:
+            words += [text] * len(spans)
+            times += spans
+        elif len(spans) >= MIN_UNKNOWN_PHONES:
+            words.append(UNKNOWN)
+            times.append((spans[0][0], spans[-1][1]))
+    return replace(alternative, words=tuple(words), times=tuple(times))
 
 
 class _NoLanguageModel:

@@ -69,6 +69,7 @@ class GreedyDecoding:
 
     def alternatives(self, count: int) -> tuple[Alternative, ...]:
         """The only hypothesis of greedy decoding."""
-        texts = tuple(word.word for word in self.words())
+        words = self.words()
+        texts = tuple(word.word for word in words)
         score = float(np.log(np.concatenate([*self._probability, np.ones(0)])).sum())
-        return (Alternative(texts, score),)
+        return (Alternative(texts, score, tuple((word.start, word.end) for word in words)),)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import sys
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,11 +16,16 @@ from asr.cli.options import (
     LexiconFile,
     Model,
     RescoreFile,
+    TextChoice,
+    TextOption,
     WordsFile,
     in_chunks,
     load_recognizer,
 )
 from asr.errors import ConfigError
+
+if TYPE_CHECKING:
+    from asr.recognizer import Recognizer
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
@@ -53,7 +61,32 @@ def serve(
         list[str] | None,
         typer.Option(
             metavar="ADDRESS",
-            help="Address or network whose X-Forwarded-For is trusted: 127.0.0.1.",
+            help="Address or network whose X-Forwarded-For, -Proto and -Host are trusted: "
+            "127.0.0.1. Repeatable.",
+        ),
+    ] = None,
+    root_path: Annotated[
+        str, typer.Option(metavar="PATH", help="Prefix of all paths behind a proxy: /rill.")
+    ] = "",
+    tls_cert: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Certificate of this server, with its chain: HTTPS."),
+    ] = None,
+    tls_key: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Private key of the certificate.")
+    ] = None,
+    processes: Annotated[
+        int,
+        typer.Option(
+            min=0, max=1024, help="Processes that share one port and the model; 0: one per core."
+        ),
+    ] = 1,
+    drain_seconds: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            help="Seconds that running streams may continue after SIGHUP, which restarts the "
+            "processes; default: 300.",
         ),
     ] = None,
     upload_seconds: Annotated[float, typer.Option(min=1, help="Maximum audio of one upload.")] = 3
@@ -67,6 +100,7 @@ def serve(
     lexicon: LexiconFile = None,
     words: WordsFile = None,
     rescore: RescoreFile = None,
+    format_text: TextOption = TextChoice.written,
     engine: EngineOption = None,
     chunk_ms: ChunkOption = None,
     workers: Annotated[
@@ -76,37 +110,71 @@ def serve(
 ) -> None:
     """Serve recognition over the network: WebSockets (Rill's and Vosk's), OpenAI's API, Wyoming and
     a web page."""
-    from asr.onnx_session import default_threads
     from streaming.server.access import Access, proxies
-    from streaming.server.app import create_app
-    from streaming.server.app import run as run_server
+    from streaming.server.addresses import parse_wyoming
+    from streaming.server.forwarded import prefix
     from streaming.server.limits import Limits
+    from streaming.server.tls import Tls
 
     access = Access.of(token, allow_origin or (), allow_host or ())
-    trusted = proxies(trusted_proxy or ())
-    at = None
-    if wyoming:
-        from streaming.server.protocols.wyoming import parse_address
-
-        at = parse_address(wyoming)
-        if token and at[0] not in LOOPBACK:
-            raise ConfigError(f"--wyoming {wyoming}: that protocol has no token")
-    recognizer = in_chunks(
-        load_recognizer(
-            model, lm, lexicon=lexicon, words=words, engine=engine, threads=1, rescore=rescore
-        ),
+    trusted = tuple(proxies(trusted_proxy or ()))
+    root = prefix(root_path)
+    tls = Tls.of(tls_cert, tls_key)
+    if drain_seconds is not None and processes == 1:
+        raise ConfigError("--drain-seconds: one process cannot restart; see --processes")
+    at = parse_wyoming(wyoming) if wyoming else None
+    if token and at and at[0] not in LOOPBACK:
+        raise ConfigError(f"--wyoming {wyoming}: that protocol has no token")
+    load = partial(
+        _load,
         chunk_ms,
+        model=model,
+        lm=lm,
+        lexicon=lexicon,
+        words=words,
+        engine=engine,
+        threads=1,
+        rescore=rescore,
     )
     if (host not in LOOPBACK or (at and at[0] not in LOOPBACK)) and not token:
         there = wyoming if host in LOOPBACK else host
         typer.echo(f"rill: anyone who reaches {there} can use this server; see --token", err=True)
+    if tls and at and at[0] not in LOOPBACK:
+        typer.echo(f"rill: {wyoming} is not encrypted; that protocol has no TLS", err=True)
     limits = Limits(
         streams=streams, streams_per_client=streams_per_client, upload_seconds=upload_seconds
     )
-    workers = workers or default_threads()
-    served = create_app(recognizer, limits, workers=workers, access=access)
+
+    written = format_text is TextChoice.written
 
     def ready(address: str) -> None:
         typer.echo(f"listening at {address}", err=True)
 
-    run_server(served, host, port, ready, at, trusted)
+    if processes != 1:
+        if sys.platform != "linux":
+            raise ConfigError("--processes: needs Linux; elsewhere, start several servers")
+        from asr.cores import available_cores
+        from streaming.server.processes import front
+        from streaming.server.processes.serving import Serving
+
+        count = processes or available_cores()
+        threads = workers or max(1, available_cores() // count)
+        serving = Serving(load, limits, access.bound_to(host), threads, trusted, root, tls, written)
+        drain = front.DRAIN_SECONDS if drain_seconds is None else drain_seconds
+        front.serve(serving, count, host, port, ready, _report, at, drain)
+        return
+    from asr.onnx_session import default_threads
+    from streaming.server.app import create_app
+    from streaming.server.running import run
+
+    threads = workers or default_threads()
+    served = create_app(load(), limits, workers=threads, access=access, written=written)
+    run(served, host, port, ready, at, trusted, root, tls)
+
+
+def _load(chunk_ms: int | None, **options: Any) -> Recognizer:
+    return in_chunks(load_recognizer(**options), chunk_ms)
+
+
+def _report(line: str) -> None:
+    typer.echo(f"rill: {line}", err=True)

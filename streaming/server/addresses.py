@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import errno
 import socket
+from urllib.parse import urlsplit
 
 from asr.errors import ConfigError
 
@@ -46,6 +47,32 @@ def listening_sockets(
         reason = getattr(error, "strerror", None) or error
         raise ConfigError(f"{option}: cannot listen there: {reason}") from None
     return opened
+
+
+def parse_wyoming(address: str) -> tuple[str, int]:
+    """Host and port of tcp://HOST:PORT.
+
+    Raises:
+        ConfigError: another form of address.
+    """
+    try:
+        parts = urlsplit(address)
+        if parts.scheme == "tcp" and parts.hostname and parts.port is not None:
+            return parts.hostname, parts.port
+    except ValueError:  # an invalid port
+        pass
+    raise ConfigError(f"--wyoming {address}: expected tcp://HOST:PORT, as tcp://127.0.0.1:10300")
+
+
+def wyoming_option(host: str, port: int) -> str:
+    """That address as the option has it, for messages."""
+    return f"--wyoming tcp://{host}:{port}"
+
+
+def shown(listening: socket.socket) -> str:
+    """HOST:PORT of a socket, as a URL has it."""
+    host, port, *_ = listening.getsockname()
+    return f"{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def _listening(family: int, address: tuple[object, ...], silent_seconds: float) -> socket.socket:

@@ -31,16 +31,28 @@ class Limits:
 class Refused(Exception):
     """A request that the server refuses.
 
-    `code` is for programs, `close_code` for WebSockets, `status` for HTTP.
+    `code` is for programs, `close_code` for WebSockets, `status` for HTTP; `field` is the name of
+    the field of the request that is at fault, if it is one.
     """
 
-    def __init__(self, code: str, message: str, close_code: int = 4400, status: int = 400) -> None:
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        close_code: int = 4400,
+        status: int = 400,
+        field: str | None = None,
+    ) -> None:
         super().__init__(message)
         self.code, self.message, self.close_code, self.status = code, message, close_code, status
+        self.field = field
 
 
 class StreamSlots:
     """Counts the running streams."""
+
+    processes = 1  # that accept connections
+    replaced = 0  # processes that ended unasked
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
@@ -51,6 +63,11 @@ class StreamSlots:
         """Running streams."""
         return self._of_client.total()
 
+    @property
+    def taken_here(self) -> int:
+        """Those of this process."""
+        return self._of_client.total()
+
     @contextmanager
     def acquire(self, client: str) -> Iterator[None]:
         """Hold a slot for one stream of this client.
@@ -58,22 +75,32 @@ class StreamSlots:
         Raises:
             Refused: all slots are taken, or all of this client's.
         """
-        limits = self._limits
-        if self.taken >= limits.streams:
-            raise Refused(
-                "busy", f"all {limits.streams} streams are in use; try again later", 4429, 503
-            )
-        if self._of_client[client] >= limits.streams_per_client:
-            raise Refused(
-                "busy",
-                f"this address has {limits.streams_per_client} streams already; end one first",
-                4429,
-                429,
-            )
-        self._of_client[client] += 1
+        self._take(client)
         try:
             yield
         finally:
-            self._of_client[client] -= 1
-            if not self._of_client[client]:
-                del self._of_client[client]
+            self._give_back(client)
+
+    def _take(self, client: str) -> None:
+        check_slots(self._limits, self.taken, self._of_client[client])
+        self._of_client[client] += 1
+
+    def _give_back(self, client: str) -> None:
+        self._of_client[client] -= 1
+        if not self._of_client[client]:
+            del self._of_client[client]
+
+
+def check_slots(limits: Limits, taken: int, of_client: int) -> None:
+    """Raises Refused if all slots are taken, or all of a client's."""
+    if taken >= limits.streams:
+        raise Refused(
+            "busy", f"all {limits.streams} streams are in use; try again later", 4429, 503
+        )
+    if of_client >= limits.streams_per_client:
+        raise Refused(
+            "busy",
+            f"this address has {limits.streams_per_client} streams already; end one first",
+            4429,
+            429,
+        )

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 import numpy as np
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from asr.errors import AudioError, ConfigError
 from asr.recognizer import Recognizer
@@ -34,9 +34,21 @@ class Service:
     their own, so that no stream waits for them."""
 
     def __init__(
-        self, recognizer: Recognizer, limits: Limits, access: Access, workers: int
+        self,
+        recognizer: Recognizer,
+        limits: Limits,
+        access: Access,
+        workers: int,
+        written: bool = True,
     ) -> None:
+        """Start the threads.
+
+        Args:
+            written: the text of OpenAI's protocols has its written form unless a client asks for
+                the spoken one.
+        """
         self.recognizer, self.limits, self.access = recognizer, limits, access
+        self.written = written
         self.slots = StreamSlots(limits)
         self.closing = asyncio.Event()  # no new requests; running ones may end
         self.stopping = asyncio.Event()  # running requests are abandoned too
@@ -60,8 +72,6 @@ class Service:
             registry=self.registry,
         )
         self.scheduler = StreamScheduler(workers, self.work_seconds.inc)
-        streams = Gauge("rill_streams", "Running streams.", registry=self.registry)
-        streams.set_function(lambda: self.slots.taken)
 
     async def run(self, work: Callable[..., Result], *arguments: object) -> Result:
         """Run work that belongs to no stream on a thread."""
@@ -78,28 +88,65 @@ class Service:
         second_pass: bool = True,
         rules: EndpointRules = EndpointRules(),
         waits_for_answers: bool = False,
+        *,
+        recognizer: Recognizer | None = None,
+        start_seconds: float = 0.0,
     ) -> LiveStream:
         """A new stream.
 
         Args:
             waits_for_answers: the client waits for the answer to each message, so its audio may be
                 faster than real time.
+            recognizer: one of this service's (`recognizer_with`), in place of `words`.
+            start_seconds: time of the first sample; the limit of a stream's length counts from 0.
 
         Raises:
             Refused: an unsupported sample rate, invalid custom words, or too many sets of them.
         """
-        if len(words) > self.limits.custom_words:
-            raise Refused("bad_words", f"more than {self.limits.custom_words} custom words")
+        recognizer = recognizer or await self.recognizer_with(words)
         try:
-            recognizer = self.recognizer
-            if words:
-                recognizer = await self._word_sets.with_words(words)
-            stream = Stream(recognizer, sample_rate, rules, "this stream", second_pass)
+            stream = Stream(
+                recognizer,
+                sample_rate,
+                rules,
+                "this stream",
+                second_pass,
+                start_seconds=start_seconds,
+                savable=False,
+            )
         except AudioError as error:
             raise Refused("bad_audio", str(error)) from None
+        return LiveStream(self, stream, sample_rate, waits_for_answers, start_seconds)
+
+    async def recognizer_with(
+        self,
+        words: tuple[str, ...] = (),
+        phrases: tuple[str, ...] = (),
+        alternatives: int = 0,
+    ) -> Recognizer:
+        """A recogniser for a client.
+
+        Args:
+            words: custom words, besides those of the server.
+            phrases: a grammar: nothing else is recognised.
+            alternatives: n-best hypotheses of each utterance.
+
+        Raises:
+            Refused: invalid or too many words or phrases, or too many sets of them.
+        """
+        if len(words) + len(phrases) > self.limits.custom_words:
+            raise Refused(
+                "bad_words", f"more than {self.limits.custom_words} custom words or phrases"
+            )
+        try:
+            recognizer = self.recognizer
+            if phrases:
+                recognizer = await self._word_sets.with_grammar(phrases)
+            elif words:
+                recognizer = await self._word_sets.with_words(words)
         except ConfigError as error:
             raise Refused("bad_words", str(error)) from None
-        return LiveStream(self, stream, sample_rate, waits_for_answers)
+        return recognizer.with_alternatives(alternatives) if alternatives else recognizer
 
     async def next_from_client(
         self, receive: Callable[[], Awaitable[Result]], hint: str = ""
@@ -154,9 +201,15 @@ class LiveStream:
     """A `Stream` on the shared scheduler, within the limits."""
 
     def __init__(
-        self, service: Service, stream: Stream, sample_rate: float, waits_for_answers: bool
+        self,
+        service: Service,
+        stream: Stream,
+        sample_rate: float,
+        waits_for_answers: bool,
+        start_seconds: float = 0.0,
     ) -> None:
         self._service, self._stream, self._rate = service, stream, sample_rate
+        self._start_seconds = start_seconds
         self._ahead_seconds = math.inf if waits_for_answers else service.limits.ahead_seconds
         self._started = time.monotonic()
         self._part = b""  # of an incomplete sample
@@ -165,6 +218,11 @@ class LiveStream:
     def seconds_pushed(self) -> float:
         """Seconds of audio pushed so far."""
         return self._stream.seconds_pushed
+
+    @property
+    def end_seconds(self) -> float:
+        """Time at which the audio so far ends; the `start_seconds` of a stream that follows."""
+        return self._start_seconds + self.seconds_pushed
 
     async def push(self, data: bytes, encoding: str, channels: int = 1) -> list[Event]:
         """Recognise samples in their wire format: little endian, channels interleaved. The bytes of
@@ -186,7 +244,7 @@ class LiveStream:
         """The same for samples as `Stream.push` takes them."""
         seconds = len(samples) / self._rate
         limits, elapsed = self._service.limits, time.monotonic() - self._started
-        if self.seconds_pushed + seconds > limits.longest_seconds:
+        if self._start_seconds + self.seconds_pushed + seconds > limits.longest_seconds:
             raise Refused(
                 "too_long", f"a stream may last {limits.longest_seconds:.0f} s; start a new one"
             )

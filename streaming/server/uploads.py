@@ -16,7 +16,7 @@ from asr.audio import SAMPLE_RATE, Samples
 from streaming.server.limits import Limits, Refused
 from streaming.server.service import Service
 
-MAX_FIELDS = 20
+MAX_FIELDS, MAX_FIELD_BYTES = 100, 256 * 2**10  # in memory; a file lies on disk
 DRAIN_SECONDS = 2.0  # for a refused client to read the reason before the connection closes
 
 
@@ -47,7 +47,9 @@ class Body:
         self._bytes = 0
         request = Request(self._request.scope, self._receive)
         try:
-            return await request.form(max_files=1, max_fields=MAX_FIELDS)
+            return await request.form(
+                max_files=1, max_fields=MAX_FIELDS, max_part_size=MAX_FIELD_BYTES
+            )
         except ClientDisconnect:
             raise Disconnected from None
         except OSError as error:  # no temporary folder, or no space in it

@@ -30,7 +30,8 @@ import asyncio
 from asr.recognizer import Recognizer
 from starlette.responses import JSONResponse
 from starlette.routing import Route
-from streaming.server.app import create_app, run
+from streaming.server.app import create_app
+from streaming.server.running import run
 from streaming.server.limits import Limits
 
 async def tasks(request):

@@ -106,7 +106,7 @@ def evaluate(
     for line in report_lines(evaluation):
         typer.echo(line)
     if formatted:
-        from training.evaluation.formatted import formatted_rates
+        from training.punctuation.formatted import formatted_rates
 
         for line in formatted_rates(evaluation.results, formatted, recognizer.punctuation).lines():
             typer.echo(line)

@@ -1,55 +1,71 @@
-"""OpenAI's `POST /v1/audio/transcriptions`: a recording in, a transcript out.
+"""OpenAI's HTTP API: a recording in, a transcript out.
 
-Fields: file, response_format (json, text, srt, vtt, verbose_json), timestamp_granularities[] (word,
-segment; also without brackets), stream (true or 1: server-sent events, a delta for each segment),
-language (English of any country, or empty), temperature (0 to 1, without effect: decoding is
-deterministic), model (any name). An empty field counts as missing. Unsupported fields, such as a
-prompt, are refused, and so is a field that is sent twice.
+POST /v1/audio/transcriptions and /v1/audio/translations (of English: a transcription) take the
+fields of streaming/server/protocols/openai_fields.py; with stream=true the answer is server-sent
+events, a delta for each segment. GET /v1/models lists the model. Every name of a model means it.
+Errors of all addresses under /v1/ are JSON as OpenAI's.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
 
 from asr.audio import read_blocks
 from asr.errors import AudioError
-from asr.transcript import Segment, Transcript, to_srt, to_text, to_vtt
+from asr.recognizer import Recognizer
+from asr.transcript import Segment, Transcript
 from streaming.server.access import address_key
 from streaming.server.failures import internal
-from streaming.server.languages import is_english
 from streaming.server.limits import Refused
+from streaming.server.prompts import prompt_words
+from streaming.server.protocols.openai_answers import (
+    error_record,
+    error_response,
+    event,
+    in_form,
+    logprobs,
+    text_of,
+    transcript_response,
+)
+from streaming.server.protocols.openai_fields import TranscriptionRequest, parse
 from streaming.server.service import Service
 from streaming.server.uploads import Body, Disconnected, UploadedAudio, stopped_on_disconnect
 
-FORMATS = ("json", "text", "srt", "vtt", "verbose_json")
 CLIENT_CLOSED_REQUEST = 499  # the client has disconnected
-GRANULARITIES = ("word", "segment")
-LISTS = ("timestamp_granularities[]", "timestamp_granularities")
-SINGLE = ("file", "model", "response_format", "stream", "language", "temperature", "prompt")
-YES, NO = ("true", "1", "yes", "on"), ("false", "0", "no", "off", "")
+METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+
+Endpoint = Callable[[Request, Service], Awaitable[Response]]
 
 
-@dataclass(frozen=True)
-class TranscriptionRequest:
-    """The fields of a request."""
+def routes(service: Service) -> list[Route]:
+    """The addresses of the API, and an error for all others under /v1/."""
 
-    file: UploadFile
-    response_format: str
-    granularities: frozenset[str]
-    stream: bool
+    def route(path: str, endpoint: Endpoint, methods: list[str]) -> Route:
+        async def answer(request: Request) -> Response:
+            return await endpoint(request, service)
+
+        return Route(path, answer, methods=methods)
+
+    transcribe, translate = (partial(_transcribe, task=it) for it in ("transcribe", "translate"))
+    return [
+        route("/v1/audio/transcriptions", transcribe, ["POST"]),
+        route("/v1/audio/translations", translate, ["POST"]),
+        route("/v1/models", _models, ["GET"]),
+        route("/v1/models/{name:path}", _model, ["GET"]),
+        route("/v1/{rest:path}", _unknown, METHODS),
+    ]
 
 
-async def transcribe(request: Request, service: Service) -> Response:
-    """The transcript of one upload, or an error in OpenAI's format."""
+async def _transcribe(request: Request, service: Service, task: str) -> Response:
+    """The transcript of one upload, or an error."""
     body = Body(request, service)
     found: list[Segment] = []
     try:
@@ -59,92 +75,68 @@ async def transcribe(request: Request, service: Service) -> Response:
             held.enter_context(service.slots.acquire(client))
             form = await body.form()
             held.push_async_callback(form.close)
-            asked = parse(form)
+            asked = parse(form, service.written)
             name = (asked.file.filename or "the upload")[:200]
             audio = UploadedAudio(read_blocks(asked.file.file, name=name), service.limits)
             await held.enter_async_context(stopped_on_disconnect(request, audio, service))
-            segments = _segments(audio, service)
+            recognizer = await _recognizer(asked, service)
+            segments = _segments(audio, recognizer, asked.written, service)
             if asked.stream:
-                events = _events(segments, held.pop_all(), service)
+                events = _events(segments, asked.logprobs, held.pop_all(), service)
                 return StreamingResponse(events, media_type="text/event-stream")
             async for segment in segments:
                 found.append(segment)
-            return _response(Transcript(tuple(found), audio.seconds), asked)
+            return transcript_response(Transcript(tuple(found), audio.seconds), asked, task)
     except Disconnected:
         return Response(status_code=CLIENT_CLOSED_REQUEST)
     except HTTPException as error:  # from starlette, for an invalid form
-        return JSONResponse(_error("bad_request", error.detail), error.status_code)
+        refused = Refused("bad_request", error.detail, status=error.status_code)
+        return error_response(refused)
     except Exception as error:
         refused = _refusal(error, service)
         await body.drain()
-        record = _error(refused.code, refused.message)
         if found:  # keep what was recognised before the error
-            record["text"] = " ".join(segment.text for segment in found)
-        return JSONResponse(record, refused.status)
+            return error_response(refused, text=Transcript(tuple(found), 0.0).formatted)
+        return error_response(refused)
 
 
-async def models(request: Request, service: Service) -> Response:
+async def _models(request: Request, service: Service) -> Response:
     """OpenAI's list of models, with one model."""
     try:
         service.access.check(request)
     except Refused as refused:
-        return JSONResponse(_error(refused.code, refused.message), refused.status)
-    model = {"id": service.recognizer.name, "object": "model", "created": 0, "owned_by": "rill"}
-    return JSONResponse({"object": "list", "data": [model]})
+        return error_response(refused)
+    data = [_model_record(service.recognizer.name)]
+    return JSONResponse({"object": "list", "data": data})
 
 
-def parse(form: FormData) -> TranscriptionRequest:
-    """Parse a form.
-
-    Raises:
-        Refused: an unsupported or invalid field.
-    """
-    file = form.get("file")
-    if not isinstance(file, UploadFile):
-        raise Refused("bad_request", "file: expected a recording")
-    if unknown := sorted(set(form) - {*SINGLE, *LISTS}):
-        raise Refused("bad_request", f"{unknown[0][:100]} is not supported")
-    if twice := [name for name in SINGLE if len(form.getlist(name)) > 1]:
-        raise Refused("bad_request", f"{twice[0]}: sent twice")
-    if _field(form, "prompt"):
-        raise Refused(
-            "bad_request",
-            "prompt is not supported; custom words are an option of rill serve (--words), and of a "
-            "stream at /v1/stream",
-        )
-    if not is_english(_field(form, "language")):
-        raise Refused("bad_request", "language: this model recognises English (en)")
-    if not _is_temperature(_field(form, "temperature") or "0"):
-        raise Refused("bad_request", "temperature: expected 0 to 1 (it has no effect)")
-    response_format = _field(form, "response_format") or "json"
-    if response_format not in FORMATS:
-        raise Refused("bad_request", f"response_format: expected one of {', '.join(FORMATS)}")
-    values = [str(value) for name in LISTS for value in form.getlist(name)]
-    granularities = frozenset(value for value in values if value)
-    if granularities - set(GRANULARITIES):
-        raise Refused("bad_request", "timestamp_granularities: expected word or segment")
-    if granularities and response_format != "verbose_json":
-        raise Refused("bad_request", "timestamp_granularities needs response_format verbose_json")
-    stream = _field(form, "stream").lower()
-    if stream not in (*YES, *NO):
-        raise Refused("bad_request", "stream: expected true or false")
-    if stream in YES and response_format != "json":
-        raise Refused("bad_request", "stream needs response_format json")
-    return TranscriptionRequest(file, response_format, granularities, stream in YES)
-
-
-def _field(form: FormData, name: str) -> str:
-    value = form.get(name, "")
-    if not isinstance(value, str):
-        raise Refused("bad_request", f"{name}: expected text")
-    return value.strip()
-
-
-def _is_temperature(text: str) -> bool:
+async def _model(request: Request, service: Service) -> Response:
+    """A model by its name. Every name means the one model, as in a transcription."""
     try:
-        return 0 <= float(text) <= 1
-    except ValueError:
-        return False
+        service.access.check(request)
+    except Refused as refused:
+        return error_response(refused)
+    return JSONResponse(_model_record(request.path_params["name"]))
+
+
+def _model_record(name: str) -> dict[str, str | int]:
+    return {"id": name, "object": "model", "created": 0, "owned_by": "rill"}
+
+
+async def _unknown(request: Request, service: Service) -> Response:
+    """An address or a method that this server lacks."""
+    asked = f"{request.method} {request.url.path[:200]}"
+    message = f"{asked}: not found; POST /v1/audio/transcriptions transcribes a recording"
+    return error_response(Refused("not_found", message, status=404))
+
+
+async def _recognizer(asked: TranscriptionRequest, service: Service) -> Recognizer:
+    """The recogniser with the custom words of the request."""
+    words = asked.keywords
+    if asked.prompt:
+        prompted = await service.run(prompt_words, asked.prompt, service.recognizer)
+        words = tuple(dict.fromkeys((*words, *prompted)))
+    return await service.recognizer_with(words)
 
 
 def _refusal(error: Exception, service: Service) -> Refused:
@@ -152,20 +144,22 @@ def _refusal(error: Exception, service: Service) -> Refused:
     if isinstance(error, Refused):
         refused = error
     elif isinstance(error, AudioError):
-        refused = Refused("bad_audio", str(error))
+        refused = Refused("bad_audio", str(error), field="file")
     else:
         refused = internal(error)
     service.refusals.labels(refused.code).inc()
     return refused
 
 
-async def _segments(audio: UploadedAudio, service: Service) -> AsyncIterator[Segment]:
+async def _segments(
+    audio: UploadedAudio, recognizer: Recognizer, written: bool, service: Service
+) -> AsyncIterator[Segment]:
     """One segment after another, so that the threads are free in between."""
-    found = service.recognizer.segments(audio)
+    found = recognizer.segments(audio)
     try:
         while (segment := await service.run(next, found, None)) is not None:
             if segment.words:
-                yield segment
+                yield in_form(segment, written)
     except Disconnected:
         if service.stopping.is_set():
             raise Refused(
@@ -176,64 +170,24 @@ async def _segments(audio: UploadedAudio, service: Service) -> AsyncIterator[Seg
 
 
 async def _events(
-    segments: AsyncIterator[Segment], held: AsyncExitStack, service: Service
+    segments: AsyncIterator[Segment], with_logprobs: bool, held: AsyncExitStack, service: Service
 ) -> AsyncIterator[str]:
     async with held:
         text = ""
+        tokens: list[dict[str, Any]] = []
         try:
             async for segment in segments:
-                delta = (" " if text else "") + segment.text
+                delta = (" " if text else "") + text_of(segment.shown)
                 text += delta
-                yield _event({"type": "transcript.text.delta", "delta": delta})
-            yield _event({"type": "transcript.text.done", "text": text})
+                record: dict[str, Any] = {"type": "transcript.text.delta", "delta": delta}
+                if with_logprobs:
+                    record["logprobs"] = logprobs(segment.shown)
+                    tokens += record["logprobs"]
+                yield event(record)
+            done = {"type": "transcript.text.done", "text": text}
+            yield event(done | ({"logprobs": tokens} if with_logprobs else {}))
         except Disconnected:
             return
         except Exception as error:
             refused = _refusal(error, service)
-            yield _event({"type": "error"} | _error(refused.code, refused.message))
-
-
-def _event(record: dict[str, Any]) -> str:
-    return f"data: {json.dumps(record)}\n\n"
-
-
-def _response(transcript: Transcript, asked: TranscriptionRequest) -> Response:
-    match asked.response_format:
-        case "json":
-            return JSONResponse({"text": transcript.text})
-        case "verbose_json":
-            return JSONResponse(_verbose(transcript, asked.granularities or {"segment"}))
-        case "text":
-            return PlainTextResponse(to_text(transcript))
-        case "srt":
-            return PlainTextResponse(to_srt(transcript))
-    return PlainTextResponse(to_vtt(transcript))
-
-
-def _verbose(transcript: Transcript, granularities: frozenset[str] | set[str]) -> dict[str, Any]:
-    record: dict[str, Any] = {
-        "task": "transcribe",
-        "language": "english",
-        "duration": round(transcript.duration, 3),
-        "text": transcript.text,
-    }
-    if "segment" in granularities:
-        record["segments"] = [
-            {
-                "id": number,
-                "start": round(segment.words[0].start, 3),
-                "end": round(segment.words[-1].end, 3),
-                "text": segment.text,
-            }
-            for number, segment in enumerate(transcript.segments)
-        ]
-    if "word" in granularities:
-        record["words"] = [
-            {"word": word.word, "start": round(word.start, 3), "end": round(word.end, 3)}
-            for word in transcript.words
-        ]
-    return record
-
-
-def _error(code: str, message: str) -> dict[str, Any]:
-    return {"error": {"message": message, "type": code, "code": code}}
+            yield event({"type": "error"} | error_record(refused))

@@ -20,12 +20,13 @@ async def converse(
     websocket: WebSocket,
     service: Service,
     run: Callable[[WebSocket, Service], Awaitable[None]],
-    error: Callable[[Refused], dict[str, str]],
+    error: Callable[[Refused], dict[str, Any]],
+    subprotocol: str | None = None,
 ) -> None:
     """Serve a client: check its access, `run` the protocol to its end, and close. `error` formats
-    the message for a refused client."""
+    the message for a refused client; `subprotocol` is one that the client offers."""
     try:
-        await websocket.accept()
+        await websocket.accept(subprotocol)
         try:
             service.access.check(websocket)
             with service.slots.acquire(
@@ -48,7 +49,7 @@ async def _refuse(
     websocket: WebSocket,
     service: Service,
     refused: Refused,
-    error: Callable[[Refused], dict[str, str]],
+    error: Callable[[Refused], dict[str, Any]],
 ) -> None:
     service.refusals.labels(refused.code).inc()
     if websocket.client_state is not WebSocketState.CONNECTED:

@@ -18,7 +18,6 @@ import socket
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
-from urllib.parse import urlsplit
 
 from wyoming.asr import Transcript, TranscriptChunk, TranscriptStart, TranscriptStop
 from wyoming.error import Error
@@ -28,10 +27,8 @@ from wyoming.info import AsrModel, AsrProgram, Attribution, Info
 from wyoming.ping import Ping, Pong
 
 from asr import __version__
-from asr.errors import ConfigError
 from streaming.events import Event, Final
 from streaming.server.access import address_key
-from streaming.server.addresses import listening_sockets
 from streaming.server.failures import internal
 from streaming.server.languages import is_english
 from streaming.server.limits import Refused
@@ -44,39 +41,19 @@ ATTRIBUTION = Attribution("Rill", "")
 DRAIN_SECONDS = 1.0  # for a refused client to read the reason before the connection closes
 
 
-def parse_address(address: str) -> tuple[str, int]:
-    """Host and port of tcp://HOST:PORT.
-
-    Raises:
-        ConfigError: another form of address.
-    """
-    try:
-        parts = urlsplit(address)
-        if parts.scheme == "tcp" and parts.hostname and parts.port is not None:
-            return parts.hostname, parts.port
-    except ValueError:  # an invalid port
-        pass
-    raise ConfigError(f"--wyoming {address}: expected tcp://HOST:PORT, as tcp://127.0.0.1:10300")
-
-
-def bind(service: Service, host: str, port: int) -> list[socket.socket]:
-    """Sockets for `listen`.
-
-    Raises:
-        ConfigError: the address cannot be bound.
-    """
-    option = f"--wyoming tcp://{host}:{port}"
-    return listening_sockets(host, port, option, service.limits.idle_seconds)
-
-
 async def listen(service: Service, sockets: Sequence[socket.socket]) -> list[asyncio.Server]:
     """Serve until the returned servers are closed."""
+    loop = asyncio.get_running_loop()
+    return [await loop.create_server(lambda: connection(service), sock=one) for one in sockets]
+
+
+def connection(service: Service) -> asyncio.Protocol:
+    """Serves one client that has connected."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await _serve(reader, writer, service)
 
-    limit = service.limits.message_bytes
-    return [await asyncio.start_server(serve, sock=one, limit=limit) for one in sockets]
+    return asyncio.StreamReaderProtocol(asyncio.StreamReader(service.limits.message_bytes), serve)
 
 
 async def _serve(

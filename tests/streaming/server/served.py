@@ -19,7 +19,8 @@ from asr.recognizer import Recognizer
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 from streaming.server.access import Access
-from streaming.server.app import create_app, run
+from streaming.server.app import create_app
+from streaming.server.running import run
 from streaming.server.limits import Limits
 
 async def tasks(request):
@@ -29,7 +30,7 @@ async def tasks(request):
 app = create_app(Recognizer.load(threads=1), Limits(**{limits}), access=Access.of(**{access}))
 app.router.routes.insert(0, Route("/tasks", tasks))
 wyoming = ("127.0.0.1", 0) if {wyoming} else None
-run(app, {host!r}, 0, lambda at: print(at, flush=True), wyoming, {proxies})
+run(app, {host!r}, 0, lambda at: print(at, flush=True), wyoming, {proxies}, {root_path!r})
 """
 
 
@@ -42,6 +43,7 @@ class Server:
         access: dict[str, Any] | None = None,
         host: str = "127.0.0.1",
         proxies: tuple[str, ...] = (),
+        root_path: str = "",
         wyoming: bool = False,
         before: str = "",
         environment: dict[str, str] | None = None,
@@ -54,6 +56,7 @@ class Server:
             wyoming=wyoming,
             host=host,
             proxies=proxies,
+            root_path=root_path,
         )
         self._log = tempfile.TemporaryFile("w+")  # noqa: SIM115, for as long as the server runs
         self.process = subprocess.Popen(

@@ -7,6 +7,7 @@ never an exception in the log, never a hang, and the next honest client has its 
 from __future__ import annotations
 
 import asyncio
+import base64
 import io
 import json
 import random
@@ -82,7 +83,35 @@ def opus(pcm: bytes) -> bytes:
 
 def whole_conversations(pcm: bytes, path: str, encoding: str) -> list[Message | dict[str, Any]]:
     if path == "/":
-        return [{"config": {"sample_rate": 16000, "words": True}}, pcm[:6400], pcm[:99], {"eof": 1}]
+        config = {"sample_rate": 16000, "words": True, "max_alternatives": 2}
+        phrases = {"phrase_list": ["magnificent room", "[unk]"], "partial_words": 1}
+        return [
+            {"config": config},
+            pcm[:6400],
+            pcm[:99],
+            {"config": phrases},
+            {"reset": 1},
+            pcm[:6400],
+            {"eof": 1},
+        ]
+    if path == "/v1/realtime":
+        session = {
+            "type": "transcription",
+            "audio": {
+                "input": {
+                    "format": {"type": "audio/pcm", "rate": 24000},
+                    "transcription": {"model": "x", "language": "en", "keywords": ["rill"]},
+                    "turn_detection": {"type": "server_vad", "threshold": 0.5},
+                }
+            },
+        }
+        audio = base64.b64encode(pcm[:6400]).decode()
+        return [
+            {"type": "session.update", "session": session, "event_id": "e"},
+            {"type": "input_audio_buffer.append", "audio": audio},
+            {"type": "input_audio_buffer.commit"},
+            {"type": "input_audio_buffer.clear"},
+        ]
     start: dict[str, Any] = START | {"encoding": encoding, "words": [], "silence": 1.2}
     sound = pcm[:20_000]
     if encoding == "float32":
@@ -95,8 +124,14 @@ def whole_conversations(pcm: bytes, path: str, encoding: str) -> list[Message | 
 
 @pytest.mark.parametrize(
     ("path", "encoding"),
-    [("/v1/stream", "pcm16"), ("/v1/stream", "float32"), ("/v1/stream", "opus-in-ogg"), ("/", "")],
-    ids=["pcm16", "float32", "opus-in-ogg", "vosk"],
+    [
+        ("/v1/stream", "pcm16"),
+        ("/v1/stream", "float32"),
+        ("/v1/stream", "opus-in-ogg"),
+        ("/", ""),
+        ("/v1/realtime", ""),
+    ],
+    ids=["pcm16", "float32", "opus-in-ogg", "vosk", "realtime"],
 )
 def test_messages_of_a_websocket(
     server: Server,
@@ -133,7 +168,7 @@ def test_messages_of_a_websocket(
         assert code in CLOSES, (code, messages, received)
         if code >= 4400:
             last = received[-1]
-            text = last.get("message")
+            text = last.get("error", last)["message"] if path == "/v1/realtime" else last["message"]
             assert text and "\n" not in text and len(text) < 400, last
         elif code == 1000 and path == "/v1/stream":
             assert received[-1]["type"] == "done", (messages, received)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import json
+import math
 import re
 import socket
 import time
@@ -42,6 +44,18 @@ def ask(server: Server, *fields: tuple[str, str], data: bytes | None = None) -> 
     [
         ("prompt", ""),
         ("prompt", "  "),
+        ("prompt", "Umm, 3 words, like, of a café in 日本, B.R.I.C.K."),
+        ("hotwords", "Kubernetes, hidden Markov model"),
+        ("keywords[]", "Kubernetes"),
+        ("keywords", '["Kubernetes", "k8s = kates"]'),
+        ("languages[]", "en"),
+        ("languages", "de,en"),
+        ("include[]", "logprobs"),
+        ("include", "logprobs"),
+        ("chunking_strategy", "auto"),
+        ("chunking_strategy", '{"type": "server_vad", "threshold": 0.5}'),
+        ("format_text", "written"),
+        ("format_text", "spoken"),
         *(("language", it) for it in ("en", "EN", "en-US", "en_GB", "English", "auto", "")),
         *(("temperature", it) for it in ("0", "0.0", "0.00", "0.2", "1", "")),
         ("response_format", ""),
@@ -56,26 +70,45 @@ def test_a_supported_field_is_accepted(
     server: Server, transcript: Transcript, field: tuple[str, str]
 ) -> None:
     answer = ask(server, field)
-    assert answer.status_code == 200 and answer.json() == {"text": transcript.text}
+    assert answer.status_code == 200 and answer.json()["text"] == transcript.text
 
 
 @pytest.mark.parametrize(
     "field",
     [
-        ("prompt", "Kubernetes"),
+        ("hotwords", "c3po"),
+        ("keywords[]", "日本"),
+        ("languages[]", "de"),
+        ("include[]", "speakers"),
+        ("chunking_strategy", "manual"),
+        ("chunking_strategy", "{"),
+        ("chunking_strategy", '{"type": "server_vad", "threshold": 2}'),
+        ("chunking_strategy", '{"type": "server_vad", "padding": 2}'),
+        ("chunking_strategy[type]", "client_vad"),
+        ("known_speaker_names[]", "agent"),
+        ("format_text", "shouted"),
+        ("beam", "20"),
+        ("stream[]", "1"),
         *(("language", it) for it in ("de", "fr-CA", "ennui", "e n")),
         *(("temperature", it) for it in ("1.1", "-0.1", "nan", "inf", "warm")),
         ("response_format", "diarized_json"),
         ("stream", "maybe"),
         ("timestamp_granularities", "phone"),
-        ("include[]", "logprobs"),
     ],
     ids="=".join,
 )
 def test_an_unsupported_field_is_named(server: Server, field: tuple[str, str]) -> None:
     answer = ask(server, field)
     assert answer.status_code == 400
-    assert field[0].removesuffix("[]") in answer.json()["error"]["message"]
+    error = answer.json()["error"]
+    assert set(error) == {"message", "type", "param", "code"}
+    assert error["type"] == "invalid_request_error"
+    name, value = field
+    base = name.partition("[")[0]
+    if name in ("hotwords", "keywords[]"):
+        assert error["code"] == "bad_words" and value in error["message"]
+    else:
+        assert base in error["message"] and base in error["param"]
 
 
 def test_a_field_that_is_sent_twice_is_refused(server: Server) -> None:
@@ -83,21 +116,134 @@ def test_a_field_that_is_sent_twice_is_refused(server: Server) -> None:
     assert answer.status_code == 400 and "language: sent twice" in answer.text
 
 
-@pytest.mark.parametrize("name", ["timestamp_granularities", "timestamp_granularities[]"])
-def test_word_times_are_given_with_and_without_brackets(
-    server: Server, transcript: Transcript, name: str
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("timestamp_granularities", "word"),
+        ("timestamp_granularities[]", "word"),
+        ("timestamp_granularities[0]", "word"),
+        ("timestamp_granularities", '["word"]'),
+    ],
+)
+@pytest.mark.parametrize("response_format", ["verbose_json", "json"])
+def test_word_times_are_given_in_every_spelling(
+    server: Server, transcript: Transcript, name: str, value: str, response_format: str
 ) -> None:
-    record = ask(server, ("response_format", "verbose_json"), (name, "word")).json()
+    record = ask(server, ("response_format", response_format), (name, value)).json()
     assert [word["word"] for word in record["words"]] == [w.word for w in transcript.words]
     assert "segments" not in record
+    assert ("duration" in record) == (response_format == "verbose_json")
+
+
+def test_both_granularities_can_be_one_value(server: Server) -> None:
+    fields = ("response_format", "verbose_json"), ("timestamp_granularities", "word,segment")
+    assert {"words", "segments"} <= set(ask(server, *fields).json())
+
+
+def test_verbose_json_has_every_field(server: Server, transcript: Transcript) -> None:
+    record = ask(server, ("response_format", "verbose_json")).json()
+    (segment,) = record.pop("segments")
+    assert record == {
+        "task": "transcribe",
+        "language": "english",
+        "duration": 9.91,
+        "text": transcript.text,
+        "usage": {"type": "duration", "seconds": 9.91},
+    }
+    assert segment["text"] == " " + transcript.text
+    assert set(segment) == {
+        "id", "seek", "start", "end", "text", "tokens", "temperature", "avg_logprob",
+        "compression_ratio", "no_speech_prob",
+    }  # fmt: skip
+    assert -2 < segment["avg_logprob"] < 0 and 0.5 < segment["compression_ratio"] < 2.4
+
+
+def test_log_probabilities_are_of_the_words(server: Server, transcript: Transcript) -> None:
+    tokens = ask(server, ("include[]", "logprobs")).json()["logprobs"]
+    assert "".join(token["token"] for token in tokens).strip() == transcript.text
+    for token, word in zip(tokens, transcript.words):
+        assert bytes(token["bytes"]).decode() == token["token"]
+        assert math.exp(token["logprob"]) == pytest.approx(word.confidence, abs=0.01)
+
+
+# "which appeared" of the recording, as another word.
+TWENTY = ("hotwords", "twenty  W IH CH AH P IH R D  :2")
+
+
+@pytest.mark.parametrize("granularity", ["word", "segment"])
+def test_the_text_is_the_written_form(server: Server, granularity: str) -> None:
+    form = ("response_format", "verbose_json"), ("timestamp_granularities[]", granularity)
+    written = ask(server, TWENTY, *form).json()
+    assert " 20 " in written["text"] and "twenty" not in written["text"]
+    spoken = ask(server, TWENTY, *form, ("format_text", "spoken")).json()
+    assert " twenty " in spoken["text"] and "20" not in spoken["text"]
+    if granularity == "word":
+        assert "20" in [word["word"] for word in written["words"]]
+        assert "twenty" in [word["word"] for word in spoken["words"]]
+    else:
+        assert " 20 " in written["segments"][0]["text"]
+
+
+@pytest.mark.parametrize("response_format", ["text", "srt", "vtt"])
+def test_subtitles_are_the_written_form_too(server: Server, response_format: str) -> None:
+    assert " 20 " in ask(server, TWENTY, ("response_format", response_format)).text
+
+
+def test_text_is_one_line(server: Server, transcript: Transcript) -> None:
+    assert ask(server, ("response_format", "text")).text == transcript.text + "\n"
+
+
+def test_the_words_of_a_prompt_are_recognised_in_their_spelling(
+    server: Server, transcript: Transcript
+) -> None:
+    """ "jeweled" of the recording sounds like a name that the lexicon lacks."""
+    assert "jeweled" in transcript.text
+    prompted = ask(server, ("prompt", "The Joolde of Dr. Brown (3rd ed.)")).json()["text"]
+    assert prompted == transcript.text.replace("jeweled", "Joolde")
+
+
+def test_the_custom_words_of_the_server_stay_beside_those_of_a_request() -> None:
+    """ "gold" of the recording becomes the server's word, "jeweled" the request's."""
+    before = """
+load = Recognizer.load
+Recognizer.load = lambda **options: load(**options, words=["Goldan = goldan"])
+"""
+    with served(before=before) as server:
+        text = ask(server, ("prompt", "Joolde")).json()["text"]
+        assert "Goldan" in text and "Joolde" in text
+
+
+def test_translation_of_english_is_its_transcription(
+    server: Server, transcript: Transcript
+) -> None:
+    url = f"http://{server.address}/v1/audio/translations"
+    answer = httpx.post(
+        url,
+        files={"file": ("demo.flac", DEMO.read_bytes())},
+        data={"model": "whisper-1", "response_format": "verbose_json"},
+        timeout=60,
+    )
+    assert answer.json()["task"] == "translate" and answer.json()["language"] == "english"
+    assert answer.json()["text"] == transcript.text
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("GET", PATH), ("POST", "/v1/chat/completions"), ("GET", "/v1/")]
+)
+def test_an_unknown_address_is_an_error_of_openai_s_form(
+    server: Server, method: str, path: str
+) -> None:
+    answer = httpx.request(method, f"http://{server.address}{path}")
+    assert answer.status_code == 404 and answer.json()["error"]["code"] == "not_found"
 
 
 @pytest.mark.parametrize("yes", ["1", "true", "True"])
 def test_stream_is_streamed(server: Server, transcript: Transcript, yes: str) -> None:
     answer = ask(server, ("stream", yes))
     assert answer.headers["content-type"].startswith("text/event-stream")
-    assert answer.text.count("transcript.text.delta") >= 1
-    assert f'"transcript.text.done", "text": "{transcript.text}"' in answer.text
+    events = [json.loads(line[6:]) for line in answer.text.splitlines() if line]
+    assert "".join(event.get("delta", "") for event in events) == transcript.text
+    assert events[-1] == {"type": "transcript.text.done", "text": transcript.text}
 
 
 def test_a_chunked_upload_is_transcribed(server: Server, transcript: Transcript) -> None:
@@ -118,6 +264,8 @@ def test_an_upload_that_is_too_large_is_reported(server: Server, size: int) -> N
 def test_the_one_model_is_listed(server: Server) -> None:
     (model,) = httpx.get(f"http://{server.address}/v1/models").json()["data"]
     assert model["object"] == "model" and model["id"]
+    for name in (model["id"], "whisper-1"):
+        assert httpx.get(f"http://{server.address}/v1/models/{name}").json()["id"] == name
 
 
 def test_another_kind_of_body_is_refused(server: Server) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from streaming.server.app import CLOSE_SECONDS, FINISH_SECONDS
+from streaming.server.running import CLOSE_SECONDS, FINISH_SECONDS
 from tests.streaming.server.served import Server, served
 from tests.streaming.server.test_server import START, connected, final_words, start_server
 from tests.streaming.server.uploads import END, PART, connection, head, hour_of_silence
