@@ -147,7 +147,7 @@ class BeamDecoding:
             words = []
             for text, start, stop in self._spelled(labels[at], tokens[after:end]):
                 voiced = after + start + np.flatnonzero(tokens[after:end][start:stop] != BLANK_ID)
-                acoustic = _acoustic_confidence(phones[voiced, tokens[voiced]])
+                acoustic = acoustic_confidence(phones[voiced, tokens[voiced]])
                 confidence = round(self._calibration(share * acoustic), DECIMALS)
                 span = self._clock.span(int(voiced[0]), after + stop)
                 words.append(Word(text, *span, confidence))
@@ -224,7 +224,7 @@ def _common_end(one: Sequence[int], other: Sequence[int]) -> tuple[int, int]:
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs)), -len(one)
 
 
-def _acoustic_confidence(logs: np.ndarray) -> float:
+def acoustic_confidence(logs: np.ndarray) -> float:
     """The square root of the geometric mean of probabilities, given as logarithms. Of the factors
     that were tried, it separates right words from wrong ones best."""
     return float(np.exp(np.maximum(logs, MIN_LOG).mean() / 2))
