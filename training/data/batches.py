@@ -23,7 +23,7 @@ from training.data.conditions import in_condition, with_pause_before
 from training.data.feature_cache import FeatureCache
 from training.data.noise_bank import NoiseBank
 from training.data.targets import target_ids
-from training.data.teacher_targets import TeacherTargets
+from training.data.teacher_targets import STEP_FRAMES, TeacherTargets, after_pause
 
 SILENCE = math.log(ENERGY_FLOOR)
 
@@ -68,15 +68,12 @@ class Batches:
         view, then all in the second; `sizes` counts each.
 
         Raises ConfigError when `speaker_shares` names a speaker who is not in the cache, when
-        `augmentation` requests augmented copies that are not there, and when it changes the pause
-        before utterances that have teacher targets."""
+        `augmentation` requests augmented copies that are not there."""
         if augmentation and augmentation.copy_share and not cache.copies:
             raise ConfigError(
                 f"augmentation.copy_share: {cache.folder} has no augmented copies; "
                 "rill prepare copies makes them"
             )
-        if augmentation and augmentation.pause_share and teacher_targets:
-            raise ConfigError("augmentation.pause_share: expected 0 with teacher targets")
         self.processes, self.views = processes, views
         shares = speaker_shares or {}
         if missing := sorted(set(shares) - {utterance.speaker for utterance in cache.utterances}):
@@ -130,12 +127,14 @@ class Batches:
         for index in indices:
             one = torch.from_numpy(self._frames(index, random))
             targets = self.teacher_targets.utterance(index) if self.teacher_targets else None
+            if targets:
+                targets = after_pause(targets, -(-len(one) // STEP_FRAMES) - len(targets[0]))
             if self.augmentation:
                 speed = random.uniform(*self.augmentation.speed)
                 one = warp_bands(one, random.uniform(*self.augmentation.band_warp))
                 one = stretch(one, len(one) / speed)
                 if targets:
-                    steps = -(-len(one) // 4)
+                    steps = -(-len(one) // STEP_FRAMES)
                     targets = (stretch(targets[0], steps), stretch(targets[1], steps))
             frames.append(one)
             if targets:
@@ -157,7 +156,7 @@ class Batches:
             [self._targets[index][1] for index in indices],
             _pad(posteriors),
             _pad(components),
-            (lengths + 3) // 4,
+            (lengths + STEP_FRAMES - 1) // STEP_FRAMES,
         )
 
     def _frames(self, index: int, random: np.random.Generator) -> np.ndarray:
@@ -170,6 +169,8 @@ class Batches:
             frames = self.cache.frames(index)
         if random.random() < self.augmentation.pause_share:
             pause_ms = random.uniform(*self.augmentation.pause_ms)
+            if self.teacher_targets:  # whole steps, so that targets move with their frames
+                pause_ms -= pause_ms % (STEP_FRAMES * HOP_MS)
             frames = with_pause_before(frames, pause_ms, random)
         conditions = self.augmentation.conditions
         if conditions and random.random() >= self.augmentation.clean_share:

@@ -10,6 +10,10 @@ from asr.errors import DataError
 from asr.text.alphabet import LETTER_TOKENS, PHONE_TOKENS
 from training.data.feature_cache import FeatureCache
 
+COMPONENTS = 128
+POSTERIORS_WIDTH = len(PHONE_TOKENS) + len(LETTER_TOKENS)
+STEP_FRAMES = 4  # frames of one row of targets
+
 
 def has_teacher_targets(cache: FeatureCache) -> bool:
     """Whether the cache has teacher targets."""
@@ -43,13 +47,19 @@ class TeacherTargets:
             raise DataError(f"{path}: {error}; rill prepare teacher makes it") from None
 
 
-COMPONENTS = 128
-
-
-POSTERIORS_WIDTH = len(PHONE_TOKENS) + len(LETTER_TOKENS)
+def after_pause(targets: tuple[Tensor, Tensor], steps: int) -> tuple[Tensor, Tensor]:
+    """The targets of an utterance after `steps` of silence: blanks, and the components of its
+    first step."""
+    posteriors, components = targets
+    blanks = posteriors.new_zeros(steps, POSTERIORS_WIDTH)
+    blanks[:, [0, len(PHONE_TOKENS)]] = 1  # token 0 of both alphabets
+    return (
+        torch.cat([blanks, posteriors]),
+        torch.cat([components[:1].expand(steps, -1), components]),
+    )
 
 
 def step_offsets(cache: FeatureCache) -> np.ndarray:
     """[utterances + 1] first step of each utterance in the files of teacher targets."""
-    steps = -(-cache.frame_counts() // 4)
+    steps = -(-cache.frame_counts() // STEP_FRAMES)
     return np.concatenate([[0], np.cumsum(steps)])

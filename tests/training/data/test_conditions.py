@@ -8,12 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import torch
 from typer.testing import CliRunner
 
 from asr.audio import SAMPLE_RATE, Samples
 from asr.cli.main import app
 from asr.errors import DataError
 from asr.features.log_mel import log_mel
+from asr.text.alphabet import PHONE_TOKENS
 from tests.training.synthetic import write_synthetic_cache
 from training.configs.training import AugmentationConfig, BatchConfig, ConditionConfig
 from training.data.batches import Batches
@@ -28,6 +30,12 @@ from training.data.conditions import (
     with_pause_before,
 )
 from training.data.noise_bank import NoiseBank, write_noise_bank
+from training.data.teacher_targets import (
+    COMPONENTS,
+    POSTERIORS_WIDTH,
+    TeacherTargets,
+    step_offsets,
+)
 
 DB = math.log(10) / 10
 
@@ -145,7 +153,7 @@ def test_a_pause_comes_before_frames_that_do_not_change(frames: np.ndarray) -> N
     assert len(with_pause_before(frames, 0, np.random.default_rng(0))) == len(frames)
 
 
-def test_a_batch_starts_with_other_pauses_but_not_beside_a_teacher(tmp_path: Path) -> None:
+def test_a_batch_starts_with_other_pauses(tmp_path: Path) -> None:
     cache = write_synthetic_cache(tmp_path / "cache", 4)
     sizes = BatchConfig(utterances=1, seconds=100)
     changes = AugmentationConfig(
@@ -154,3 +162,27 @@ def test_a_batch_starts_with_other_pauses_but_not_beside_a_teacher(tmp_path: Pat
     plain = Batches(cache, {}, None, sizes, None, 0).load([0], 0, 0)
     later = Batches(cache, {}, None, sizes, changes, 0).load([0], 0, 0)
     assert int(later.frame_lengths[0] - plain.frame_lengths[0]) == 50
+
+
+def test_teacher_targets_move_with_the_speech_after_a_pause(tmp_path: Path) -> None:
+    cache = write_synthetic_cache(tmp_path / "cache", 4)
+    steps = int(step_offsets(cache)[-1])
+    random = np.random.default_rng(0)
+    random.random((steps, POSTERIORS_WIDTH)).astype(np.float16).tofile(
+        cache.folder / "posteriors.f16"
+    )
+    random.random((steps, COMPONENTS)).astype(np.float16).tofile(cache.folder / "components.f16")
+    changes = AugmentationConfig(
+        pause_share=1, pause_ms=(530, 530), speed=(1, 1), band_warp=(1, 1), clean_share=1
+    )
+    sizes, targets = BatchConfig(utterances=1, seconds=100), TeacherTargets(cache)
+    plain = Batches(cache, {}, targets, sizes, None, 0).load([1], 0, 0)
+    later = Batches(cache, {}, targets, sizes, changes, 0).load([1], 0, 0)
+    assert int(later.frame_lengths[0] - plain.frame_lengths[0]) == 52  # whole steps of 40 ms
+    assert int(later.step_lengths[0] - plain.step_lengths[0]) == 13
+    assert plain.posteriors is not None and later.posteriors is not None
+    torch.testing.assert_close(later.posteriors[:, 13:], plain.posteriors)
+    both_blanks = later.posteriors[0, :13, [0, len(PHONE_TOKENS)]]
+    assert (both_blanks == 1).all() and float(later.posteriors[0, :13].sum()) == 26
+    assert plain.components is not None and later.components is not None
+    torch.testing.assert_close(later.components[:, 13:], plain.components)
