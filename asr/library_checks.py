@@ -11,7 +11,7 @@ from asr.errors import ConfigError
 # Packages whose module has another name.
 PACKAGES = {"multipart": "python-multipart", "yaml": "pyyaml"}
 # An extra that has all that a command needs is named before one that has a part of it.
-IN_ORDER = ("serve", "live", "cluster", "train", "explain", "synthesis", "benchmark")
+IN_ORDER = ("serve", "live", "cluster", "train", "explain", "synthesis", "benchmark", "torchaudio")
 
 
 def check_extra(extra: str, modules: tuple[str, ...]) -> None:

@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -17,8 +17,10 @@ from asr.acoustic.types import EngineName
 from asr.errors import ConfigError
 from asr.lexicon.custom_words import read_custom_words, word_lines
 
-DecoderName = Literal["beam", "greedy"]
+DecoderName = Literal["beam", "flashlight", "greedy"]
 MAX_ALTERNATIVES, MAX_THREADS = 100, 1024  # as of the command line
+# Settings of asr/decoder/settings.py that torchaudio's decoder lacks.
+OWN_SEARCH_SETTINGS = ("token_margin", "rescore_share")
 PATHS = ("language_model", "lexicon", "rescore")
 
 Lines = tuple[str, ...] | Path  # custom words or phrases, or the file that has them
@@ -33,7 +35,9 @@ class DecodingOptions:
             each other.
     """
 
-    decoder: DecoderName = "beam"  # lexicon and language model; "greedy": letters alone
+    # "beam": lexicon and language model; "flashlight": the same with torchaudio's decoder
+    # (asr/decoder/flashlight.py); "greedy": letters alone.
+    decoder: DecoderName = "beam"
     language_model: Path | None = None  # a KenLM binary instead of the model's own
     lexicon: Path | None = None  # a lexicon file instead of the model's own
     words: Lines = ()  # custom words (asr/lexicon/custom_words.py): "rill  R IH L  :1"
@@ -59,10 +63,14 @@ class DecodingOptions:
 
     def _check_combination(self) -> None:
         has_grammar, greedy = self.grammar is not None, self.decoder == "greedy"
+        if self.decoder not in get_args(DecoderName):
+            raise ConfigError(
+                f"unknown decoder '{self.decoder}'; there are {', '.join(get_args(DecoderName))}"
+            )
+        if self.decoder == "flashlight":
+            self._check_flashlight()
         if has_grammar and self.language_model:
             raise ConfigError("a grammar's phrases are all as likely: it takes no language model")
-        if self.decoder not in ("beam", "greedy"):
-            raise ConfigError(f"unknown decoder '{self.decoder}'; there are beam and greedy")
         if has_grammar and self.words:
             raise ConfigError("a grammar takes no custom words; write them into its file")
         if greedy and (self.language_model or self.lexicon or self.words or has_grammar):
@@ -75,6 +83,15 @@ class DecodingOptions:
         if self.rescore is not None and (greedy or has_grammar):
             what = "the greedy decoder" if greedy else "a grammar"
             raise ConfigError(f"{what} has no n-best to rescore; leave rescore out")
+
+    def _check_flashlight(self) -> None:
+        refused = {
+            "custom words": self.words,
+            "grammar": self.grammar is not None,
+            "rescoring": self.rescore is not None,
+        } | {name: True for name, _ in self.beam_settings if name in OWN_SEARCH_SETTINGS}
+        if found := [name for name, given in refused.items() if given]:
+            raise ConfigError(f"the flashlight decoder takes no {' or '.join(found)}; use beam")
 
     @classmethod
     def of(cls, options: dict[str, Any]) -> DecodingOptions:

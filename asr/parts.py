@@ -48,12 +48,18 @@ def load_parts(folder: Path, options: DecodingOptions) -> tuple[Engine, Decoder]
     flags = {LANGUAGE_MODEL: "--lm FILE", LEXICON: "--lexicon FILE"}
     check_parts(folder, {name: flag for name, flag in flags.items() if not given[name]})
     lexicon = options.lexicon or folder / LEXICON
+    language_model = options.language_model or folder / LANGUAGE_MODEL
+    if options.decoder == "flashlight":
+        from asr.decoder.flashlight import FlashlightDecoder
+
+        calibration = read_calibration(config)
+        return engine, FlashlightDecoder(lexicon, language_model, clock, settings, calibration)
     if options.grammar is not None:
         phrases = read_grammar(options.grammar, read_lexicon(lexicon), folder / G2P)
         return engine, GrammarDecoder(phrases, clock, settings)
     beam = BeamDecoder(
         lexicon,
-        LanguageModel(options.language_model or folder / LANGUAGE_MODEL),
+        LanguageModel(language_model),
         clock,
         settings,
         calibration=read_calibration(config),

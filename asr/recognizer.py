@@ -157,7 +157,10 @@ class Recognizer:
             ConfigError: a word that cannot be honoured, or a decoder without a lexicon.
         """
         if not isinstance(self.decoder, BeamDecoder):
-            raise ConfigError("only a beam without a grammar takes custom words, greedy does not")
+            raise ConfigError(
+                "only the decoder beam without a grammar takes custom words; flashlight and greedy "
+                "do not"
+            )
         custom = custom_words(words, self.decoder.lexicon, self.g2p)
         if keep:
             given = {word.text for word in custom}

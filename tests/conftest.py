@@ -67,6 +67,7 @@ MINUTES = (
     "asr/cli/test_cli.py",
     "asr/cli/test_commands.py",
     "asr/cli/test_random_commands.py",
+    "asr/decoder/test_flashlight.py",
     "asr/introspection/",
     "asr/language_model/test_without_kenlm.py",
     "asr/lexicon/test_g2p.py",

@@ -26,6 +26,7 @@ class DecoderChoice(StrEnum):
     """How emissions become words."""
 
     beam = "beam"
+    flashlight = "flashlight"
     greedy = "greedy"
 
 
@@ -97,7 +98,10 @@ AlternativesOption = Annotated[
     int,
     typer.Option(min=0, max=100, help="With --format json: so many n-best hypotheses a segment."),
 ]
-DecoderOption = Annotated[DecoderChoice, typer.Option(help="beam or greedy.")]
+DecoderOption = Annotated[
+    DecoderChoice,
+    typer.Option(help="beam; flashlight, torchaudio's CTC decoder; or greedy, letters alone."),
+]
 EngineOption = Annotated[
     EngineChoice | None,
     typer.Option(help="onnx (the default where the model was exported) or torch, the reference."),

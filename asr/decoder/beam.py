@@ -143,7 +143,7 @@ class BeamDecoding:
             end = _entry_end(path, at)
             words = []
             for text, voiced, stop in self._spoken(path, at, after, end):
-                acoustic = _acoustic_confidence(phones[voiced, tokens[voiced]])
+                acoustic = acoustic_confidence(phones[voiced, tokens[voiced]])
                 confidence = round(self._calibration(share * acoustic), DECIMALS)
                 span = self._clock.span(int(voiced[0]), stop)
                 words.append(Word(text, *span, confidence))
@@ -255,7 +255,7 @@ def _common_end(one: Sequence[int], other: Sequence[int]) -> tuple[int, int]:
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs)), -len(one)
 
 
-def _acoustic_confidence(logs: np.ndarray) -> float:
+def acoustic_confidence(logs: np.ndarray) -> float:
     """The square root of the geometric mean of probabilities, given as logarithms. Of the factors
     that were tried, it separates right words from wrong ones best."""
     return float(np.exp(np.maximum(logs, MIN_LOG).mean() / 2))

@@ -16,22 +16,19 @@ from asr.errors import ModelError
 from asr.language_model._kenlm_scorer import check_pointers
 from asr.language_model._score_cache import ScoreCache
 from asr.language_model.kenlm_file import map_kenlm_trie
-from asr.language_model.kenlm_header import check_hash_tables, read_kenlm_header
+from asr.language_model.kenlm_header import KenlmHeader, check_hash_tables, read_kenlm_header
 from asr.language_model.word_models import END, LOG10_RANGE, VocabularyModel
 
 if TYPE_CHECKING:
     import kenlm
 
 
-def load_with_kenlm(path: Path) -> kenlm.Model:
-    """A file of any kind, mapped into memory by KenLM.
-
-    KenLM follows hash tables and pointers without a check, so the file is checked first. That takes
-    about 50 ms for a million n-grams.
+def check_kenlm_file(path: Path) -> KenlmHeader:
+    """Checks a file of any kind before KenLM reads it, which follows hash tables and pointers
+    without a check. That takes about 50 ms for a million n-grams.
 
     Raises:
-        ModelError: the kenlm package is not installed.
-        OSError, RuntimeError, ValueError: the file is damaged or truncated.
+        OSError, ValueError: the file is damaged or truncated.
     """
     data = np.memmap(path, np.uint8, "r")
     header = read_kenlm_header(data)
@@ -39,6 +36,17 @@ def load_with_kenlm(path: Path) -> kenlm.Model:
         check_pointers(map_kenlm_trie(path, needs_words=False))
     else:
         check_hash_tables(data, header)
+    return header
+
+
+def load_with_kenlm(path: Path) -> kenlm.Model:
+    """A file of any kind, mapped into memory by KenLM after a check.
+
+    Raises:
+        ModelError: the kenlm package is not installed.
+        OSError, RuntimeError, ValueError: the file is damaged or truncated.
+    """
+    header = check_kenlm_file(path)
     try:
         import kenlm
     except ImportError:

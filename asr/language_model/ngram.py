@@ -17,7 +17,7 @@ import numpy as np
 from asr.errors import ModelError
 from asr.language_model._kenlm_scorer import check_pointers
 from asr.language_model.kenlm_file import KenlmTrie, OtherKind, map_kenlm_trie
-from asr.language_model.kenlm_package import KenlmModel, load_with_kenlm
+from asr.language_model.kenlm_package import KenlmModel, check_kenlm_file, load_with_kenlm
 from asr.language_model.word_models import END, START, UNKNOWN, TrieModel, VocabularyModel
 
 MAX_LOOKED_UP = 1_000  # of the lexicon's words, to see whether the language model knows any
@@ -67,11 +67,26 @@ class LanguageModel:
             model = KenlmModel(kenlm_model, vocabulary)
             knows_any = any(word in kenlm_model for word in vocabulary[:MAX_LOOKED_UP])
         if not knows_any:
-            raise ModelError(
-                f"{self.path}: knows none of the lexicon's words ({vocabulary[0]} is the first); a "
-                "language model is made of lower-case words, a to z and apostrophe"
-            )
+            raise self.knows_none(vocabulary)
         return model
+
+    def knows_none(self, vocabulary: Sequence[str]) -> ModelError:
+        """The error for a language model without any of the vocabulary's words."""
+        return ModelError(
+            f"{self.path}: knows none of the lexicon's words ({vocabulary[0]} is the first); a "
+            "language model is made of lower-case words, a to z and apostrophe"
+        )
+
+    def check_for_kenlm(self) -> None:
+        """Checks the file before KenLM's own code reads it.
+
+        Raises:
+            ModelError: the file is damaged or truncated.
+        """
+        try:
+            check_kenlm_file(self.path)
+        except (OSError, ValueError) as error:
+            raise self._damaged(error) from None
 
     def sentence_scorer(self) -> Callable[[str], list[WordScore]]:
         """A function that scores the words of a sentence, and the end of the sentence as the last.

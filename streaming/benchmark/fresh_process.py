@@ -7,6 +7,8 @@ import sys
 
 from asr.errors import ConfigError
 
+FAILED = "a process of the benchmark failed: "  # the start of the message
+
 
 def output_of(arguments: list[str]) -> str:
     """The output of Python with these arguments.
@@ -17,5 +19,5 @@ def output_of(arguments: list[str]) -> str:
     done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True)
     if done.returncode:
         last = (done.stderr.strip() or "no message").splitlines()[-1]
-        raise ConfigError(f"a process of the benchmark failed: {last.removeprefix('rill: ')}")
+        raise ConfigError(FAILED + last.removeprefix("rill: "))
     return done.stdout

@@ -49,21 +49,42 @@ def benchmark(
             metavar="NAME=FOLDER", help="Model of a peer without a bundled one: vosk=FOLDER."
         ),
     ] = None,
+    decoders: Annotated[
+        bool,
+        typer.Option(
+            "--decoders",
+            help="Compare the decoders, beam, flashlight and greedy, and nothing else.",
+        ),
+    ] = False,
     json_file: JsonFile = None,
 ) -> None:
     """Measure a cold start, recognition in each mode and its stages, memory, and other recognisers.
     Word error rates if transcripts are next to the recordings."""
     from asr.batch.jobs import find_recordings
     from asr.model_folder import BUNDLED_MODEL
+    from streaming.benchmark.decoders import compare_decoders
     from streaming.benchmark.peers import chosen_peers
     from streaming.benchmark.table import benchmark as run
+    from streaming.benchmark.table import on_one_core
     from training.corpora.layouts import transcripts_of
 
     if peer_model and not peers:
         raise ConfigError("--peer-model needs --peers")
+    if decoders and (peers or hours):
+        raise ConfigError(
+            f"--decoders measures nothing else; leave out {'--peers' if peers else '--hours'}"
+        )
     place = recording or BUNDLED_MODEL / "demo.flac"
+    recordings = find_recordings([str(place)])[::every]
+    if decoders:
+        transcripts = transcripts_of(place)
+        references = [transcripts.get(path) for path in recordings]
+        with on_one_core():
+            rows = compare_decoders(recordings, model or BUNDLED_MODEL, references, runs, say)
+        _write({"recordings": len(recordings), "decoders": rows}, json_file)
+        return
     figures = run(
-        find_recordings([str(place)])[::every],
+        recordings,
         model or BUNDLED_MODEL,
         runs,
         hours,

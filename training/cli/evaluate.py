@@ -134,6 +134,7 @@ def score(
     lm: LanguageModelFile = None,
     lexicon: LexiconFile = None,
     mode: Annotated[Mode, typer.Option()] = Mode.streaming,
+    decoder: DecoderOption = DecoderChoice.beam,
     engine: EngineOption = None,
     half: Annotated[
         HalfChoice,
@@ -158,7 +159,7 @@ def score(
     settings = read_settings(
         ScoreConfig, required_config(config, config_name), ["conditions={}"] if clean else []
     )
-    recognizer = load_recognizer(model, lm, lexicon=lexicon, engine=engine)
+    recognizer = load_recognizer(model, lm, lexicon=lexicon, decoder=decoder, engine=engine)
     cells = fill_table(recognizer, settings, mode.value, half.value, processes, say)
     for line in table_lines(cells):
         typer.echo(line)

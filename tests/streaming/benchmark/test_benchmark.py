@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from asr.audio import SAMPLE_RATE, Samples
+from asr.audio import SAMPLE_RATE, Samples, read_audio
 from asr.cli.main import app
+from asr.decoder.types import decode
 from asr.errors import RillError
 from asr.model_folder import BUNDLED_MODEL
 from asr.recognizer import Recognizer
@@ -90,6 +92,8 @@ def test_memory_of_streams() -> None:
         (["--model", "/nowhere"], "no model here"),
         (["/nowhere.wav"], "no such file"),
         (["--peer-model", "vosk=/tmp"], "needs --peers"),
+        (["--decoders", "--peers"], "leave out --peers"),
+        (["--decoders", "--hours", "1"], "leave out --hours"),
         (["--peers", "--peer-model", "nobody=/tmp"], "expected NAME=FOLDER"),
         (["--peers", "--peer-model", "vosk=/nowhere"], "no such folder"),
     ],
@@ -97,6 +101,36 @@ def test_memory_of_streams() -> None:
 def test_invalid_arguments_are_reported(arguments: list[str], reason: str) -> None:
     error = CliRunner().invoke(app, ["benchmark", *arguments]).exception
     assert isinstance(error, RillError) and reason in str(error)
+
+
+def test_the_decoders_stand_side_by_side(tmp_path: Path, recognizer: Recognizer) -> None:
+    recordings = tmp_path / "few"
+    recordings.mkdir()
+    (recordings / "demo.flac").write_bytes(DEMO.read_bytes())
+    (recordings / "demo.txt").write_bytes(DEMO.with_suffix(".txt").read_bytes())
+    result = rill("benchmark", recordings, "--decoders", "--runs", 1, "--json", tmp_path / "d.json")
+    assert result.returncode == 0, result.stderr
+    rows = {
+        row["decoder"]: row for row in json.loads((tmp_path / "d.json").read_text())["decoders"]
+    }
+    names = ["beam", "flashlight", "greedy"] if find_spec("flashlight") else ["beam", "greedy"]
+    assert list(rows) == names
+    lines = result.stdout.splitlines()
+    assert [line.split()[0].rstrip(":") for line in lines] == [
+        "decoder",
+        "beam",
+        "flashlight",
+        "greedy",
+    ]
+    for row in rows.values():
+        assert 0 < row["real_time_factor"] < 1 and row["load_cpu_s"] > 0
+        assert 50 * MEBIBYTE < row["memory_bytes"] < 4_000 * MEBIBYTE
+    emission = recognizer.emission(read_audio(DEMO), "streaming")
+    expected = " ".join(word.word for word in decode(recognizer.decoder, emission))
+    assert rows["beam"]["texts"] == [expected]
+    assert rows["beam"]["word_error_rate"] < rows["greedy"]["word_error_rate"]
+    if "flashlight" in rows:
+        assert rows["flashlight"]["word_error_rate"] < rows["greedy"]["word_error_rate"] / 2
 
 
 @pytest.mark.slow
