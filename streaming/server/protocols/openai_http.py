@@ -22,7 +22,8 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response, Strea
 
 from asr.audio import read_blocks
 from asr.errors import AudioError
-from asr.transcript import Segment, Transcript, to_srt, to_text, to_vtt
+from asr.formats import to_srt, to_text, to_vtt
+from asr.transcript import Segment, Transcript
 from streaming.server.access import address_key
 from streaming.server.failures import internal
 from streaming.server.languages import is_english
