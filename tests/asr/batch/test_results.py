@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import soxr
 
 from asr.audio import SAMPLE_RATE, Samples
 from asr.batch.jobs import Summary
@@ -38,7 +39,8 @@ def test_an_hour_of_mixed_files_in_one_command(
         "page.webm": KINDS["webm"], "song.mp3": KINDS["mp3"], "call.ogg": KINDS["opus"],
     }  # fmt: skip
     for name, kind in kinds.items():
-        (recordings / name).write_bytes(encode_sound(kind, long))
+        sound = soxr.resample(long, SAMPLE_RATE, kind.sample_rate)
+        (recordings / name).write_bytes(encode_sound(kind, sound))
     soundfile.write(recordings / "talk.wav", speech, SAMPLE_RATE)
     (recordings / "cut.wav").write_bytes((recordings / "talk.wav").read_bytes()[:200_000])
     (recordings / "notes.webm").write_bytes(b"no sound")
