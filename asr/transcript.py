@@ -1,18 +1,15 @@
-"""Words with times, segments, transcripts, and the formats they are written in."""
+"""Words with times, segments and transcripts. asr/formats writes them to files."""
 
 from __future__ import annotations
 
-import json
+import importlib
 import math
-from collections.abc import Iterable, Iterator, Sequence
+import warnings
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from asr.errors import RillError
-
-LONGEST_CUE_SECONDS = 6.0
-LONGEST_CUE_LETTERS = 80
-CUE_PAUSE_SECONDS = 0.8
 
 
 @dataclass(frozen=True)
@@ -49,6 +46,7 @@ class Segment:
     # The words as people write them (asr/text/written.py): "25" for "twenty five". Empty unless
     # requested.
     written: tuple[Word, ...] = ()
+    channel: str = ""  # the name of the channel that it comes from, where channels are separate
 
     @property
     def text(self) -> str:
@@ -136,92 +134,20 @@ def shift_words(
     )
 
 
-def to_text(transcript: Transcript) -> str:
-    """One line a segment."""
-    return "".join(_line(segment.shown) + "\n" for segment in transcript.segments if segment.words)
+# Functions that live in asr/formats; their old place works until the next release.
+_MOVED = {
+    "to_text": "asr.formats.plain_text",
+    "to_json": "asr.formats.json_lines",
+    "word_record": "asr.formats.json_lines",
+    "alternative_records": "asr.formats.json_lines",
+    "to_srt": "asr.formats.subtitles",
+    "to_vtt": "asr.formats.subtitles",
+}
 
 
-def to_json(transcript: Transcript, file: str) -> str:
-    """One object on one line: file, text as spoken, formatted as written, duration, words with
-    word, start, end and confidence; segments with their alternatives, if those were requested;
-    damage, where there is any."""
-    record: dict[str, Any] = {
-        "file": file,
-        "text": transcript.text,
-        "formatted": transcript.formatted,
-        "duration": round(transcript.duration, 3),
-        "words": [word_record(word) for word in transcript.words],
-    }
-    if transcript.damage is not None:
-        record["damage"] = transcript.damage
-    if any(segment.alternatives for segment in transcript.segments):
-        record["segments"] = [
-            {
-                "start": round(segment.words[0].start, 3),
-                "end": round(segment.words[-1].end, 3),
-                "alternatives": alternative_records(segment.alternatives),
-            }
-            for segment in transcript.segments
-        ]
-    return json.dumps(record) + "\n"
-
-
-def alternative_records(alternatives: Iterable[Alternative]) -> list[dict[str, str | float]]:
-    """Alternatives as JSON has them."""
-    return [{"text": one.text, "score": round(one.score, 3)} for one in alternatives]
-
-
-def word_record(word: Word) -> dict[str, str | float]:
-    """A word as JSON has it."""
-    return {
-        "word": word.word,
-        "start": round(word.start, 3),
-        "end": round(word.end, 3),
-        "confidence": round(word.confidence, 3),
-    }
-
-
-def to_srt(transcript: Transcript) -> str:
-    """SubRip subtitles."""
-    blocks = (
-        f"{number}\n{_clock(cue[0].start, ',')} --> {_clock(cue[-1].end, ',')}\n{_line(cue)}\n"
-        for number, cue in enumerate(cues(transcript), start=1)
-    )
-    return "\n".join(blocks)
-
-
-def to_vtt(transcript: Transcript) -> str:
-    """WebVTT subtitles."""
-    blocks = (
-        f"\n{_clock(cue[0].start, '.')} --> {_clock(cue[-1].end, '.')}\n{_line(cue)}\n"
-        for cue in cues(transcript)
-    )
-    return "WEBVTT\n" + "".join(blocks)
-
-
-def cues(transcript: Transcript) -> Iterator[list[Word]]:
-    """Words grouped as subtitles: at most 6 s and 80 letters, none across a segment or a pause."""
-    for segment in transcript.segments:
-        cue: list[Word] = []
-        for word in segment.shown:
-            if cue and (
-                word.end - cue[0].start > LONGEST_CUE_SECONDS
-                or len(_line(cue)) + 1 + len(word.word) > LONGEST_CUE_LETTERS
-                or word.start - cue[-1].end > CUE_PAUSE_SECONDS
-            ):
-                yield cue
-                cue = []
-            cue.append(word)
-        if cue:
-            yield cue
-
-
-def _line(cue: Sequence[Word]) -> str:
-    return " ".join(word.word for word in cue)
-
-
-def _clock(seconds: float, decimal_mark: str) -> str:
-    milliseconds = round(seconds * 1000)
-    minutes, rest = divmod(milliseconds, 60_000)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours:02}:{minutes:02}:{rest // 1000:02}{decimal_mark}{rest % 1000:03}"
+def __getattr__(name: str) -> Any:
+    if name not in _MOVED:
+        raise AttributeError(f"module 'asr.transcript' has no attribute '{name}'")
+    place = _MOVED[name]
+    warnings.warn(f"{name} is in {place}", DeprecationWarning, stacklevel=2)
+    return getattr(importlib.import_module(place), name)

@@ -23,6 +23,7 @@ from asr.audio.offset import OffsetFilter, without_offset
 from asr.audio.opening import source_name
 from asr.audio.reading import (
     BLOCK_SECONDS,
+    channel_count,
     duration_seconds,
     estimated_seconds,
     read_audio,
@@ -50,6 +51,7 @@ __all__ = [
     "OffsetFilter",
     "Resampler",
     "Samples",
+    "channel_count",
     "duration_seconds",
     "estimated_seconds",
     "read_audio",

@@ -44,12 +44,15 @@ def read_blocks(
     block_seconds: float = BLOCK_SECONDS,
     name: str | None = None,
     track: int = 1,
+    channel: int | None = None,
 ) -> Iterator[Samples]:
     """The same samples as `read_audio`, in pieces of about `block_seconds`.
 
     Args:
         name: name of the source in messages; its own name if not given.
         track: number of the audio track, from 1.
+        channel: number of the one channel to read, from 1; all are mixed to one if not given. A
+            later part of the recording without this channel is silent.
 
     Raises:
         AudioError: as `read_audio`; for damage and truncation, after the last samples.
@@ -57,7 +60,7 @@ def read_blocks(
     name = name or source_name(source)
     damage: list[RillError] = []
     with opened(source, name) as file:
-        resampler = None
+        resampler, first_count = None, 0
         pieces = readable_part(_decoded(file, name, track, block_seconds), damage)
         for sample_rate, samples in _joined(pieces, block_seconds):
             if resampler is None or resampler.sample_rate != sample_rate:
@@ -65,6 +68,14 @@ def read_blocks(
                     yield resampler.finish()
                 resampler = Resampler(sample_rate, name)
             _check_channels(samples, name)
+            if channel is not None:
+                first_count = first_count or samples.shape[1]
+                if samples.shape[1] > first_count and not damage:
+                    more = f"a later part has {samples.shape[1]} channels"
+                    damage.append(
+                        AudioError(f"{name}: {more}; only the first {first_count} are read")
+                    )
+                samples = _one_channel(samples, channel)
             usable = _finite_samples(samples)
             if usable < len(samples):  # the resampler raises for the rest
                 yield resampler.push(samples[:usable])
@@ -74,6 +85,20 @@ def read_blocks(
             yield resampler.finish()
     for error in damage:
         raise error
+
+
+def channel_count(source: Source, name: str | None = None, track: int = 1) -> int:
+    """Channels of a recording at its start. Only its first samples are decoded.
+
+    Raises:
+        AudioError: as `read_audio`, if no sample can be read; more than 64 channels.
+    """
+    name = name or source_name(source)
+    with opened(source, name) as file:
+        for _, samples in _decoded(file, name, track, block_seconds=0.1):
+            _check_channels(samples, name)
+            return int(samples.shape[1])
+    raise AudioError(f"{name}: holds no samples")
 
 
 def readable_part(blocks: Iterable[T], damage: list[RillError]) -> Iterator[T]:
@@ -173,6 +198,12 @@ def _check_channels(samples: np.ndarray, name: str) -> None:
             f"{name}: has {samples.shape[1]} channels; at most {MAX_CHANNELS} can be read. Keep "
             "fewer: sox in.wav out.wav remix 1"
         )
+
+
+def _one_channel(samples: np.ndarray, channel: int) -> np.ndarray:
+    if channel > samples.shape[1]:
+        return np.zeros((len(samples), 1), np.float32)
+    return np.ascontiguousarray(samples[:, channel - 1 : channel])
 
 
 def _finite_samples(samples: np.ndarray) -> int:

@@ -21,7 +21,7 @@ from typing import Any
 from asr.batch.jobs import Outcome, Summary
 from asr.batch.shards import Shard, ShardFolder
 from asr.errors import ConfigError, RillError
-from asr.transcript import to_json
+from asr.formats import to_json
 
 MAX_DEATHS = 3  # of processes on one piece
 MAX_DEATHS_IN_A_ROW = 50  # without a result in between: the recordings are not the cause

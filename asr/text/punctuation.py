@@ -13,7 +13,7 @@ import os
 import zlib
 from collections.abc import Sequence
 from enum import IntEnum
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -65,7 +65,8 @@ class Punctuation:
 
     def __init__(self, path: str | os.PathLike[str], threads: int = 1) -> None:
         """Raises ModelError when the file is missing, damaged, or another model's."""
-        self._session = open_session(Path(path), threads, _REMEDY)
+        self.path = Path(path)
+        self._session = open_session(self.path, threads, _REMEDY)
         about = self._session.get_modelmeta().custom_metadata_map.get(METADATA)
         if about is None:
             raise ModelError(f"{path}: not a punctuation model; {_REMEDY}")
@@ -80,6 +81,11 @@ class Punctuation:
             self.mixed_forms: dict[str, str] = dict(metadata["mixed_forms"])
         except (ValueError, KeyError, TypeError) as error:
             raise ModelError(f"{path}: damaged ({error}). {_REMEDY}") from None
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Identifies the network: the written text is of this one."""
+        return f"punctuation {zlib.crc32(self.path.read_bytes())}"
 
     def mark(self, words: Sequence[str], pauses_s: Sequence[float | None]) -> list[Marked]:
         """The mark after each word, and its case.

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from asr.audio import SAMPLE_RATE, Samples, read_audio
-from asr.batch.jobs import find_recordings
+from asr.batch.finding import find_recordings
 from asr.errors import ConfigError
 from asr.recognizer import Recognizer
 from streaming.events import Event

@@ -60,7 +60,7 @@ def benchmark(
 ) -> None:
     """Measure a cold start, recognition in each mode and its stages, memory, and other recognisers.
     Word error rates if transcripts are next to the recordings."""
-    from asr.batch.jobs import find_recordings
+    from asr.batch.finding import find_recordings
     from asr.model_folder import BUNDLED_MODEL
     from streaming.benchmark.decoders import compare_decoders
     from streaming.benchmark.peers import chosen_peers

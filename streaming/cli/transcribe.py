@@ -1,17 +1,9 @@
-"""`rill transcribe`: recordings to words, in this process, in several, or on a cluster."""
+"""`rill transcribe`: recordings to words, in files or on standard output."""
 
 from __future__ import annotations
 
-import json
-import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from enum import Enum, StrEnum
-from functools import cache, partial
-from itertools import chain
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from functools import partial
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -35,64 +27,36 @@ from asr.cli.options import (
     WordsFile,
     decoding_options,
 )
+from asr.cli.output_options import (
+    BesideOption,
+    ChannelNamesOption,
+    ChannelsChoice,
+    ChannelsOption,
+    CueGapOption,
+    CueLagOption,
+    CueLinesOption,
+    CueMaxOption,
+    CueMinOption,
+    FormatOption,
+    LineLengthOption,
+    OutputOption,
+    OverwriteOption,
+    ReadingSpeedOption,
+    SkipOption,
+    TimesOption,
+    WordTimesOption,
+    read_channels,
+    read_format_options,
+    read_output_folder,
+)
 from asr.errors import ConfigError
 
-# Recordings that a process takes at once in streaming mode: several times the size
-# of a batch (streaming/recordings.py), as the last batches are smaller.
-TAKEN_AT_ONCE = 16
-BATCHES_EACH = 4  # at least, of each process: so that they end at about the same time
-
 if TYPE_CHECKING:
-    from asr.batch.jobs import Outcome, Read, Summary
-    from asr.batch.progress import Progress
-    from asr.options import DecodingOptions
-    from asr.recognizer import Recognizer
+    from asr.batch.jobs import Summary
+    from asr.batch.results import Existing, Output
+    from asr.formats import FormatOptions
     from asr.transcript import Transcript
-
-
-class OutputFormat(StrEnum):
-    """How transcripts are written."""
-
-    text = "text"
-    json = "json"
-    srt = "srt"
-    vtt = "vtt"
-
-
-@dataclass(frozen=True)
-class TranscriptionOptions:
-    """All that another process needs to write the same words."""
-
-    model: Path | None
-    decoding: DecodingOptions
-    mode: Mode
-    second_pass: bool
-    min_speech: float | None
-    case: CaseChoice
-    format_text: TextChoice
-    track: int = 1
-
-    def recognizer(self) -> Recognizer:
-        """Load what the options say."""
-        from asr.model_folder import BUNDLED_MODEL
-        from asr.recognizer import Recognizer
-
-        return Recognizer.load(self.model or BUNDLED_MODEL, self.decoding)
-
-    def portable(self) -> TranscriptionOptions:
-        """The same for a machine whose working folder is another, and that has no word lists."""
-        model = self.model and self.model.absolute()
-        return replace(self, model=model, decoding=self.decoding.portable())
-
-    def with_threads(self, threads: int) -> TranscriptionOptions:
-        """The same with so many threads of the network."""
-        return replace(self, decoding=replace(self.decoding, threads=threads))
-
-    def settings(self) -> dict[str, Any]:
-        """As JSON has them, but for the threads, which change no words."""
-        decoding = vars(replace(self.decoding, threads=None))
-        plain = {**vars(self), "decoding": decoding}
-        return dict(json.loads(json.dumps(plain, default=_plain)))
+    from streaming.cli.transcription import TranscriptionOptions
 
 
 def transcribe(
@@ -103,13 +67,13 @@ def transcribe(
     mode: Annotated[
         Mode, typer.Option(help="offline: both directions; streaming: as a live stream does.")
     ] = Mode.offline,
-    format: Annotated[
-        OutputFormat | None,
-        typer.Option(help="What to write: text if not given, json with --cluster."),
-    ] = None,
-    output: Annotated[
-        str | None, typer.Option(help="Folder for one file a recording, instead of printing.")
-    ] = None,
+    format: FormatOption = None,
+    output: OutputOption = None,
+    output_beside: BesideOption = False,
+    skip_existing: SkipOption = False,
+    overwrite: OverwriteOption = False,
+    channels: ChannelsOption = ChannelsChoice.mixed,
+    channel_names: ChannelNamesOption = None,
     model: Model = None,
     lm: LanguageModelFile = None,
     lexicon: LexiconFile = None,
@@ -144,37 +108,48 @@ def transcribe(
             "--output; when it is started again, it goes on.",
         ),
     ] = None,
+    times: TimesOption = False,
+    word_times: WordTimesOption = False,
+    line_length: LineLengthOption = None,
+    cue_lines: CueLinesOption = None,
+    cue_min_ms: CueMinOption = None,
+    cue_max_ms: CueMaxOption = None,
+    reading_speed: ReadingSpeedOption = None,
+    cue_gap_ms: CueGapOption = None,
+    cue_lag_ms: CueLagOption = None,
 ) -> None:
     """Write down what was said in recordings."""
-    from asr.batch.jobs import STDIN, FolderWriter, find_recordings, render, write_all
-    from asr.batch.progress import progress_bar
-    from asr.file_names import in_one_line
-    from asr.onnx_session import default_threads
+    from asr.batch.finding import find_recordings
+    from asr.batch.results import Output
+    from asr.formats import read_formats
+    from streaming.cli.transcription import TranscriptionOptions, transcribe_on_cluster
 
-    if output == "":
-        raise ConfigError("--output: the name of the folder is empty; give one, or . for this one")
-    folder = Path(output) if output else None
+    folder = read_output_folder(output, output_beside)
     if second_pass is not None and mode is Mode.offline:
         raise ConfigError("--second-pass belongs to --mode streaming; offline mode reads once")
     if min_speech is not None and mode is Mode.offline:
         raise ConfigError("--min-speech belongs to --mode streaming")
+    formats = read_formats(format if format is not None else "json" if cluster else "txt")
     if cluster is not None:
-        if format not in (None, OutputFormat.json):
-            raise ConfigError(f"--cluster writes JSON lines; it cannot write --format {format}")
-        if folder is None:
-            raise ConfigError("--cluster needs --output, a folder for its results")
-        format = OutputFormat.json
-    format = format or OutputFormat.text
-    if alternatives and format is not OutputFormat.json:
+        _check_cluster(format, formats, folder is not None, skip_existing or overwrite)
+    if alternatives and "json" not in formats:
         raise ConfigError(
-            f"--alternatives needs --format json; {format.value} has no place for them"
+            f"--alternatives needs --format json; {', '.join(formats)} has no place for them"
         )
-    sources = find_recordings(paths, partial(typer.echo, err=True))
-    if format in (OutputFormat.srt, OutputFormat.vtt) and len(sources) > 1 and folder is None:
-        raise ConfigError(
-            f"--format {format.value} of {len(sources)} recordings needs --output, a folder for "
-            "one file each"
-        )
+    format_options = read_format_options(
+        formats,
+        times,
+        word_times,
+        line_letters=line_length,
+        lines=cue_lines,
+        min_ms=cue_min_ms,
+        max_ms=cue_max_ms,
+        letters_per_second=reading_speed,
+        min_gap_ms=cue_gap_ms,
+        max_lag_ms=cue_lag_ms,
+    )
+    to_files = folder is not None or output_beside
+    _check_existing(skip_existing, overwrite, to_files)
     options = TranscriptionOptions(
         model,
         decoding_options(
@@ -194,28 +169,119 @@ def transcribe(
         case,
         format_text,
         track,
+        read_channels(channels, channel_names),
     )
+    sources = find_recordings(paths, partial(typer.echo, err=True))
+    if not to_files:
+        _check_standard_output(formats, len(sources))
     if cluster is not None and folder is not None:
-        _end(_on_cluster(sources, options, folder, cluster, processes))
+        _end(transcribe_on_cluster(sources, options, folder, cluster, processes))
         return
+    options, processes = _shared_work(options, sources, processes)
+    if to_files:
+        existing: Existing = "skip" if skip_existing else "overwrite" if overwrite else "continue"
+        _end(_to_files(Output(folder, formats, format_options, existing), paths, sources, options,
+                       processes))  # fmt: skip
+    else:
+        _end(_to_standard_output(formats[0], format_options, sources, options, processes))
+
+
+def _to_files(
+    output: Output,
+    paths: list[str],
+    sources: list[str],
+    options: TranscriptionOptions,
+    processes: int,
+) -> Summary:
+    from asr.batch.jobs import Summary, write_all
+    from asr.batch.progress import progress_bar
+    from asr.batch.results import ResultWriter
+    from streaming.cli.transcription import outcomes_of
+
+    writer = ResultWriter(output, paths, sources, options.result_settings())
+    summary = Summary()
+    to_do = writer.to_do(summary)
+    if not to_do:
+        return summary
+    with outcomes_of(options, min(processes, len(to_do))) as outcomes, progress_bar(to_do) as bar:
+        return write_all(outcomes(to_do, bar), writer, summary)
+
+
+def _to_standard_output(
+    name: str,
+    format_options: FormatOptions,
+    sources: list[str],
+    options: TranscriptionOptions,
+    processes: int,
+) -> Summary:
+    from asr.batch.jobs import write_all
+    from asr.batch.progress import progress_bar
+    from asr.file_names import in_one_line
+    from asr.formats import render
+    from streaming.cli.transcription import outcomes_of
+
+    titles = len(sources) > 1 and name != "json"
+    with outcomes_of(options, processes) as outcomes, progress_bar(sources) as progress:
+
+        def print_transcript(source: str, transcript: Transcript) -> None:
+            text = render(transcript, name, source, format_options)
+            progress.write(f"# {in_one_line(source)}\n{text}\n" if titles else text)
+
+        return write_all(outcomes(sources, progress), print_transcript)
+
+
+def _shared_work(
+    options: TranscriptionOptions, sources: list[str], processes: int | None
+) -> tuple[TranscriptionOptions, int]:
+    """The options with the threads of each process, and the number of processes."""
+    from asr.batch.finding import STDIN
+    from asr.onnx_session import default_threads
+    from streaming.cli.transcription import reader_of
+
     if processes and processes > 1 and STDIN in sources:
         raise ConfigError("standard input (-) is read by one process; leave --processes out")
     cores = 1 if STDIN in sources else default_threads()
     processes = min(processes or cores, len(sources))
-    if processes > 1 and threads is None:
+    if processes > 1 and options.decoding.threads is None:
         options = options.with_threads(1)
-    writer = FolderWriter(folder, format.value, paths, sources) if folder else None
-    _reader(options)  # errors of the options are raised here, and forked processes share the model
-    titles = len(sources) > 1 and format is not OutputFormat.json
+    reader_of(options)  # errors of the options are raised here, and forked processes share it
+    return options, processes
 
-    with _outcomes(options, processes) as outcomes, progress_bar(sources) as progress:
 
-        def print_transcript(source: str, transcript: Transcript) -> None:
-            text = render(transcript, format.value, source)
-            progress.write(f"# {in_one_line(source)}\n{text}\n" if titles else text)
+def _check_cluster(
+    format: str | None, formats: tuple[str, ...], has_folder: bool, about_existing: bool
+) -> None:
+    if formats != ("json",):
+        raise ConfigError(f"--cluster writes JSON lines; it cannot write --format {format}")
+    if not has_folder:
+        raise ConfigError("--cluster needs --output, a folder for its results")
+    if about_existing:
+        raise ConfigError(
+            "--cluster goes on where it ended; it has no --skip-existing and no --overwrite"
+        )
 
-        summary = write_all(outcomes(sources, progress), writer or print_transcript)
-    _end(summary)
+
+def _check_existing(skip_existing: bool, overwrite: bool, to_files: bool) -> None:
+    if skip_existing and overwrite:
+        raise ConfigError("--skip-existing and --overwrite contradict each other")
+    if (skip_existing or overwrite) and not to_files:
+        option = "--skip-existing" if skip_existing else "--overwrite"
+        raise ConfigError(f"{option} needs --output or --output-beside")
+
+
+def _check_standard_output(formats: tuple[str, ...], recordings: int) -> None:
+    from asr.formats.rendering import SEQUENTIAL
+
+    if len(formats) > 1:
+        raise ConfigError(
+            f"--format {','.join(formats)} needs --output or --output-beside; standard output "
+            "takes one format"
+        )
+    if formats[0] not in SEQUENTIAL and recordings > 1:
+        raise ConfigError(
+            f"--format {formats[0]} of {recordings} recordings needs --output, a folder for "
+            "one file each, or --output-beside"
+        )
 
 
 def _end(summary: Summary) -> None:
@@ -223,114 +289,3 @@ def _end(summary: Summary) -> None:
         typer.echo(line, err=True)
     if summary.failures:
         raise typer.Exit(2)
-
-
-@contextmanager
-def _outcomes(
-    options: TranscriptionOptions, processes: int
-) -> Iterator[Callable[[list[str], Progress], Iterator[Outcome]]]:
-    """Transcribes sources in this process or in several; outcomes come in the sources' order."""
-    if processes == 1:
-        yield lambda sources, progress: _transcribe(options, sources, progress.advance)
-        return
-    from asr.batch.processes import sharing, why_not_shared
-
-    if reason := why_not_shared():
-        typer.echo(f"rill: {reason}: one process reads all recordings", err=True)
-        yield lambda sources, progress: _transcribe(options, sources, progress.advance)
-        return
-    with sharing(processes, _lost) as share:
-
-        def outcomes(sources: list[str], progress: Progress) -> Iterator[Outcome]:
-            size = 1
-            if options.mode is Mode.streaming:
-                size = min(TAKEN_AT_ONCE, -(-len(sources) // (BATCHES_EACH * processes)))
-            items = (sources[start : start + size] for start in range(0, len(sources), size))
-            for outcome in chain.from_iterable(share(partial(_transcribed, options), items)):
-                seconds = outcome.transcript.duration if outcome.transcript else 0.0
-                progress.advance(outcome.source, seconds)
-                yield outcome
-
-        yield outcomes
-
-
-def _on_cluster(
-    sources: list[str],
-    options: TranscriptionOptions,
-    output: Path,
-    address: str,
-    processes: int | None,
-) -> Summary:
-    from asr.batch.jobs import STDIN
-    from asr.batch.ray_cluster import Cluster, transcribe_on
-
-    if STDIN in sources:
-        raise ConfigError("standard input (-) cannot be read on a cluster")
-    cores_each = options.decoding.threads or 1
-    options = options.with_threads(cores_each).portable()
-    recognizer = options.recognizer()  # errors of the options are raised here
-    return transcribe_on(
-        Cluster(address, processes, cores_each=cores_each),
-        [os.path.abspath(source) for source in sources],
-        partial(_transcribed, options),
-        {"network": recognizer.engine.fingerprint} | options.settings(),
-        output,
-        partial(typer.echo, err=True),
-    )
-
-
-def _lost(sources: list[str]) -> list[Outcome]:
-    from asr.batch.jobs import Outcome
-
-    beside = " or a recording beside it" if len(sources) > 1 else ""
-    return [
-        Outcome(
-            source,
-            None,
-            f"{source}: the process that read it{beside} was killed. Too little memory? Give fewer "
-            "--processes",
-        )
-        for source in sources
-    ]
-
-
-def _transcribed(options: TranscriptionOptions, sources: list[str]) -> list[Outcome]:
-    return list(_transcribe(options, sources))
-
-
-def _transcribe(
-    options: TranscriptionOptions,
-    sources: list[str],
-    progress: Callable[[str, float], None] = lambda source, seconds: None,
-) -> Iterator[Outcome]:
-    from asr.batch.jobs import transcribe_all
-    from asr.text.casing import transcript_in_case
-    from asr.text.written import without_written_forms
-
-    for outcome in transcribe_all(sources, _reader(options), progress, options.track):
-        if outcome.transcript is not None:
-            transcript = outcome.transcript
-            if options.format_text is TextChoice.spoken:
-                transcript = without_written_forms(transcript)
-            in_case = transcript_in_case(transcript, options.case.value)
-            outcome = replace(outcome, transcript=in_case)
-        yield outcome
-
-
-@cache
-def _reader(options: TranscriptionOptions) -> Read:
-    """Loaded once in each process."""
-    recognizer = options.recognizer()
-    if options.mode is Mode.offline:
-        from asr.batch.jobs import each_alone
-
-        return partial(each_alone, recognizer.transcribe_blocks)
-    from streaming.endpointing import endpoint_rules
-    from streaming.recordings import transcribe_batch
-
-    rules = endpoint_rules(min_speech=options.min_speech)
-    return partial(transcribe_batch, recognizer, rules=rules, second_pass=options.second_pass)
-
-
-def _plain(value: Path | Enum) -> str:
-    return str(value.value if isinstance(value, Enum) else value)

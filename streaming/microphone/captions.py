@@ -7,8 +7,8 @@ import sys
 from dataclasses import replace
 from typing import Any, Protocol
 
+from asr.formats.json_lines import alternative_records, word_record
 from asr.text.casing import Case, alternatives_in_case, words_in_case
-from asr.transcript import alternative_records, word_record
 from streaming.events import Event, Final
 
 METER_CELLS = 8

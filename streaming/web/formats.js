@@ -1,11 +1,9 @@
-// The download formats, equal to those of `rill transcribe` (asr/transcript.py, which
+// The download formats, equal to those of `rill transcribe` (asr/formats, which
 // tests/streaming/web/test_caption_formats.py compares them with). Parts are {title, duration,
 // utterances}, an utterance is a list of {word, start, end, confidence}; words of a file may have no
 // confidence.
 
-const MAX_CUE_SECONDS = 6;
-const MAX_CUE_LETTERS = 80;
-const CUE_PAUSE_SECONDS = 0.8;
+import { cuesOf } from "./cues.js";
 
 // One line per utterance; titles only if there are several parts.
 export function toText(parts) {
@@ -17,14 +15,16 @@ export function toText(parts) {
 }
 
 export function toSrt(parts) {
-  const blocks = cues(parts).map(
-    (cue, index) => `${index + 1}\n${span(cue, ",")}\n${line(cue)}\n`,
+  const blocks = cuesOf(oneAfterAnother(parts)).map(
+    (cue, index) => `${index + 1}\n${span(cue, ",")}\n${cue.lines.join("\n")}\n`,
   );
   return blocks.join("\n");
 }
 
 export function toVtt(parts) {
-  const blocks = cues(parts).map((cue) => `\n${span(cue, ".")}\n${line(cue)}\n`);
+  const blocks = cuesOf(oneAfterAnother(parts)).map(
+    (cue) => `\n${span(cue, ".")}\n${cue.lines.map(escaped).join("\n")}\n`,
+  );
   return "WEBVTT\n" + blocks.join("");
 }
 
@@ -46,31 +46,6 @@ export function toJson(parts) {
     });
   });
   return lines.map((text) => text + "\n").join("");
-}
-
-// Groups words into cues: at most 6 s and 80 letters, none across an utterance or a pause.
-function cues(parts) {
-  const all = [];
-  for (const words of oneAfterAnother(parts)) {
-    let cue = [];
-    for (const word of words) {
-      if (cue.length > 0 && isFull(cue, word)) {
-        all.push(cue);
-        cue = [];
-      }
-      cue.push(word);
-    }
-    if (cue.length > 0) all.push(cue);
-  }
-  return all;
-}
-
-function isFull(cue, word) {
-  return (
-    word.end - cue[0].start > MAX_CUE_SECONDS ||
-    letters(line(cue)) + 1 + letters(word.word) > MAX_CUE_LETTERS ||
-    word.start - cue.at(-1).end > CUE_PAUSE_SECONDS
-  );
 }
 
 // Subtitles have one clock, so the parts are timed as if they were played one after another.
@@ -96,11 +71,10 @@ export function line(words) {
 }
 
 function span(cue, decimalMark) {
-  return `${clock(cue[0].start, decimalMark)} --> ${clock(cue.at(-1).end, decimalMark)}`;
+  return `${clock(cue.start, decimalMark)} --> ${clock(cue.end, decimalMark)}`;
 }
 
-function clock(seconds, decimalMark) {
-  const milliseconds = roundHalfToEven(seconds * 1000);
+function clock(milliseconds, decimalMark) {
   const minutes = Math.floor(milliseconds / 60_000);
   const rest = milliseconds % 60_000;
   const two = (number) => String(number).padStart(2, "0");
@@ -110,17 +84,9 @@ function clock(seconds, decimalMark) {
   );
 }
 
-// Code points, as Python counts them; `length` counts UTF-16 units.
-function letters(text) {
-  return [...text].length;
-}
-
-// As Python's round.
-function roundHalfToEven(number) {
-  const floor = Math.floor(number);
-  const rest = number - floor;
-  if (rest === 0.5) return floor % 2 === 0 ? floor : floor + 1;
-  return rest < 0.5 ? floor : floor + 1;
+// WebVTT has tags.
+function escaped(text) {
+  return text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
 }
 
 function rounded(number) {

@@ -1,66 +1,29 @@
-"""Transcripts and the formats they are written in; long recordings in pieces."""
+"""Transcripts; long recordings in pieces."""
 
 from __future__ import annotations
 
-import json
+import warnings
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import asr.transcript
 from asr.audio import SAMPLE_RATE
 from asr.audio.pauses import cut_at_pauses
-from asr.transcript import Segment, Transcript, Word, cues, to_json, to_srt, to_text, to_vtt
-
-HELLO = Segment((Word("hello", 0.5, 0.9, 0.91), Word("there", 1.0, 1.25, 0.5)))
-BYE = Segment((Word("bye", 3661.0, 3661.5, 1.0),))
-TRANSCRIPT = Transcript((HELLO, Segment(()), BYE), 3662.0)
+from asr.formats import to_srt
+from asr.transcript import Segment, Transcript, Word
 
 
-def test_text_has_a_line_for_each_segment() -> None:
-    assert to_text(TRANSCRIPT) == "hello there\nbye\n"
-    assert TRANSCRIPT.text == "hello there bye"
-
-
-def test_json_is_one_object_on_one_line() -> None:
-    line = to_json(TRANSCRIPT, 'a "b".wav')
-    assert line.count("\n") == 1
-    record = json.loads(line)
-    assert record["file"] == 'a "b".wav'
-    assert record["words"][1] == {"word": "there", "start": 1.0, "end": 1.25, "confidence": 0.5}
-
-
-def test_srt() -> None:
-    assert to_srt(TRANSCRIPT) == (
-        "1\n00:00:00,500 --> 00:00:01,250\nhello there\n\n"
-        "2\n01:01:01,000 --> 01:01:01,500\nbye\n"
-    )  # fmt: skip
-
-
-def test_vtt() -> None:
-    assert to_vtt(TRANSCRIPT) == (
-        "WEBVTT\n\n00:00:00.500 --> 00:00:01.250\nhello there\n"
-        "\n01:01:01.000 --> 01:01:01.500\nbye\n"
-    )
-
-
-def test_nothing_said() -> None:
-    empty = Transcript((), 5.0)
-    assert (to_text(empty), to_srt(empty), to_vtt(empty)) == ("", "", "WEBVTT\n")
-    assert json.loads(to_json(empty, "a"))["words"] == []
-
-
-@given(st.lists(st.tuples(st.text("ab", min_size=1, max_size=30), st.floats(0.1, 3)), max_size=30))
-def test_cues_hold_every_word_and_are_short(words: list[tuple[str, float]]) -> None:
-    time, spoken = 0.0, []
-    for text, seconds in words:
-        spoken.append(Word(text, time, time + seconds, 1.0))
-        time += seconds
-    grouped = list(cues(Transcript((Segment(tuple(spoken)),), time)))
-    assert [word for cue in grouped for word in cue] == spoken
-    for cue in grouped:
-        assert len(cue) == 1 or cue[-1].end - cue[0].start <= 6
-        assert len(cue) == 1 or len(" ".join(word.word for word in cue)) <= 80
+def test_the_old_place_of_a_format_works_with_a_warning() -> None:
+    transcript = Transcript((Segment((Word("hello", 0.5, 1.9, 0.9),)),), 2.0)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        assert asr.transcript.to_srt(transcript) == to_srt(transcript)
+    assert "asr.formats" in str(told[0].message)
+    with pytest.raises(AttributeError, match="no attribute 'to_film'"):
+        asr.transcript.to_film  # noqa: B018
 
 
 @given(st.lists(st.integers(1, 40 * SAMPLE_RATE), max_size=4), st.integers(0, 1000))

@@ -20,7 +20,7 @@ import numpy as np
 import soxr
 
 from asr.audio import SAMPLE_RATE, Samples, read_audio
-from asr.batch.jobs import find_recordings
+from asr.batch.finding import find_recordings
 from asr.errors import AudioError, DataError
 from asr.features.log_mel import log_mel
 from training.data.copy_config import CopyConfig

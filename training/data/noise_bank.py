@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from asr.audio import read_audio
-from asr.batch.jobs import find_recordings
+from asr.batch.finding import find_recordings
 from asr.errors import AudioError, DataError
 from asr.features.log_mel import HOP_MS, MEL_BANDS, log_mel
 

@@ -11,7 +11,8 @@ from typing import Any
 
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
-from asr.transcript import Segment, Transcript, Word, to_srt, to_vtt
+from asr.formats import to_srt, to_vtt
+from asr.transcript import Segment, Transcript, Word
 from streaming.server.limits import Refused
 from streaming.server.protocols.openai_fields import TranscriptionRequest
 

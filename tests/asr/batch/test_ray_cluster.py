@@ -21,8 +21,9 @@ from asr.batch.jobs import Outcome
 from asr.batch.ray_cluster import Cluster, transcribe_on
 from asr.cli.main import app
 from asr.errors import RillError
+from asr.formats import to_json
 from asr.recognizer import Recognizer
-from asr.transcript import Transcript, to_json
+from asr.transcript import Transcript
 from tests.asr.cli.test_cli import rill
 from tests.conftest import DEMO
 

@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from num2words import num2words
 
+from asr.formats import to_json, to_srt, to_text, to_vtt
 from asr.text.normalise import normalise
 from asr.text.numbers import write, written_forms
 from asr.text.written import with_written_forms
-from asr.transcript import Segment, Transcript, Word, to_json, to_srt, to_text, to_vtt
+from asr.transcript import Segment, Transcript, Word
 
 PAIRS = [
     tuple(line.split("\t"))

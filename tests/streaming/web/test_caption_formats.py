@@ -1,4 +1,4 @@
-"""The page's download formats (streaming/web/formats.js) equal those of asr/transcript.py.
+"""The page's download formats (streaming/web/formats.js, cues.js) equal those of asr/formats.
 
 Python generates random transcripts, and both sides format them. The rules by which words become
 cues exist in both languages; this test keeps them equal.
@@ -16,11 +16,29 @@ from typing import Any
 
 import pytest
 
-from asr.transcript import Segment, Transcript, Word, cues, to_json, to_srt, to_text, to_vtt
+from asr.formats import breaks, cues, to_json, to_srt, to_text, to_vtt
+from asr.transcript import Segment, Transcript, Word
 from streaming.server.app import WEB
 
 CASES = 400
-LETTERS = "abcdefghijklmnopqrstuvwxyz'éßñ語😀"
+LETTERS = "abcdefghijklmnopqrstuvwxyz'éßñ語😀&<>"
+WORDS = sorted(breaks.LIGHT_WORDS | breaks.PHRASE_STARTS | breaks.PARTICLES | breaks.I_FORMS)
+NAMES = [
+    "Ada",
+    "Lovelace",
+    "Éva",
+    "Dr.",
+    "J.",
+    "Mr.",
+    "“The",
+    "25",
+    "$1,250",
+    "3rd",
+    "ÅSA",
+    "I’m",
+    "It",
+]
+MARKS = [".", ",", "?", "!", ";", ":", "—", "...", ".”", "?)", "。"]
 
 Part = list[list[Word]]  # utterances
 
@@ -28,14 +46,19 @@ pytestmark = pytest.mark.skipif(not shutil.which("node"), reason="needs node (De
 
 
 def random_utterance(choose: random.Random, start: float) -> list[Word]:
-    """Words near every limit: cues of about 6 s and 80 letters, and gaps of about 0.8 s."""
+    """Words near every limit: lines of about 42 letters, cues of about 7 s, gaps of about 83 ms,
+    500 ms and 2 s, with punctuation, names and the words that breaks depend on."""
     words, max_letters = [], choose.choice((1, 7, 20, 100))
-    gaps = (0.0, 0.04, 0.1, 0.8, choose.uniform(0, 1.6))
-    lengths = (0.04, 0.5, 6.0, choose.uniform(0.01, 7))
+    gaps = choose.choice(((0.0, 0.02), (0.0, 0.04, 0.083, 0.5, 2.0, choose.uniform(0, 2.2))))
+    lengths = choose.choice(((0.1, 0.3), (0.04, 0.5, 7.0, choose.uniform(0.01, 8))))
     for _ in range(choose.randrange(30)):
         start += choose.choice(gaps)
         end = start + choose.choice(lengths)
         letters = "".join(choose.choices(LETTERS, k=choose.randint(1, max_letters)))
+        if choose.random() < 0.6:
+            letters = choose.choice([*WORDS, *NAMES * 8])
+        if choose.random() < 0.2:
+            letters += choose.choice(MARKS)
         match choose.randrange(3):
             case 0:  # as the server sends them
                 start, end = round(start, 3), round(end, 3)
@@ -71,7 +94,9 @@ def in_sequence(parts: list[tuple[Part, float]]) -> Transcript:
 
 
 def formatted_by_the_page(cases: list[list[tuple[Part, float]]], folder: Path) -> list[Any]:
-    shutil.copy(WEB / "formats.js", folder / "formats.mjs")  # node takes .js for CommonJS
+    for name in ("formats.js", "cues.js"):
+        shutil.copy(WEB / name, folder / name)
+    (folder / "package.json").write_text('{"type": "module"}')  # node takes .js for CommonJS
     parts = [
         [
             {
@@ -85,7 +110,7 @@ def formatted_by_the_page(cases: list[list[tuple[Part, float]]], folder: Path) -
     ]
     program = Path(__file__).parent / "formats.mjs"
     done = subprocess.run(
-        ["node", program, folder / "formats.mjs"],
+        ["node", program, folder / "formats.js"],
         input=json.dumps(parts),
         capture_output=True,
         text=True,
@@ -105,7 +130,7 @@ def test_both_languages_write_the_same_captions(choose: random.Random, tmp_path:
         transcript = in_sequence(case)
         assert found["srt"] == to_srt(transcript)
         assert found["vtt"] == to_vtt(transcript)
-        several_cues += len(list(cues(transcript))) > len(transcript.segments)
+        several_cues += len(cues(transcript)) > len(transcript.segments)
         if len(case) == 1:
             assert found["txt"] == to_text(transcript)
             record = json.loads(to_json(transcript, "part 0"))
@@ -130,20 +155,24 @@ def approximately(record: dict[str, Any]) -> dict[str, Any]:
     [
         ([], ""),
         (
-            [Word("a" * 79, 0.0, 1.0, 0.5), Word("b", 1.0, 2.0, 0.5)],
-            "1\n00:00:00,000 --> 00:00:01,000\n" + "a" * 79 + "\n\n"
-            "2\n00:00:01,000 --> 00:00:02,000\nb\n",
+            [Word("a" * 40, 0.0, 2.0, 0.5), Word("b", 2.0, 3.0, 0.5)],
+            "1\n00:00:00,000 --> 00:00:03,000\n" + "a" * 40 + " b\n",
         ),
         (
-            [Word("😀" * 78, 0.0, 1.0, 0.5), Word("b", 1.0, 2.0, 0.5)],
-            "1\n00:00:00,000 --> 00:00:02,000\n" + "😀" * 78 + " b\n",
+            [Word("😀" * 41, 0.0, 2.0, 0.5), Word("b", 2.0, 3.0, 0.5)],
+            "1\n00:00:00,000 --> 00:00:03,000\n" + "😀" * 41 + "\nb\n",
         ),
         (
             [Word("late", 3_599.9995, 3_600.0005, 0.5)],
-            "1\n01:00:00,000 --> 01:00:00,000\nlate\n",
+            "1\n01:00:00,000 --> 01:00:01,000\nlate\n",
+        ),
+        (
+            [Word("x" * 100, 0.0, 1.0, 0.5)],
+            "1\n00:00:00,000 --> 00:00:02,100\n" + "x" * 42 + "\n\n"
+            "2\n00:00:02,100 --> 00:00:05,050\n" + "x" * 42 + "\n" + "x" * 16 + "\n",
         ),
     ],
-    ids=["no words", "81 letters", "80 code points", "half milliseconds"],
+    ids=["no words", "42 letters", "43 code points", "half milliseconds", "longer than a cue"],
 )
 def test_known_captions(words: list[Word], srt: str, tmp_path: Path) -> None:
     case = [([words] if words else [], 4000.0)]
