@@ -19,7 +19,7 @@ from asr.lexicon.custom_words import read_custom_words, word_lines
 
 DecoderName = Literal["beam", "flashlight", "greedy"]
 MAX_ALTERNATIVES, MAX_THREADS = 100, 1024  # as of the command line
-# Settings of asr/decoder/settings.py that torchaudio's decoder lacks.
+# Settings of asr/decoder/search/settings.py that torchaudio's decoder lacks.
 OWN_SEARCH_SETTINGS = ("token_margin", "rescore_share")
 PATHS = ("language_model", "lexicon", "rescore")
 
@@ -36,7 +36,7 @@ class DecodingOptions:
     """
 
     # "beam": lexicon and language model; "flashlight": the same with torchaudio's decoder
-    # (asr/decoder/flashlight.py); "greedy": letters alone.
+    # (asr/decoder/flashlight/decoder.py); "greedy": letters alone.
     decoder: DecoderName = "beam"
     language_model: Path | None = None  # a KenLM binary instead of the model's own
     lexicon: Path | None = None  # a lexicon file instead of the model's own
@@ -46,7 +46,7 @@ class DecodingOptions:
     threads: int | None = None  # of the network, 1 to 1,024; one for each core if None
     alternatives: int = 0  # n-best hypotheses, with their scores, of each segment: 0 to 100
     rescore: Path | None = None  # a language model of `rill lm train` that rescores the n-best
-    # Settings of the beam (asr/decoder/settings.py) instead of those in the model's config.
+    # Settings of the beam (asr/decoder/search/settings.py) instead of those in the model's config.
     beam_settings: tuple[tuple[str, float], ...] = ()
 
     def __post_init__(self) -> None:

@@ -13,7 +13,7 @@ from asr.decoder.confidence import read_calibration
 from asr.decoder.grammar import GrammarDecoder, read_grammar
 from asr.decoder.greedy import GreedyDecoder
 from asr.decoder.rescoring import Rescorer
-from asr.decoder.settings import BeamSettings
+from asr.decoder.search.settings import BeamSettings
 from asr.decoder.types import Clock, Decoder
 from asr.errors import ConfigError
 from asr.language_model.lstm import LstmLanguageModel
@@ -50,7 +50,7 @@ def load_parts(folder: Path, options: DecodingOptions) -> tuple[Engine, Decoder]
     lexicon = options.lexicon or folder / LEXICON
     language_model = options.language_model or folder / LANGUAGE_MODEL
     if options.decoder == "flashlight":
-        from asr.decoder.flashlight import FlashlightDecoder
+        from asr.decoder.flashlight.decoder import FlashlightDecoder
 
         calibration = read_calibration(config)
         return engine, FlashlightDecoder(lexicon, language_model, clock, settings, calibration)

@@ -1,6 +1,6 @@
 """Beam search over the words of a lexicon, with a language model and custom words.
 
-asr/decoder/nbest.py has the search, and asr/decoder/_beam.pyx its compiled inner loop.
+asr/decoder/search has the search.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ import numpy as np
 
 from asr.acoustic.types import Emitted
 from asr.decoder.confidence import UNCHANGED, Calibration
-from asr.decoder.nbest import Hypothesis, Search
 from asr.decoder.rescoring import Rescorer
-from asr.decoder.settings import BeamSettings
+from asr.decoder.search.nbest import Hypothesis, Search
+from asr.decoder.search.settings import BeamSettings
+from asr.decoder.search.vocabulary import SearchWords
 from asr.decoder.types import BLANK_ID, Clock, check_emission
-from asr.decoder.vocabulary import SearchWords
 from asr.language_model.ngram import LanguageModel
 from asr.lexicon.cache import cached_lexicon
 from asr.lexicon.custom_words import CustomWord
@@ -225,7 +225,7 @@ class BeamDecoding:
         phones = path[starts].tolist()
         # The path has only the last phones of a phrase that started before the committed steps, or
         # other phones before them. A phrase must be longer than 40 s for that
-        # (asr/decoder/nbest.py).
+        # (asr/decoder/search/nbest.py).
         variant = max(
             self._words.phrases[number].pronunciations,
             key=lambda variant: _common_end(phone_ids(chain.from_iterable(variant)), phones),

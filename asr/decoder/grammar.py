@@ -24,9 +24,9 @@ from pathlib import Path
 
 from asr.acoustic.types import Emitted
 from asr.decoder.beam import BeamDecoding
-from asr.decoder.settings import BeamSettings
+from asr.decoder.search.settings import BeamSettings
+from asr.decoder.search.vocabulary import SearchWords, phrase_trie
 from asr.decoder.types import Clock, Decoding
-from asr.decoder.vocabulary import SearchWords, phrase_trie
 from asr.errors import ConfigError
 from asr.language_model._score_cache import ScoreCache
 from asr.lexicon.custom_words import CustomWord, custom_words

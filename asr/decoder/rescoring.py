@@ -12,7 +12,7 @@ from itertools import chain
 
 import numpy as np
 
-from asr.decoder.vocabulary import SearchWords
+from asr.decoder.search.vocabulary import SearchWords
 from asr.errors import ModelError
 from asr.language_model.lstm import LstmLanguageModel
 from asr.language_model.mixture import LOG_10, mixed_log10

@@ -17,7 +17,7 @@ import jiwer
 from asr.acoustic.types import Emitted, Mode
 from asr.audio import read_audio
 from asr.decoder.beam import BeamDecoder
-from asr.decoder.settings import BeamSettings
+from asr.decoder.search.settings import BeamSettings
 from asr.decoder.types import decode
 from asr.errors import AudioError, ConfigError, DataError
 from asr.recognizer import Recognizer

@@ -12,7 +12,7 @@ from unittest.mock import Mock, patch
 
 import numpy as np
 import pytest
-from asr.decoder._beam import Beam
+from asr.decoder.search._beam import Beam
 from asr.language_model._kenlm_scorer import KenlmScorer
 from asr.language_model._score_cache import ScoreCache
 from hypothesis import given, settings
@@ -20,9 +20,9 @@ from hypothesis import strategies as st
 
 from asr import Recognizer
 from asr.audio import read_audio
-from asr.decoder.nbest import Search
-from asr.decoder.settings import BeamSettings
-from asr.decoder.vocabulary import SearchWords
+from asr.decoder.search.nbest import Search
+from asr.decoder.search.settings import BeamSettings
+from asr.decoder.search.vocabulary import SearchWords
 from asr.language_model.kenlm_package import KenlmModel
 from asr.language_model.ngram import LanguageModel
 from asr.lexicon.trie import make_trie
@@ -117,7 +117,7 @@ def test_a_beam_without_pruning_equals_an_exhaustive_search(seed: int, steps: in
         for step in range(steps):
             search.push(phones[step : step + 1])
         assert np.logaddexp.reduce(search.scores()) == pytest.approx(total, abs=1e-3)
-        with patch("asr.decoder.nbest.MAX_NBEST", 10_000):
+        with patch("asr.decoder.search.nbest.MAX_NBEST", 10_000):
             nbest = search.nbest()
         found = {hypothesis.numbers: hypothesis.score for hypothesis in nbest}
         assert len(found) == len(nbest), "a hypothesis is there twice"

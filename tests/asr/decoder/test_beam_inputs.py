@@ -8,16 +8,16 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from asr.decoder._beam import Beam
+from asr.decoder.search._beam import Beam
 from hypothesis import given
 from hypothesis import strategies as st
 
 from asr.acoustic.types import Emission
 from asr.decoder.beam import BeamDecoder
 from asr.decoder.greedy import GreedyDecoder
-from asr.decoder.nbest import Search
-from asr.decoder.settings import BeamSettings
-from asr.decoder.vocabulary import SearchWords
+from asr.decoder.search.nbest import Search
+from asr.decoder.search.settings import BeamSettings
+from asr.decoder.search.vocabulary import SearchWords
 from asr.errors import ConfigError, ModelError, RillError
 from asr.language_model.ngram import LanguageModel
 from asr.lexicon.trie import Trie, make_trie

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from asr.acoustic.types import Emission
 from asr.audio import SAMPLE_RATE, Samples, read_audio
 from asr.decoder.beam import BeamDecoder
-from asr.decoder.flashlight import FlashlightDecoder, check_flashlight
-from asr.decoder.settings import BeamSettings
+from asr.decoder.flashlight.decoder import FlashlightDecoder, check_flashlight
+from asr.decoder.search.settings import BeamSettings
 from asr.errors import ConfigError, ModelError
 from asr.lexicon.lexicon import read_lexicon, write_lexicon
 from asr.model_folder import BUNDLED_MODEL
@@ -111,7 +111,7 @@ def test_it_is_torchaudios_ctc_decoder(
     import torch
     from torchaudio.models.decoder import ctc_decoder
 
-    from asr.decoder.flashlight_search import TOKENS, FlashlightSearch
+    from asr.decoder.flashlight.search import TOKENS, FlashlightSearch
 
     pronunciations = read_lexicon(BUNDLED_MODEL / "lexicon.txt.xz", words=5_000)
     write_lexicon(pronunciations, tmp_path / "few.txt")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from asr.acoustic.types import Emission
 from asr.decoder.beam import BeamDecoder
 from asr.decoder.greedy import GreedyDecoder
-from asr.decoder.settings import BeamSettings
+from asr.decoder.search.settings import BeamSettings
 from asr.decoder.types import Clock, Decoder
 from asr.errors import ModelError
 from asr.language_model.ngram import LanguageModel

@@ -18,7 +18,7 @@ from asr.acoustic.types import Emission
 from asr.audio import Samples
 from asr.decoder.beam import BeamDecoder
 from asr.decoder.grammar import UNKNOWN, GrammarDecoder, read_grammar
-from asr.decoder.settings import BeamSettings
+from asr.decoder.search.settings import BeamSettings
 from asr.decoder.types import Decoder
 from asr.language_model.ngram import LanguageModel
 from asr.lexicon.custom_words import custom_words
@@ -198,7 +198,7 @@ def test_a_phrase_longer_than_the_uncommitted_window_is_recognised() -> None:
     lexicon = made_lexicon(chance)
     words = [word for word in lexicon if word != "the"]
     phrase = " ".join(chance.choices(words, k=40))
-    with patch("asr.decoder.nbest.MAX_PHRASE_STEPS", 0):
+    with patch("asr.decoder.search.nbest.MAX_PHRASE_STEPS", 0):
         for seed in range(20):
             emission = spoken(phrase, lexicon, random.Random(seed), 4.0)
             decoder = grammar_of([phrase, " ".join(reversed(phrase.split()))], lexicon)

@@ -6,8 +6,8 @@ import math
 
 import pytest
 
-from asr.decoder.nbest import Search
-from asr.decoder.settings import BeamSettings
+from asr.decoder.search.nbest import Search
+from asr.decoder.search.settings import BeamSettings
 from asr.errors import ConfigError
 from asr.recognizer import Recognizer
 from tests.asr.decoder.test_beam import Bigrams, emission, words_of

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from asr.decoder.beam import BeamDecoder
-from asr.decoder.settings import BeamSettings
+from asr.decoder.search.settings import BeamSettings
 from asr.errors import ConfigError
 from asr.model_folder import BUNDLED_MODEL, read_model_config, save_settings
 from asr.recognizer import Recognizer

@@ -8,7 +8,7 @@ from libc.stdlib cimport free
 from libc.string cimport memmove
 
 from asr.language_model._score_cache cimport mix_bits
-from asr.decoder._tokens cimport MAX_BACKPOINTERS, PRUNED, Token, resize
+from asr.decoder.search._tokens cimport MAX_BACKPOINTERS, PRUNED, Token, resize
 
 import numpy as np
 

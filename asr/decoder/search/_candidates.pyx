@@ -7,7 +7,7 @@ from libc.stdlib cimport free
 from libc.string cimport memset
 
 from asr.language_model._score_cache cimport mix_bits
-from asr.decoder._tokens cimport PRUNED, Token, log_add, resize
+from asr.decoder.search._tokens cimport PRUNED, Token, log_add, resize
 
 import numpy as np
 

@@ -1,7 +1,7 @@
 """torchaudio's CTC decoder for one lexicon: what all utterances share, and one decoder for each.
 
-It imports flashlight-text and torchaudio. Only asr/decoder/flashlight.py imports it, and only when
-that decoder is chosen. `torchaudio.models.decoder.ctc_decoder` makes a language model and a trie of
+It imports flashlight-text and torchaudio. Only decoder.py beside it imports it, when that decoder
+is chosen. `torchaudio.models.decoder.ctc_decoder` makes a language model and a trie of
 the lexicon for each decoder, which takes seconds and over 100 MB. Here the utterances share them,
 and each has a `torchaudio.models.decoder.CTCDecoder` of its own.
 
@@ -27,7 +27,7 @@ from flashlight.lib.text.decoder.kenlm import KenLM
 from flashlight.lib.text.dictionary import Dictionary
 from torchaudio.models.decoder import CTCDecoder
 
-from asr.decoder.settings import BeamSettings
+from asr.decoder.search.settings import BeamSettings
 from asr.decoder.types import BLANK_ID
 from asr.language_model.ngram import MAX_LOOKED_UP, LanguageModel
 from asr.lexicon.lexicon import Lexicon, Pronunciation

@@ -14,10 +14,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from asr.decoder._beam import Beam
-from asr.decoder.settings import BeamSettings
+from asr.decoder.search._beam import Beam
+from asr.decoder.search.settings import BeamSettings
+from asr.decoder.search.vocabulary import SearchWords
 from asr.decoder.types import BLANK_ID
-from asr.decoder.vocabulary import SearchWords
 from asr.errors import ModelError
 
 PRUNED = -1e29  # scores below this are of pruned tokens

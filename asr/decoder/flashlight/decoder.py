@@ -1,7 +1,7 @@
 """torchaudio's CTC decoder in place of Rill's own beam search: `--decoder flashlight`.
 
 It has the same emissions, lexicon, language model and weights, so the two can be compared.
-asr/decoder/flashlight_search.py has the search. It needs torchaudio and flashlight-text.
+search.py beside it has the search. It needs torchaudio and flashlight-text.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy as np
 from asr.acoustic.types import Emitted
 from asr.decoder.beam import DECIMALS, acoustic_confidence
 from asr.decoder.confidence import UNCHANGED, Calibration
-from asr.decoder.settings import BeamSettings
+from asr.decoder.search.settings import BeamSettings
 from asr.decoder.types import BLANK_ID, Clock, check_emission
 from asr.errors import ConfigError
 from asr.language_model.ngram import LanguageModel
@@ -26,7 +26,7 @@ from asr.lexicon.lexicon import read_lexicon
 from asr.transcript import Alternative, Word
 
 if TYPE_CHECKING:
-    from asr.decoder.flashlight_search import FlashlightWords
+    from asr.decoder.flashlight.search import FlashlightWords
 
 NEAR_STEPS = 3  # a word at this distance in another hypothesis is the same word
 MIN_LOG_SHARE = -14.0  # hypotheses whose share is smaller do not count in confidences
@@ -58,7 +58,7 @@ class FlashlightDecoder:
             ModelError: a file is missing or damaged.
         """
         check_flashlight()
-        from asr.decoder.flashlight_search import FlashlightWords
+        from asr.decoder.flashlight.search import FlashlightWords
 
         self.clock, self.settings, self.calibration = clock, settings, calibration
         pronunciations = read_lexicon(lexicon)
@@ -85,7 +85,7 @@ class FlashlightDecoding:
         settings: BeamSettings,
         calibration: Calibration = UNCHANGED,
     ) -> None:
-        from asr.decoder.flashlight_search import FlashlightSearch
+        from asr.decoder.flashlight.search import FlashlightSearch
 
         self.steps = 0
         self._words, self._clock, self._calibration = words, clock, calibration

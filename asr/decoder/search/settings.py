@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from numbers import Real
 
-from asr.decoder._beam import MAX_BEAM
+from asr.decoder.search._beam import MAX_BEAM
 from asr.errors import ConfigError
 
 BOUNDS = {

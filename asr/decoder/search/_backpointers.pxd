@@ -1,7 +1,7 @@
 # cython: language_level=3
 from libc.stdint cimport int8_t, int32_t, uint16_t
 
-from asr.decoder._tokens cimport Token
+from asr.decoder.search._tokens cimport Token
 
 
 cdef struct BackPointer:

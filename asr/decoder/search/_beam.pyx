@@ -7,19 +7,19 @@ trie, a context of the language model, and a score. Tokens that agree in node an
 same future. They are merged into one, whose score is the sum of theirs, with a back-pointer to the
 predecessor of each. The best back-pointer decides the words of the token.
 
-The compiled parts of the search are this file, asr/decoder/_candidates.pyx,
-asr/decoder/_backpointers.pyx and the scores of the language model
-(asr/language_model/_score_cache.pyx). asr/decoder/nbest.py is the rest, in Python.
+The compiled parts of the search are this file, asr/decoder/search/_candidates.pyx,
+asr/decoder/search/_backpointers.pyx and the scores of the language model
+(asr/language_model/_score_cache.pyx). asr/decoder/search/nbest.py is the rest, in Python.
 """
 
 from libc.stdint cimport int32_t, int64_t, uint16_t, uint64_t
 from libc.stdlib cimport free
 from libc.string cimport memset
 
-from asr.decoder._candidates cimport Candidates, Completion, add, raise_floor
+from asr.decoder.search._candidates cimport Candidates, Completion, add, raise_floor
 from asr.language_model._score_cache cimport CachedScore, ScoreCache, mix_bits
-from asr.decoder._tokens cimport BLANK, MAX_BACKPOINTERS, NO_WORD, PRUNED, Token, resize
-from asr.decoder._backpointers cimport BackPointers
+from asr.decoder.search._tokens cimport BLANK, MAX_BACKPOINTERS, NO_WORD, PRUNED, Token, resize
+from asr.decoder.search._backpointers cimport BackPointers
 
 import numpy as np
 
