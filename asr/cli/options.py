@@ -31,15 +31,16 @@ class DecoderChoice(StrEnum):
 
 
 class CaseChoice(Enum):
-    """How words are shown."""
+    """The letter case of words."""
 
+    unchanged = "unchanged"
     lower = "lower"
     upper = "upper"
     sentence = "sentence"
 
 
 class TextChoice(StrEnum):
-    """How numbers, dates, money and addresses are shown."""
+    """With punctuation, capitals and numbers, or the words alone."""
 
     written = "written"
     spoken = "spoken"
@@ -90,7 +91,7 @@ RescoreFile = Annotated[
     Path | None,
     typer.Option(help="A model of rill lm train: rescores the n-best hypotheses."),
 ]
-CaseOption = Annotated[CaseChoice, typer.Option(help="lower, upper or sentence.")]
+CaseOption = Annotated[CaseChoice, typer.Option(help="unchanged, lower, upper or sentence.")]
 TextOption = Annotated[
     TextChoice, typer.Option("--format-text", help="written: $1,250; spoken: words alone.")
 ]

@@ -1,4 +1,4 @@
-"""Letter case of words in the output: lower case, upper case or sentence case.
+"""Letter case of words in the output: unchanged, lower case, upper case or sentence case.
 
 Recognition, custom words and error rates use lower case.
 """
@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
-from asr.transcript import Alternative, Segment, Transcript, Word
+from asr.transcript import Alternative, Transcript, Word
 
-Case = Literal["lower", "upper", "sentence"]
+Case = Literal["unchanged", "lower", "upper", "sentence"]
 
 
 def words_in_case(words: Sequence[Word], case: Case) -> tuple[Word, ...]:
@@ -30,10 +30,11 @@ def alternatives_in_case(
 def transcript_in_case(transcript: Transcript, case: Case) -> Transcript:
     """A whole transcript; in sentence case each segment starts with a capital letter."""
     segments = (
-        Segment(
-            words_in_case(segment.words, case),
-            alternatives_in_case(segment.alternatives, case),
-            words_in_case(segment.written, case),
+        replace(
+            segment,
+            words=words_in_case(segment.words, case),
+            alternatives=alternatives_in_case(segment.alternatives, case),
+            written=words_in_case(segment.written, case),
         )
         for segment in transcript.segments
     )
@@ -46,8 +47,10 @@ def texts_in_case(texts: Sequence[str], case: Case) -> tuple[str, ...]:
     >>> texts_in_case(["then", "i", "said", "i'm", "here"], "sentence")
     ('Then', 'I', 'said', "I'm", 'here')
     """
-    if case == "lower":
+    if case == "unchanged":
         return tuple(texts)
+    if case == "lower":
+        return tuple(text.lower() for text in texts)
     if case == "upper":
         return tuple(text.upper() for text in texts)
     return tuple(

@@ -72,7 +72,7 @@ def listen(
     ] = 1.2,
     min_speech: MinSpeechOption = None,
     alternatives: AlternativesOption = 0,
-    case: CaseOption = CaseChoice.lower,
+    case: CaseOption = CaseChoice.unchanged,
     format_text: TextOption = TextChoice.written,
     engine: EngineOption = None,
     threads: ThreadsOption = None,

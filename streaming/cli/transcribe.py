@@ -87,7 +87,7 @@ def transcribe(
     ] = None,
     min_speech: MinSpeechOption = None,
     alternatives: AlternativesOption = 0,
-    case: CaseOption = CaseChoice.lower,
+    case: CaseOption = CaseChoice.unchanged,
     format_text: TextOption = TextChoice.written,
     engine: EngineOption = None,
     threads: ThreadsOption = None,

@@ -19,9 +19,9 @@ WORDS = tuple(
 
 def test_finals_are_written_and_partials_are_not(capsys: pytest.CaptureFixture[str]) -> None:
     end = Final(WORDS, written=WRITTEN)
-    FormattedCaptions(PlainCaptions(), "lower", written=True).show(end)
+    FormattedCaptions(PlainCaptions(), "unchanged", written=True).show(end)
     assert capsys.readouterr().out == "I paid $25.\n"
-    FormattedCaptions(PlainCaptions(), "lower", written=False).show(end)
+    FormattedCaptions(PlainCaptions(), "unchanged", written=False).show(end)
     assert capsys.readouterr().out == "i paid twenty five dollars\n"
     shown = FormattedCaptions(JsonCaptions(), "upper", written=True)
     for event in (Partial(WORDS), end):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -36,7 +37,7 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def text(recognizer: Recognizer) -> str:
-    return recognizer.transcribe(DEMO).text
+    return recognizer.transcribe(DEMO).formatted
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +98,7 @@ def test_the_examples_for_python(
     if "include" in fields:
         assert "".join(token.token for token in answer.logprobs).strip() == text
     if fields.get("response_format") == "verbose_json":
-        assert " ".join(word.word for word in answer.words) == text
+        assert " ".join(word.word for word in answer.words) == re.sub("[,.]", "", text)
         assert answer.segments[0].text.strip() == text and answer.usage.seconds == 9.91
 
 
@@ -171,5 +172,5 @@ def test_containers_of_browsers(client: Any, speech: Samples, text: str, contain
     name = f"recording.{container}"
     upload = (name, file.getvalue(), f"audio/{container}")
     found = client.audio.transcriptions.create(file=upload, model="whisper-1").text
-    same = len(set(found.split()) & set(text.split()))
-    assert same > 0.8 * len(set(text.split())), found
+    same = set(re.findall(r"\w+", found.lower())) & set(said := re.findall(r"\w+", text.lower()))
+    assert len(same) >= 0.8 * len(set(said)), found

@@ -70,7 +70,7 @@ def test_a_supported_field_is_accepted(
     server: Server, transcript: Transcript, field: tuple[str, str]
 ) -> None:
     answer = ask(server, field)
-    assert answer.status_code == 200 and answer.json()["text"] == transcript.text
+    assert answer.status_code == 200 and answer.json()["text"] == transcript.formatted
 
 
 @pytest.mark.parametrize(
@@ -147,10 +147,10 @@ def test_verbose_json_has_every_field(server: Server, transcript: Transcript) ->
         "task": "transcribe",
         "language": "english",
         "duration": 9.91,
-        "text": transcript.text,
+        "text": transcript.formatted,
         "usage": {"type": "duration", "seconds": 9.91},
     }
-    assert segment["text"] == " " + transcript.text
+    assert segment["text"] == " " + transcript.formatted
     assert set(segment) == {
         "id", "seek", "start", "end", "text", "tokens", "temperature", "avg_logprob",
         "compression_ratio", "no_speech_prob",
@@ -160,7 +160,7 @@ def test_verbose_json_has_every_field(server: Server, transcript: Transcript) ->
 
 def test_log_probabilities_are_of_the_words(server: Server, transcript: Transcript) -> None:
     tokens = ask(server, ("include[]", "logprobs")).json()["logprobs"]
-    assert "".join(token["token"] for token in tokens).strip() == transcript.text
+    assert "".join(token["token"] for token in tokens).strip() == transcript.formatted
     for token, word in zip(tokens, transcript.words):
         assert bytes(token["bytes"]).decode() == token["token"]
         assert math.exp(token["logprob"]) == pytest.approx(word.confidence, abs=0.01)
@@ -190,16 +190,16 @@ def test_subtitles_are_the_written_form_too(server: Server, response_format: str
 
 
 def test_text_is_one_line(server: Server, transcript: Transcript) -> None:
-    assert ask(server, ("response_format", "text")).text == transcript.text + "\n"
+    assert ask(server, ("response_format", "text")).text == transcript.formatted + "\n"
 
 
 def test_the_words_of_a_prompt_are_recognised_in_their_spelling(
     server: Server, transcript: Transcript
 ) -> None:
     """ "jeweled" of the recording sounds like a name that the lexicon lacks."""
-    assert "jeweled" in transcript.text
+    assert "jeweled" in transcript.formatted
     prompted = ask(server, ("prompt", "The Joolde of Dr. Brown (3rd ed.)")).json()["text"]
-    assert prompted == transcript.text.replace("jeweled", "Joolde")
+    assert prompted == transcript.formatted.replace("jeweled", "Joolde")
 
 
 def test_the_custom_words_of_the_server_stay_beside_those_of_a_request() -> None:
@@ -224,7 +224,7 @@ def test_translation_of_english_is_its_transcription(
         timeout=60,
     )
     assert answer.json()["task"] == "translate" and answer.json()["language"] == "english"
-    assert answer.json()["text"] == transcript.text
+    assert answer.json()["text"] == transcript.formatted
 
 
 @pytest.mark.parametrize(
@@ -242,14 +242,14 @@ def test_stream_is_streamed(server: Server, transcript: Transcript, yes: str) ->
     answer = ask(server, ("stream", yes))
     assert answer.headers["content-type"].startswith("text/event-stream")
     events = [json.loads(line[6:]) for line in answer.text.splitlines() if line]
-    assert "".join(event.get("delta", "") for event in events) == transcript.text
-    assert events[-1] == {"type": "transcript.text.done", "text": transcript.text}
+    assert "".join(event.get("delta", "") for event in events) == transcript.formatted
+    assert events[-1] == {"type": "transcript.text.done", "text": transcript.formatted}
 
 
 def test_a_chunked_upload_is_transcribed(server: Server, transcript: Transcript) -> None:
     """Node's SDK sends a file stream like this, without content-length."""
     answer = chunked(server, DEMO.read_bytes())
-    assert answer.startswith("HTTP/1.1 200 ") and transcript.text in answer
+    assert answer.startswith("HTTP/1.1 200 ") and transcript.formatted in answer
 
 
 @pytest.mark.parametrize("size", [2**20 + 1, 30 * 2**20])
@@ -278,7 +278,7 @@ def recognised(recognizer: Recognizer, file: io.BytesIO) -> str:
     file.seek(0)
     transcript = recognizer.transcribe(file)
     assert transcript.damage
-    return transcript.text
+    return transcript.formatted
 
 
 def test_text_before_the_damage_is_reported_with_it(server: Server, recognizer: Recognizer) -> None:

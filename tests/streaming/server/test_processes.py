@@ -109,7 +109,7 @@ def test_an_upload_has_the_words_of_the_recogniser(
     url = f"http://{server.address}/v1/audio/transcriptions"
     with DEMO.open("rb") as file:
         answer = httpx.post(url, files={"file": file}, timeout=60)
-    assert answer.json()["text"] == recognizer.transcribe(DEMO).text
+    assert answer.json()["text"] == recognizer.transcribe(DEMO).formatted
 
 
 def test_processes_share_the_model_and_have_no_threads_when_they_fork(server: Processes) -> None:
