@@ -1,15 +1,15 @@
 // The page: its buttons and its state.
 
-import { CustomWords } from "./custom-words.js";
-import { connectExports, refreshExports } from "./exports.js";
-import { connectFiles } from "./files.js";
-import { shiftWords } from "./formats.js";
-import { startListening } from "./listening.js";
-import { namedMicrophones } from "./microphone.js";
-import { TokenField } from "./token.js";
-import { Transcript } from "./transcript.js";
-import { Waveform } from "./waveform.js";
-import { showWordDetails } from "./word-details.js";
+import { CustomWords } from "./page/custom-words.js";
+import { connectExports, refreshExports } from "./transcript/exports.js";
+import { connectFiles } from "./page/files.js";
+import { shiftWords } from "./transcript/formats.js";
+import { startListening } from "./sound/listening.js";
+import { namedMicrophones } from "./sound/microphone.js";
+import { TokenField } from "./server/token.js";
+import { Transcript } from "./transcript/transcript.js";
+import { Waveform } from "./sound/waveform.js";
+import { showWordDetails } from "./transcript/word-details.js";
 
 const find = (selector) => document.querySelector(selector);
 const button = find("#listen");

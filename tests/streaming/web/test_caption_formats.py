@@ -1,4 +1,4 @@
-"""The page's download formats (streaming/web/formats.js, cues.js) equal those of asr/formats.
+"""The download formats of the page (streaming/web/transcript) equal those of asr/formats.
 
 Python generates random transcripts, and both sides format them. The rules by which words become
 cues exist in both languages; this test keeps them equal.
@@ -95,7 +95,7 @@ def in_sequence(parts: list[tuple[Part, float]]) -> Transcript:
 
 def formatted_by_the_page(cases: list[list[tuple[Part, float]]], folder: Path) -> list[Any]:
     for name in ("formats.js", "cues.js"):
-        shutil.copy(WEB / name, folder / name)
+        shutil.copy(WEB / "transcript" / name, folder / name)
     (folder / "package.json").write_text('{"type": "module"}')  # node takes .js for CommonJS
     parts = [
         [

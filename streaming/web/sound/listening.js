@@ -1,7 +1,7 @@
 // A session: one microphone and one stream, started and ended together.
 
 import { openMicrophone } from "./microphone.js";
-import { StreamClient } from "./stream-client.js";
+import { StreamClient } from "../server/stream-client.js";
 
 // `settings` has words and second_pass. `on` has the handlers of StreamClient, block(samples, seconds)
 // with the seconds recorded so far, and lost() for a microphone that is disconnected.

@@ -1,6 +1,6 @@
 // Recordings that are dropped on the page or chosen: each becomes a part of the transcript.
 
-import { transcribeFile } from "./upload.js";
+import { transcribeFile } from "../server/upload.js";
 
 const PICKER = document.querySelector("#file");
 const ERRORS = document.querySelector("#file-errors");
