@@ -74,6 +74,8 @@ MINUTES = (
     "streaming/benchmark/",
     "streaming/microphone/",
     "streaming/server/",
+    "streaming/web/test_page.py",
+    "streaming/web/test_keeping.py",
     "streaming/test_faults.py",
     "streaming/test_recordings.py",
     "streaming/test_rescoring.py",

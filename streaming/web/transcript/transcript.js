@@ -1,23 +1,23 @@
-// The transcript: its parts, their words, and how they are displayed.
-// A part is one recording, from the microphone or a file; formats.js converts parts.
+// The transcript: its parts, and how they are displayed. A part is one recording, from the microphone
+// or a file; its utterances are {words, written} as formats.js takes them.
 
-import { line } from "./formats.js";
-
-// Thresholds of the confidence. Correct words of the bundled model are often near 0.5.
-const DOUBTFUL_BELOW = 0.35;
-const UNSURE_BELOW = 0.5;
+import { button } from "../page/notices.js";
+import { line, shown } from "./formats.js";
+import { paragraph, wordElements } from "./words.js";
 
 export class Transcript {
   parts = [];
-  #cleared = [];
+  #removed = []; // the parts that were removed last, with their places
   #root;
   #announcer;
-  #onChange;
+  #on;
 
-  constructor(root, announcer, onChange) {
+  // `on` has changed(part), removed(parts) and restored(parts); changed comes with null when the
+  // parts, but none of their words, have changed.
+  constructor(root, announcer, on) {
     this.#root = root;
     this.#announcer = announcer;
-    this.#onChange = onChange;
+    this.#on = on;
   }
 
   get hasWords() {
@@ -25,43 +25,55 @@ export class Transcript {
   }
 
   get canRestore() {
-    return this.#cleared.length > 0 && !this.hasWords;
+    return this.#removed.length > 0 && !this.hasWords;
   }
 
-  // The part for the microphone: the last one continues, unless a file follows it.
+  // The part for the microphone: the last one of this visit continues, unless a file follows it.
   spokenPart() {
     const last = this.parts.at(-1);
-    if (last?.spoken) return last;
+    if (last?.spoken && !last.isOld) return last;
     const when = new Date().toLocaleString("en-GB", {
       day: "numeric",
       month: "long",
       hour: "2-digit",
       minute: "2-digit",
     });
-    return this.addPart(`Spoken, ${when.replace(" at ", ", ")}`, true);
+    return this.addPart(`Spoken, ${when.replace(" at ", ", ")}`, { spoken: true });
   }
 
-  addPart(title, spoken = false) {
+  // `kept` is a part of an earlier visit: {id, created, duration, utterances}.
+  addPart(title, { spoken = false, kept = null } = {}) {
     const element = document.createElement("section");
     element.className = "part";
+    const header = document.createElement("header");
     const heading = document.createElement("h2");
     heading.textContent = title;
     const partial = document.createElement("p");
     partial.className = "partial";
     // Screen readers get finals only; changing words would interrupt them all the time.
     partial.setAttribute("aria-hidden", "true");
-    element.append(heading, partial);
-    const part = { title, spoken, duration: 0, utterances: [], element, partial, partialWords: [] };
-    this.#keepingEndInView(() => this.#root.append(element));
+    const part = {
+      id: crypto.getRandomValues(new Uint32Array(2)).join("-"),
+      created: Date.now(),
+      duration: 0,
+      utterances: [],
+      ...kept,
+      ...{ title, spoken, isOld: kept !== null, element, partial, partialWords: [], cancel: null },
+    };
+    const remove = button("Delete", "plain", () => this.removePart(part, true));
+    remove.setAttribute("aria-label", `Delete ${title}`);
+    header.append(heading, remove);
+    element.append(header, ...part.utterances.map(paragraph), partial);
+    if (kept) this.#root.append(element);
+    else this.#keepingEndInView(() => this.#root.append(element));
     this.parts.push(part);
-    this.#onChange();
+    this.#on.changed(null);
     return part;
   }
 
-  removePart(part) {
-    part.element.remove();
-    this.parts = this.parts.filter((other) => other !== part);
-    this.#onChange();
+  removePart(part, byUser = false) {
+    if (!this.parts.includes(part)) return;
+    this.#remove([part], byUser);
   }
 
   // The page creates a part before the first word; a heading without words is removed.
@@ -71,38 +83,51 @@ export class Transcript {
 
   showPartial(part, words) {
     part.partialWords = words;
-    this.#keepingEndInView(() => part.partial.replaceChildren(...spans(words)));
+    this.#keepingEndInView(() => part.partial.replaceChildren(...wordElements(words)));
   }
 
   // A final without words withdraws the words of the last partial.
-  addFinal(part, words) {
+  addFinal(part, utterance) {
     this.showPartial(part, []);
-    if (words.length === 0) return;
-    const paragraph = document.createElement("p");
-    paragraph.replaceChildren(...spans(words));
-    part.utterances.push(words);
-    this.#keepingEndInView(() => part.partial.before(paragraph));
-    this.#announce(line(words));
-    this.#onChange();
+    if (utterance.words.length === 0) return;
+    part.utterances.push(utterance);
+    this.#keepingEndInView(() => part.partial.before(paragraph(utterance)));
+    this.#announce(line(shown(utterance)));
+    this.changed(part);
+  }
+
+  changed(part) {
+    if (this.parts.includes(part)) this.#on.changed(part);
   }
 
   // When a stream breaks off, the words of the last partial become final.
   keepPartial(part) {
-    this.addFinal(part, part.partialWords);
+    this.addFinal(part, { words: part.partialWords });
   }
 
   clear() {
-    if (this.parts.length > 0) this.#cleared = this.parts;
-    this.parts = [];
-    this.#root.replaceChildren();
-    this.#onChange();
+    if (this.parts.length > 0) this.#remove(this.parts, true);
   }
 
+  // Takes the last removal back.
   restore() {
-    this.parts = [...this.#cleared, ...this.parts];
-    this.#cleared = [];
+    const parts = this.#removed;
+    this.#removed = [];
+    this.parts = [...this.parts, ...parts].sort((one, other) => one.created - other.created);
     this.#root.replaceChildren(...this.parts.map(({ element }) => element));
-    this.#onChange();
+    this.#on.restored(parts);
+  }
+
+  #remove(parts, byUser) {
+    for (const part of parts) {
+      part.cancel?.();
+      part.element.querySelector("audio")?.pause();
+      part.element.remove();
+    }
+    this.parts = this.parts.filter((part) => !parts.includes(part));
+    const withWords = parts.filter(({ utterances }) => utterances.length > 0);
+    if (byUser && withWords.length > 0) this.#removed = withWords;
+    this.#on.removed(parts, byUser && withWords.length > 0);
   }
 
   #announce(text) {
@@ -121,21 +146,4 @@ export class Transcript {
       window.scrollBy({ top: after - window.innerHeight + 16, behavior: "instant" });
     }
   }
-}
-
-function spans(words) {
-  return words.flatMap((word, index) => (index > 0 ? [" ", span(word)] : [span(word)]));
-}
-
-function span({ word, start, end, confidence }) {
-  const element = document.createElement("span");
-  element.textContent = word;
-  element.className = "word";
-  if (confidence < DOUBTFUL_BELOW) element.classList.add("doubtful");
-  else if (confidence < UNSURE_BELOW) element.classList.add("unsure");
-  const percent = Math.round(confidence * 100);
-  const detail = confidence === undefined ? "" : `, confidence ${percent} %`;
-  element.dataset.detail = `${start.toFixed(2)} to ${end.toFixed(2)} s${detail}`;
-  element.tabIndex = -1; // word-details.js makes one word the Tab stop
-  return element;
 }
