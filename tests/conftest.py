@@ -75,6 +75,7 @@ MINUTES = (
     "streaming/microphone/",
     "streaming/server/",
     "streaming/web/test_page.py",
+    "streaming/web/test_captions_view.py",
     "streaming/web/test_keeping.py",
     "streaming/test_faults.py",
     "streaming/test_recordings.py",

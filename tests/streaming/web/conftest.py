@@ -28,7 +28,7 @@ def server() -> Iterator[str]:
     assert process.wait(timeout=20) == 0
 
 
-@pytest.fixture(scope="session", params=["chromium", "firefox-esr"])
+@pytest.fixture(scope="module", params=["chromium", "firefox-esr"])
 def browser(request: pytest.FixtureRequest, microphone: Path) -> Iterator[Open]:
     if not shutil.which(request.param):
         pytest.skip(f"needs {request.param} (Debian: {request.param})")
