@@ -8,6 +8,7 @@ import { readParameters } from "./parameters.js";
 const KEPT_UTTERANCES = 8; // more than the lines that can be seen
 const AGAIN_AFTER_MS = 5_000;
 const HOLD_SECONDS = 8;
+const NEEDS_TOKEN = "This server requires a token: add token=… to the address.";
 
 const root = document.querySelector("#captions");
 const problem = document.querySelector("#problem");
@@ -28,7 +29,7 @@ async function run({ device, words, token, silence, hold = HOLD_SECONDS }) {
 
   async function start() {
     try {
-      await startListening({
+      const session = await startListening({
         deviceId: device ? await deviceNamed(device) : "",
         settings,
         token,
@@ -41,10 +42,10 @@ async function run({ device, words, token, silence, hold = HOLD_SECONDS }) {
             show(line(shown(utterance)), hold);
             running = null;
           },
-          lost() {},
+          lost: () => session.stop(), // the microphone was pulled out; it may come back
           end({ code, message }) {
             running = null;
-            say(code === "unauthorised" ? "This server requires a token: add token=… to the address." : message);
+            say(code === "unauthorised" ? NEEDS_TOKEN : message);
             if (!["unauthorised", "bad_words", "bad_message"].includes(code)) again();
           },
         },

@@ -16,12 +16,14 @@ function color(value) {
 }
 
 function align(value) {
-  if (!["left", "center", "right"].includes(value)) throw new Error("expected left, center or right");
+  const known = ["left", "center", "right"].includes(value);
+  if (!known) throw new Error("expected left, center or right");
   return value;
 }
 
 function font(value) {
-  if (value.trim() === "" || !CSS.supports("font-family", value)) throw new Error("expected the name of a font");
+  const named = value.trim() !== "" && CSS.supports("font-family", value);
+  if (!named) throw new Error("expected the name of a font");
   return value;
 }
 
@@ -51,7 +53,8 @@ export function readParameters(search, style) {
     const name = SPELLINGS[given] ?? given;
     const parse = STYLES[name] ?? OTHERS[name];
     if (!parse) {
-      throw new Error(`${given}: unknown. There are ${Object.keys({ ...STYLES, ...OTHERS }).join(", ")}.`);
+      const known = Object.keys({ ...STYLES, ...OTHERS }).join(", ");
+      throw new Error(`${given}: unknown. There are ${known}.`);
     }
     try {
       const parsed = parse(value);

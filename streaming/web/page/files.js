@@ -24,6 +24,7 @@ export function connectFiles(transcript, tokenField, customWords, notices) {
       const part = transcript.addPart(file.name);
       const cancel = new AbortController();
       part.cancel = () => cancel.abort();
+      part.isWhole = false;
       const progress = new Progress(part);
       addPlayer(part, file);
       queue = queue.then(() => transcribe(file, part, progress, cancel.signal));
@@ -44,6 +45,7 @@ export function connectFiles(transcript, tokenField, customWords, notices) {
       };
       const settings = { token: tokenField.value, words: customWords.lines };
       part.duration = await transcribeFile(file, settings, on, signal);
+      part.isWhole = true;
       if (part.utterances.length > 0) progress.remove();
       else progress.end("No speech was recognised.");
     } catch (error) {

@@ -29,8 +29,8 @@ export function keepTranscript(notices) {
 
   function sayFull({ title }) {
     notices.show(
-      `The browser's storage for transcripts is full. Newer words of “${title}” will be lost when this ` +
-        "page is closed or reloaded. Download them, and delete older transcripts.",
+      `The browser's storage for transcripts is full. Newer words of “${title}” are lost when ` +
+        "this page is closed or reloaded. Download them, and delete older transcripts.",
       { key: "full" },
     );
   }
@@ -41,7 +41,8 @@ export function keepTranscript(notices) {
       storage.remove(part);
     }
     notices.dismiss("full");
-    for (const part of transcript.parts) if (part.utterances.length > 0) save(part); // there may be room now
+    // There may be room now.
+    for (const part of transcript.parts) if (part.utterances.length > 0) save(part);
     showUse();
   }
 

@@ -7,6 +7,7 @@ export class EventStream {
   push(text) {
     const blocks = (this.#rest + text).split("\n\n");
     this.#rest = blocks.pop();
-    return blocks.filter((block) => block.startsWith("data: ")).map((block) => JSON.parse(block.slice(6)));
+    const data = blocks.filter((block) => block.startsWith("data: "));
+    return data.map((block) => JSON.parse(block.slice(6)));
   }
 }

@@ -1,6 +1,7 @@
 // A live stream that survives its connection: sound that is not yet recognised is kept, and sent
 // again when the server answers again.
 
+import { shiftUtterance, shiftWords } from "../transcript/formats.js";
 import { StreamClient } from "./stream-client.js";
 
 const KEPT_SECONDS = 50; // the server takes 60 s ahead of time
@@ -14,8 +15,8 @@ const MAX_FAULTS = 3; // of the server in a row, on the same sound
 // Ends of a connection after which another one can go on.
 const PASSING = ["lost", "closing", "internal", "slow_reader", "too_long", "idle", "busy"];
 
-// `on` has ready(), partial(words), final({words, written}), interrupted() and end({code, message});
-// times count from the first sample. ready comes after each interruption, and end exactly once.
+// `on` has ready(), partial(words), final({words, written}), interrupted() and end({code, message}).
+// Times count from the first sample. ready comes after each interruption, and end exactly once.
 export class LiveStream {
   #settings;
   #token;
@@ -67,9 +68,8 @@ export class LiveStream {
     const seconds = (this.#origin = origin) / this.#rate;
     this.#client = new StreamClient(this.#settings, this.#token, {
       ready: () => this.#ready(),
-      partial: (words) => this.#showPartial(shifted(words, seconds)),
-      final: ({ words, written }) =>
-        this.#addFinal({ words: shifted(words, seconds), written: written && shifted(written, seconds) }),
+      partial: (words) => this.#showPartial(shiftWords(words, seconds)),
+      final: (utterance) => this.#addFinal(shiftUtterance(utterance, seconds)),
       end: (end) => this.#connectionEnded(end),
     });
     for (const { samples } of this.#kept) this.#client.send(samples);
@@ -109,14 +109,18 @@ export class LiveStream {
     if (code === null) this.#forgetBefore(this.#origin + duration * this.#rate);
     if (code === "internal") this.#faults += 1;
     const canGoOn = code === null || PASSING.includes(code);
-    if (!this.#wasReady || !canGoOn || this.#faults >= MAX_FAULTS) return this.#end({ code, message });
+    if (!this.#wasReady || !canGoOn || this.#faults >= MAX_FAULTS) {
+      return this.#end({ code, message });
+    }
 
     if (this.#lostAt === null) {
       this.#lostAt = Date.now();
       this.#giveUpAfter = this.#finishing ? GIVE_UP_WHEN_FINISHING_MS : GIVE_UP_AFTER_MS;
       this.#on.interrupted();
     }
-    if (Date.now() - this.#lostAt > this.#giveUpAfter) return this.#end({ code: code ?? "lost", message });
+    if (Date.now() - this.#lostAt > this.#giveUpAfter) {
+      return this.#end({ code: code ?? "lost", message });
+    }
     this.#retry = setTimeout(() => this.#connectNow(), this.#retryMs);
     this.#retryMs = Math.min(2 * this.#retryMs, MAX_RETRY_MS);
   }
@@ -128,7 +132,8 @@ export class LiveStream {
     this.#on.end({ code, message });
   }
 
-  // Sound before this sample will not be sent again. Words of a partial whose sound is gone are final.
+  // Sound before this sample will not be sent again. Words of a partial whose sound is gone become
+  // final.
   #forgetBefore(sample) {
     const isOver = ({ start, samples }) => start + samples.length <= sample;
     while (this.#kept.length > 0 && isOver(this.#kept[0])) this.#kept.shift();
@@ -140,8 +145,4 @@ export class LiveStream {
     this.#on.final({ words });
     this.#showPartial(rest);
   }
-}
-
-function shifted(words, seconds) {
-  return words.map((word) => ({ ...word, start: word.start + seconds, end: word.end + seconds }));
 }

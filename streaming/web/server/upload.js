@@ -11,8 +11,8 @@ export class UploadError extends Error {
 }
 
 // `on` has sent(share), with the share of the file that is sent, and utterance({words, written}).
-// `signal` cancels. Resolves with the duration in seconds; an UploadError rejects, and the utterances
-// before it are valid. It is an XMLHttpRequest, because fetch does not say how much is sent.
+// `signal` cancels. Resolves with the duration in seconds. After a rejection with an UploadError the
+// utterances stay valid. It is an XMLHttpRequest, because fetch does not say how much is sent.
 export function transcribeFile(file, { token, words }, on, signal) {
   const form = new FormData();
   form.set("file", file);

@@ -3,7 +3,7 @@
 const SILENT_PEAK = 33; // of 32768: -60 dB
 const CLIPPED_PEAK = 32_700;
 const SILENT_FROM_START_SECONDS = 4;
-const SILENT_SECONDS = 30; // later: headsets with a noise gate are silent in pauses
+const SILENT_SECONDS = 30; // later: a noise gate makes pauses silent
 const CLIPPED_BLOCKS = 3; // within CLIPPED_SECONDS
 const CLIPPED_SECONDS = 5;
 const MIN_CLIPPED_SAMPLES = 3; // in a block; a single one is a click

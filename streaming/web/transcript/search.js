@@ -1,4 +1,4 @@
-// Search in the transcript: the words that match, as written or as spoken, and the way through them.
+// Search in the transcript: the words that match, written or spoken, and the way through them.
 
 export class Search {
   #form;
@@ -35,10 +35,13 @@ export class Search {
   #search(current, scroll = true) {
     this.#unmark("found", "current");
     const query = plain(this.#input.value);
-    this.#found = query ? [...this.#root.querySelectorAll("p:not(.partial)")].flatMap((p) => matches(p, query)) : [];
+    const paragraphs = query ? [...this.#root.querySelectorAll("p:not(.partial)")] : [];
+    this.#found = paragraphs.flatMap((paragraph) => matches(paragraph, query));
     for (const match of this.#found) for (const word of match) word.classList.add("found");
     this.#current = Math.min(Math.max(current, 0), this.#found.length - 1);
-    for (const button of this.#form.querySelectorAll("button")) button.disabled = this.#found.length === 0;
+    for (const button of this.#form.querySelectorAll("button")) {
+      button.disabled = this.#found.length === 0;
+    }
     this.#show(scroll);
     if (!query) this.#count.textContent = "";
     else if (this.#found.length === 0) this.#count.textContent = "Not found";
@@ -81,9 +84,11 @@ function matchesIn(words, texts, query) {
     at += text.length + 1;
   }
   const found = [];
-  for (let from = whole.indexOf(query); from >= 0; from = whole.indexOf(query, from + query.length)) {
-    const end = from + query.length;
-    found.push(words.filter((_, n) => starts[n] < end && starts[n] + texts[n].length > from));
+  let end = 0;
+  for (let from = whole.indexOf(query); from >= 0; from = whole.indexOf(query, end)) {
+    end = from + query.length;
+    const [first, last] = [from, end];
+    found.push(words.filter((_, n) => starts[n] < last && starts[n] + texts[n].length > first));
   }
   return found;
 }

@@ -65,14 +65,18 @@ export class Storage {
 }
 
 // Words as short lists: [word, start and end in ms, confidence in thousandths].
-function packed({ title, spoken, created, duration, utterances, partialWords }) {
+function packed({ title, spoken, created, duration, isWhole, utterances, partialWords }) {
   const all = partialWords.length > 0 ? [...utterances, { words: partialWords }] : utterances;
   return {
     title,
     spoken,
     created,
     duration,
-    utterances: all.map(({ words, written }) => [packWords(words), written ? packWords(written) : null]),
+    isWhole,
+    utterances: all.map(({ words, written }) => [
+      packWords(words),
+      written ? packWords(written) : null,
+    ]),
   };
 }
 
@@ -86,14 +90,22 @@ function packWords(words) {
 }
 
 // Throws for a record of another shape.
-function unpacked(id, { title, spoken, created, duration, utterances }) {
+function unpacked(id, { title, spoken, created, duration, isWhole, utterances }) {
   const numbers = [created, duration];
   if (typeof title !== "string" || !numbers.every(Number.isFinite)) throw new TypeError("no part");
   const read = utterances.map(([words, written]) => ({
     words: unpackWords(words),
     written: written ? unpackWords(written) : undefined,
   }));
-  return { id, title, spoken: spoken === true, created, duration, utterances: read };
+  return {
+    id,
+    title,
+    spoken: spoken === true,
+    created,
+    duration,
+    isWhole: isWhole !== false,
+    utterances: read,
+  };
 }
 
 function unpackWords(words) {

@@ -3,7 +3,7 @@
 
 import { button } from "../page/notices.js";
 import { line, shown } from "./formats.js";
-import { paragraph, wordElements } from "./words.js";
+import { clock, paragraph, wordElements } from "./words.js";
 
 export class Transcript {
   parts = [];
@@ -41,7 +41,7 @@ export class Transcript {
     return this.addPart(`Spoken, ${when.replace(" at ", ", ")}`, { spoken: true });
   }
 
-  // `kept` is a part of an earlier visit: {id, created, duration, utterances}.
+  // `kept` is a part of an earlier visit: {id, created, duration, isWhole, utterances}.
   addPart(title, { spoken = false, kept = null } = {}) {
     const element = document.createElement("section");
     element.className = "part";
@@ -56,6 +56,7 @@ export class Transcript {
       id: crypto.getRandomValues(new Uint32Array(2)).join("-"),
       created: Date.now(),
       duration: 0,
+      isWhole: true, // false while a recording is not recognised to its end
       utterances: [],
       ...kept,
       ...{ title, spoken, isOld: kept !== null, element, partial, partialWords: [], cancel: null },
@@ -64,11 +65,19 @@ export class Transcript {
     remove.setAttribute("aria-label", `Delete ${title}`);
     header.append(heading, remove);
     element.append(header, ...part.utterances.map(paragraph), partial);
+    if (!part.isWhole) this.#sayIncomplete(part);
     if (kept) this.#root.append(element);
     else this.#keepingEndInView(() => this.#root.append(element));
     this.parts.push(part);
     this.#on.changed(null);
     return part;
+  }
+
+  #sayIncomplete({ element, duration }) {
+    const note = document.createElement("div");
+    note.className = "progress";
+    note.textContent = `Incomplete: it ends at ${clock(duration)}.`;
+    element.append(note);
   }
 
   removePart(part, byUser = false) {

@@ -7,6 +7,10 @@ import json
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
+import soundfile
+
+from asr.audio import SAMPLE_RATE, Samples
 from tests.conftest import DEMO
 from tests.streaming.server.browser import Page
 from tests.streaming.web.pages import (
@@ -73,6 +77,23 @@ def test_spoken_words_survive_a_reload_in_mid_utterance(
         # A new part: the clock of the old one is over.
         await page.value(PRESS)
         await page.until("document.querySelectorAll('.part').length > 1")
+
+    assert visit(browser, server, tmp_path / "profile", use).problems == []
+
+
+def test_an_upload_that_a_reload_interrupts_is_kept_as_incomplete(
+    speech: Samples, server: str, browser: Open, tmp_path: Path
+) -> None:
+    path = tmp_path / "long.wav"
+    soundfile.write(path, np.tile(speech, 60), SAMPLE_RATE)
+
+    async def use(page: Page) -> None:
+        await page.choose_file("input[type=file]", path)
+        await page.until(f"{FINALS}.length >= 2", seconds=60)
+        await reload(page)
+        assert await page.value(f"{FINALS}.length") >= 2
+        note = await page.value("document.querySelector('.part .progress').textContent")
+        assert note.startswith("Incomplete: it ends at 0:")
 
     assert visit(browser, server, tmp_path / "profile", use).problems == []
 
@@ -146,4 +167,4 @@ def test_listening_goes_on_after_the_server_was_away(browser: Open, tmp_path: Pa
     finally:
         process.terminate()
         process.wait(timeout=20)
-    assert all("WebSocket" in problem for problem in page.problems), page.problems
+    assert all("/v1/stream" in problem for problem in page.problems), page.problems

@@ -26,8 +26,8 @@ from tests.streaming.web.pages import (
     visit,
 )
 
-# The demo has no number; as a custom word, something that it has is written as one.
-TWENTY = "20 = which appeared"
+# The demo has no number: this word sounds as "which appeared" and is written as 20.
+TWENTY = "twenty  W IH CH AH P IH R D  :2"
 DOWNLOADS = """(window.blobs = [], window.url ??= URL.createObjectURL,
   URL.createObjectURL = (blob) => (blobs.push(blob), url.call(URL, blob)), true)"""
 
@@ -101,10 +101,14 @@ def test_written_tokens_are_shown_and_downloaded(
         for name in ("txt", "srt", "vtt"):
             assert "20" in plain(texts[name]), texts[name]
         record = json.loads(texts["json"])
-        assert "20" in plain(record["formatted"])
+        assert "20" in plain(record["formatted"]) and "20" not in plain(record["text"])
+        assert "twenty" in [word["word"] for word in record["words"]]
         assert all(0 <= word["confidence"] <= 1 for word in record["words"])
-        detail = "[...document.querySelectorAll('.word')].find(w => w.textContent.startsWith('20'))"
-        assert "confidence" in await page.value(f"{detail}.dataset.detail")
+        await page.value(searched("twenty"))  # the spoken words are found too
+        found = "[...document.querySelectorAll('.current')]"
+        assert plain(await page.value(f"{found}[0].textContent")) == ["20"]
+        detail = await page.value(f"{found}[0].dataset.detail")
+        assert detail.startswith("“twenty”, ") and "confidence" in detail
 
     assert visit(browser, server, tmp_path / "profile", choose).problems == []
 
@@ -119,10 +123,7 @@ def test_words_are_found_and_played(server: str, browser: Open, tmp_path: Path) 
     async def choose(page: Page) -> None:
         await page.choose_file("input[type=file]", DEMO)
         await page.until(DONE)
-        field = "document.querySelector('#search input')"
-        await page.value(
-            f"{field}.value = 'magnificent ROOM'; {field}.dispatchEvent(new Event('input'))"
-        )
+        await page.value(searched("magnificent ROOM"))
         found = "[...document.querySelectorAll('.current')].map(word => word.textContent).join(' ')"
         assert plain(await page.value(found)) == ["magnificent", "room"]
         assert await page.value("document.querySelector('#search output').textContent") == "1 of 1"
