@@ -138,7 +138,7 @@ class Recognizer:
             folder.name,
             folder / G2P,
             options.alternatives,
-            load_punctuation(folder),
+            None if options.grammar else load_punctuation(folder),
         )
         return recognizer.with_words(options.words) if options.words else recognizer
 
@@ -172,7 +172,7 @@ class Recognizer:
 
     def with_grammar(self, phrases: Iterable[str] | os.PathLike[str]) -> Recognizer:
         """A recogniser of these phrases and of nothing else (asr/decoder/grammar.py). It shares the
-        network.
+        network. Phrases have no punctuation.
 
         Args:
             phrases: each as a line of `asr.lexicon.custom_words`, or the path of a file of them.
@@ -185,6 +185,7 @@ class Recognizer:
         read = read_grammar(phrases, self.decoder.lexicon, self.g2p)
         changed = copy.copy(self)
         changed.decoder = GrammarDecoder(read, self.decoder.clock, self.decoder.settings)
+        changed.punctuation = None
         return changed
 
     def with_alternatives(self, count: int) -> Recognizer:

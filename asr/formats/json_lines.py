@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from asr.formats.turns import turns
+from asr.formats.turns import Turn, turns
 from asr.transcript import Alternative, Segment, Transcript, Word
 
 
@@ -31,14 +31,26 @@ def to_json(transcript: Transcript, file: str) -> str:
         word_record(word) | ({"channel": channel} if channel else {}) for word, channel in spoken
     ]
     if has_channels:
-        record["turns"] = [
-            {"channel": turn.channel, **_times(turn.words), "text": turn.text} for turn in found
-        ]
+        record["turns"] = _turn_records(found, spoken)
     if transcript.damage is not None:
         record["damage"] = transcript.damage
     if any(segment.alternatives for segment in segments):
         record["segments"] = [_segment_record(segment) for segment in segments]
     return json.dumps(record) + "\n"
+
+
+def _turn_records(found: list[Turn], spoken: list[tuple[Word, str]]) -> list[dict[str, Any]]:
+    rest = {turn.channel: iter([w for w, c in spoken if c == turn.channel]) for turn in found}
+    records = []
+    for turn in found:
+        said, ends = [], turn.words[-1].end
+        for word in rest[turn.channel]:
+            said.append(word.word)
+            if word.end >= ends:
+                break
+        text = {"text": " ".join(said), "formatted": turn.text}
+        records.append({"channel": turn.channel, **_times(turn.words), **text})
+    return records
 
 
 def word_record(word: Word) -> dict[str, str | float]:

@@ -90,9 +90,9 @@ def _tokens(
         for form in written_forms(spoken[first:end]):
             start, stop = first + form.first, first + form.end
             text = form.text
-            if punctuation and text == spoken[start]:
+            if punctuation and text == spoken[start] and _is_plain(text):
                 text = punctuation.form(text, marked[start].case)
-            if punctuation and not in_sentence and not _is_address(text):
+            if punctuation and not in_sentence and _may_be_capital(text, spoken[start]):
                 text = capitalised(text)
             in_sentence = True
             yield _with_mark(text, marked[stop - 1].mark), start, stop
@@ -105,5 +105,12 @@ def _with_mark(text: str, mark: Mark) -> str:
     return text if mark == Mark.STOP and text.endswith(".") else text + mark.text
 
 
-def _is_address(text: str) -> bool:
-    return "@" in text or "." in text[:-1]
+def _is_plain(word: str) -> bool:
+    """A word of the lexicon, and no custom word with a written form of its own, such as k8s."""
+    return all("a" <= letter <= "z" or letter in "'-" for letter in word)
+
+
+def _may_be_capital(text: str, spoken: str) -> bool:
+    """Addresses and written forms of custom words begin as they are, in a sentence too."""
+    is_address = "@" in text or "." in text[:-1]
+    return not is_address and _is_plain(spoken)

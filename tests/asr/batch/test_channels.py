@@ -53,7 +53,10 @@ def test_two_channels_in_every_format(
     for channel in ("agent", "caller"):
         text = " ".join(own_words(record, channel))
         said = [line for line in written["txt"].splitlines() if line.startswith(f"{channel}: ")]
-        assert " ".join(line.split(": ", 1)[1] for line in said) == text
+        own = [turn for turn in record["turns"] if turn["channel"] == channel]
+        assert " ".join(turn["text"] for turn in own) == text
+        assert [line.split(": ", 1)[1] for line in said] == [turn["formatted"] for turn in own]
+        assert said[-1].endswith(".") and text.islower()
         assert f"{channel}: " in written["srt"] and f"<v {channel}>" in written["vtt"]
         assert f">{channel}: " in written["ttml"] and f"\t{channel}\t" in written["tsv"]
 
@@ -81,7 +84,7 @@ def test_a_film_a_mono_file_standard_input_and_a_damaged_file(
     alone = rill("transcribe", call, *told).stdout
     assert rill("transcribe", "-", *told, stdin=call.read_bytes()).stdout == alone != ""
     damaged = rill("transcribe", cut, *told)
-    assert damaged.returncode == 2 and damaged.stdout.startswith("agent: she entered")
+    assert damaged.returncode == 2 and damaged.stdout.startswith("agent: She entered")
     assert damaged.stderr.count("truncated") == 1
     assert rill("transcribe", mono, *told).stdout == rill("transcribe", DEMO).stdout
     film = tmp_path / "film.mp4"

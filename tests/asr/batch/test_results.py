@@ -88,7 +88,7 @@ def test_a_batch_goes_on_where_it_ended_and_beside_its_recordings(tmp_path: Path
     skipped = rill("transcribe", tmp_path, *told, "--case", "upper", "--skip-existing")
     assert skipped.returncode == 0 and "skipped: " in skipped.stderr
     assert "SHE" in (tmp_path / "two" / "a.vtt").read_text()
-    assert "she" in (tmp_path / "two" / "a.txt").read_text()
+    assert "She" in (tmp_path / "two" / "a.txt").read_text()
     changed = rill("transcribe", tmp_path / "one", *told, "--case", "upper")
     assert changed.returncode == 0 and "SHE" in text.read_text()
 
@@ -109,7 +109,7 @@ def test_edited_and_foreign_files_are_kept(tmp_path: Path) -> None:
     foreign = rill(*told)
     assert foreign.returncode == 2 and foreign.stderr.count("was not written by Rill") == 2
     assert rill(*told, "--overwrite").returncode == 0
-    assert "she entered" in (out / "demo.txt").read_text()
+    assert "She entered" in (out / "demo.txt").read_text()
 
 
 class Batch:

@@ -50,8 +50,12 @@ def visible(folder: Path) -> list[str]:
 def test_a_recording_is_written_down(demo_words: list[str], recognizer: Recognizer) -> None:
     result = rill("transcribe", DEMO)
     assert result.returncode == 0, result.stderr
-    assert result.stdout == recognizer.transcribe(DEMO).text + "\n"
-    assert wrong_words(demo_words, result.stdout) <= MAX_WRONG_WORDS_IN_THE_DEMO, result.stdout
+    transcript = recognizer.transcribe(DEMO)
+    assert result.stdout == transcript.formatted + "\n"
+    assert result.stdout[0] == "S" and result.stdout.endswith(".\n")
+    assert rill("transcribe", DEMO, "--format-text", "spoken").stdout == transcript.text + "\n"
+    wrong = wrong_words(demo_words, transcript.text)
+    assert wrong <= MAX_WRONG_WORDS_IN_THE_DEMO, transcript.text
     assert "real-time factor" in result.stderr
 
 

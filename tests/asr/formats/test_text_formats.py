@@ -82,7 +82,8 @@ def test_channels_take_turns() -> None:
         ("morning.", "agent"), ("i", "caller"), ("called", "caller"),
     ]  # fmt: skip
     assert record["text"] == "good morning. i called which one?" == record["formatted"]
-    assert record["turns"][1] == {"channel": "caller", "start": 0.8, "end": 2.0, "text": "i called"}
+    called = {"text": "i called", "formatted": "i called"}
+    assert record["turns"][1] == {"channel": "caller", "start": 0.8, "end": 2.0} | called
     assert "\nagent: good morning.\ncaller: i called\n" in to_srt(CALL)
     assert "\n<v agent>good morning.\n<v caller>i called\n" in to_vtt(CALL)
 
