@@ -1,8 +1,9 @@
 """Where a caption may be broken: a cost for each place between two tokens.
 
 0 is a sentence's end, 60 a place between two words of a phrase. A place within a name or number
-costs so much that it is used only where a name is longer than a line. streaming/web/cues.js has
-the same costs and words. All numbers are integers, so both languages agree to the last bit.
+costs so much that it is used only where a name is longer than a line.
+streaming/web/transcript/cues.js has the same costs and words. All numbers are integers, so both
+languages agree to the last bit.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 Dynamic programming chooses the cues of each channel: the cheapest division of all its tokens, where
 a cue costs what its breaks cost (asr/formats/breaks.py), what it lacks of reading time, its pauses,
 and how unequal its lines are. Then asr/formats/timing.py sets when each cue is shown.
-streaming/web/cues.js is the same in JavaScript; tests/streaming/web compares them.
+streaming/web/transcript/cues.js is the same in JavaScript; tests/streaming/web compares them.
 """
 
 from __future__ import annotations

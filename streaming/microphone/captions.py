@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
 from asr.formats.json_lines import alternative_records, word_record
 from asr.text.casing import Case, alternatives_in_case, words_in_case
+from asr.transcript import Word
 from streaming.events import Event, Final
 
 METER_CELLS = 8
@@ -60,13 +62,23 @@ def event_record(event: Event) -> dict[str, Any]:
     record: dict[str, Any] = {
         "type": "final" if isinstance(event, Final) else "partial",
         "text": event.text,
-        "words": [word_record(word) for word in event.words],
     }
     if isinstance(event, Final):
+        record |= words_and_written(event.words, event.written)
         record["formatted"] = event.formatted
         record["revised"] = event.revised
         if event.alternatives:
             record["alternatives"] = alternative_records(event.alternatives)
+    else:
+        record["words"] = [word_record(word) for word in event.words]
+    return record
+
+
+def words_and_written(words: Sequence[Word], written: Sequence[Word]) -> dict[str, Any]:
+    """The words as spoken, and the written tokens where these are not the same."""
+    record: dict[str, Any] = {"words": [word_record(word) for word in words]}
+    if written and tuple(written) != tuple(words):
+        record["written"] = [word_record(word) for word in written]
     return record
 
 

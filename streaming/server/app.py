@@ -26,7 +26,7 @@ from streaming.server.service import Service
 
 WEB = Path(__file__).parents[1] / "web"
 HEADERS = {
-    "content-security-policy": "default-src 'self'; frame-ancestors 'none'",
+    "content-security-policy": "default-src 'self'; media-src 'self' blob:; frame-ancestors 'none'",
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
 }

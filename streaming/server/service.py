@@ -44,8 +44,8 @@ class Service:
         """Start the threads.
 
         Args:
-            written: the text of OpenAI's protocols has its written form unless a client asks for
-                the spoken one.
+            written: finals and the text of OpenAI's protocols have the written form, unless a
+                request asks for the spoken one.
         """
         self.recognizer, self.limits, self.access = recognizer, limits, access
         self.written = written

@@ -10,10 +10,12 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 
 from asr.audio import SAMPLE_RATE, Samples
 from asr.recognizer import Recognizer
@@ -73,3 +75,12 @@ def sound_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str,
     yield environment
     server.terminate()
     server.wait()
+
+
+@pytest.fixture(scope="session")
+def microphone(tmp_path_factory: pytest.TempPathFactory, speech: Samples) -> Path:
+    """Four seconds of speech, then six of silence, in a loop."""
+    path = tmp_path_factory.mktemp("microphone") / "speech.wav"
+    silence = np.zeros(6 * SAMPLE_RATE, np.float32)
+    soundfile.write(path, np.concatenate([speech[: 4 * SAMPLE_RATE], silence]), SAMPLE_RATE)
+    return path

@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from asr.formats import to_srt, to_vtt
 from asr.transcript import Segment, Transcript, Word
+from streaming.microphone.captions import words_and_written
 from streaming.server.limits import Refused
 from streaming.server.protocols.openai_fields import TranscriptionRequest
 
@@ -111,6 +112,17 @@ def _segments(transcript: Transcript) -> list[dict[str, Any]]:
             }
         )
     return records
+
+
+def segment_times(segment: Segment, granularities: frozenset[str]) -> dict[str, Any]:
+    """The times that a stream event has beside its text."""
+    record: dict[str, Any] = {}
+    if "segment" in granularities:
+        start, end = segment.words[0].start, segment.words[-1].end
+        record |= {"start": round(start, 3), "end": round(end, 3)}
+    if "word" in granularities:
+        record |= words_and_written(segment.words, segment.written)
+    return record
 
 
 def _seconds(transcript: Transcript) -> float:

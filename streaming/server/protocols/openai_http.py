@@ -2,8 +2,9 @@
 
 POST /v1/audio/transcriptions and /v1/audio/translations (of English: a transcription) take the
 fields of streaming/server/protocols/openai_fields.py; with stream=true the answer is server-sent
-events, a delta for each segment. GET /v1/models lists the model. Every name of a model means it.
-Errors of all addresses under /v1/ are JSON as OpenAI's.
+events, a delta for each segment, with the times that timestamp_granularities[] asks for.
+GET /v1/models lists the model. Every name of a model means it. Errors of all addresses under /v1/
+are JSON as OpenAI's.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from streaming.server.protocols.openai_answers import (
     event,
     in_form,
     logprobs,
+    segment_times,
     text_of,
     transcript_response,
 )
@@ -82,7 +84,7 @@ async def _transcribe(request: Request, service: Service, task: str) -> Response
             recognizer = await _recognizer(asked, service)
             segments = _segments(audio, recognizer, asked.written, service)
             if asked.stream:
-                events = _events(segments, asked.logprobs, held.pop_all(), service)
+                events = _events(segments, asked, audio, held.pop_all(), service)
                 return StreamingResponse(events, media_type="text/event-stream")
             async for segment in segments:
                 found.append(segment)
@@ -170,7 +172,11 @@ async def _segments(
 
 
 async def _events(
-    segments: AsyncIterator[Segment], with_logprobs: bool, held: AsyncExitStack, service: Service
+    segments: AsyncIterator[Segment],
+    asked: TranscriptionRequest,
+    audio: UploadedAudio,
+    held: AsyncExitStack,
+    service: Service,
 ) -> AsyncIterator[str]:
     async with held:
         text = ""
@@ -180,12 +186,16 @@ async def _events(
                 delta = (" " if text else "") + text_of(segment.shown)
                 text += delta
                 record: dict[str, Any] = {"type": "transcript.text.delta", "delta": delta}
-                if with_logprobs:
+                if asked.logprobs:
                     record["logprobs"] = logprobs(segment.shown)
                     tokens += record["logprobs"]
-                yield event(record)
-            done = {"type": "transcript.text.done", "text": text}
-            yield event(done | ({"logprobs": tokens} if with_logprobs else {}))
+                yield event(record | segment_times(segment, asked.granularities))
+            done: dict[str, Any] = {"type": "transcript.text.done", "text": text}
+            if asked.logprobs:
+                done["logprobs"] = tokens
+            if asked.granularities:
+                done["duration"] = round(audio.seconds, 3)
+            yield event(done)
         except Disconnected:
             return
         except Exception as error:

@@ -6,8 +6,9 @@
 <- {"type": "ready", "latency_ms": 235, "chunk_ms": 120}
 -> audio, little endian, one channel
 <- {"type": "partial", "text": ..., "words": [{"word", "start", "end", "confidence"}], "latency": 9}
-<- {"type": "final", "text": ..., "words": [...], "revised": false, "latency": 80}    ms since
-   the arrival of the audio that completed it
+<- {"type": "final", "text": ..., "words": [...], "formatted": ..., "written": [...], "revised":
+   false, "latency": 80}    written only where it differs from words; latency in ms since the
+   arrival of the audio that completed it
 -> {"type": "keepalive"}, {"type": "finish"}
 <- the last final, {"type": "done", "duration": 12.3}, close 1000
 <- {"type": "error", "code": ..., "message": ...} before every other close
@@ -26,7 +27,7 @@ from starlette.websockets import WebSocket
 from asr.audio import SAMPLE_RATE
 from asr.errors import AudioError
 from streaming.endpointing import EndpointRules
-from streaming.events import Event
+from streaming.events import Event, Final
 from streaming.microphone.captions import event_record
 from streaming.server.limits import Refused
 from streaming.server.ogg_opus import OPUS_RATE, OggOpus
@@ -117,6 +118,8 @@ async def _send_events(
     websocket: WebSocket, service: Service, events: Sequence[Event], arrived: float
 ) -> None:
     for event in events:
+        if isinstance(event, Final) and not service.written:
+            event = replace(event, written=())
         record = event_record(event) | {"latency": round(1000 * (time.monotonic() - arrived))}
         await send_within(websocket, json.dumps(record), service)
 

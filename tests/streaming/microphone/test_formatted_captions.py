@@ -8,7 +8,12 @@ import pytest
 
 from asr.transcript import Word
 from streaming.events import Final, Partial
-from streaming.microphone.captions import FormattedCaptions, JsonCaptions, PlainCaptions
+from streaming.microphone.captions import (
+    FormattedCaptions,
+    JsonCaptions,
+    PlainCaptions,
+    event_record,
+)
 
 WRITTEN = (Word("I", 0, 0.4, 0.9), Word("paid", 0.5, 0.9, 0.9), Word("$25.", 1.0, 2.4, 0.9))
 WORDS = tuple(
@@ -30,3 +35,11 @@ def test_finals_are_written_and_partials_are_not(capsys: pytest.CaptureFixture[s
     assert partial["text"] == final["text"] == "I PAID TWENTY FIVE DOLLARS"
     assert final["formatted"] == "I PAID $25." and "formatted" not in partial
     assert [word["word"] for word in final["words"]] == partial["text"].split()
+    assert [word["word"] for word in final["written"]] == ["I", "PAID", "$25."]
+    assert final["written"][2] == {"word": "$25.", "start": 1.0, "end": 2.4, "confidence": 0.9}
+
+
+def test_written_tokens_are_sent_only_where_they_differ_from_the_words() -> None:
+    assert "written" not in event_record(Final(WORDS[:2], written=WORDS[:2]))
+    assert "written" not in event_record(Final(WORDS))
+    assert "written" in event_record(Final(WORDS, written=WRITTEN))

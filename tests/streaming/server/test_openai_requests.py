@@ -13,6 +13,7 @@ from collections.abc import Iterator
 import pytest
 import soundfile
 
+from asr.formats.json_lines import word_record
 from asr.recognizer import Recognizer
 from asr.transcript import Transcript
 from tests.conftest import DEMO
@@ -186,7 +187,7 @@ def test_the_text_is_the_written_form(server: Server, granularity: str) -> None:
 
 @pytest.mark.parametrize("response_format", ["text", "srt", "vtt"])
 def test_subtitles_are_the_written_form_too(server: Server, response_format: str) -> None:
-    assert " 20 " in ask(server, TWENTY, ("response_format", response_format)).text
+    assert "20" in ask(server, TWENTY, ("response_format", response_format)).text.split()
 
 
 def test_text_is_one_line(server: Server, transcript: Transcript) -> None:
@@ -244,6 +245,19 @@ def test_stream_is_streamed(server: Server, transcript: Transcript, yes: str) ->
     events = [json.loads(line[6:]) for line in answer.text.splitlines() if line]
     assert "".join(event.get("delta", "") for event in events) == transcript.formatted
     assert events[-1] == {"type": "transcript.text.done", "text": transcript.formatted}
+
+
+def test_a_stream_has_the_times_that_are_asked_for(server: Server, transcript: Transcript) -> None:
+    asked = [("stream", "1"), ("timestamp_granularities[]", "word")]
+    answer = ask(server, *asked, ("timestamp_granularities[]", "segment"))
+    *deltas, done = [json.loads(line[6:]) for line in answer.text.splitlines() if line]
+    for delta, segment in zip(deltas, transcript.segments, strict=True):
+        assert delta["words"] == [word_record(word) for word in segment.words]
+        shown = delta.get("written", delta["words"])
+        assert " ".join(token["word"] for token in shown) == delta["delta"].strip()
+        assert delta["start"] == delta["words"][0]["start"]
+        assert delta["end"] == delta["words"][-1]["end"]
+    assert done["duration"] == round(transcript.duration, 3)
 
 
 def test_a_chunked_upload_is_transcribed(server: Server, transcript: Transcript) -> None:

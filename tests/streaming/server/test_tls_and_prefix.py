@@ -111,8 +111,11 @@ def test_all_addresses_work_under_a_prefix(prefixed: Server, kept: str) -> None:
     base = f"http://{prefixed.address}{kept}"
     page = httpx.get(f"{base}/")
     assert page.status_code == 200 and 'src="app.js"' in page.text, "its addresses are relative"
-    for path in ("app.js", "style.css", "health", "metrics", "v1/models"):
+    for path in ("app.js", "styles/base.css", "health", "metrics", "v1/models"):
         assert httpx.get(f"{base}/{path}").status_code == 200
+    captions = httpx.get(f"{base}/captions?size=20", follow_redirects=True)
+    assert captions.status_code == 200 and 'href="../"' in captions.text
+    assert captions.url.query == b"size=20"
     answer = httpx.post(f"{base}/v1/audio/transcriptions", files={"file": b"x"})
     assert answer.status_code == 400
 

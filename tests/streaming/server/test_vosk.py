@@ -25,7 +25,6 @@ from streaming.stream import Stream
 from tests.streaming.server import chromium
 from tests.streaming.server.served import Server, served
 from tests.streaming.server.test_openai_clients import CLIENTS, node
-from tests.streaming.server.test_page import microphone  # noqa: F401, a fixture
 from tests.streaming.server.test_server import start_server, websockets
 
 EOF, RESET = '{"eof" : 1}', '{"reset" : 1}'
@@ -265,7 +264,7 @@ def test_vosks_client_for_node(server: Server, narrow: Path, recognizer: Recogni
     assert texts_of(answers) == words_of_stream(recognizer, samples)
 
 
-def test_vosks_client_in_a_browser(microphone: Path, tmp_path: Path) -> None:  # noqa: F811
+def test_vosks_client_in_a_browser(microphone: Path, tmp_path: Path) -> None:
     """On a page of another server, with a microphone; it leaves without waiting for its answer."""
     if not shutil.which("chromium"):
         pytest.skip("needs chromium (Debian: chromium)")

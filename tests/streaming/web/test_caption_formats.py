@@ -1,4 +1,4 @@
-"""The page's download formats (streaming/web/formats.js, cues.js) equal those of asr/formats.
+"""The download formats of the page (streaming/web/transcript) equal those of asr/formats.
 
 Python generates random transcripts, and both sides format them. The rules by which words become
 cues exist in both languages; this test keeps them equal.
@@ -40,7 +40,7 @@ NAMES = [
 ]
 MARKS = [".", ",", "?", "!", ";", ":", "—", "...", ".”", "?)", "。"]
 
-Part = list[list[Word]]  # utterances
+Part = list[Segment]  # utterances
 
 pytestmark = pytest.mark.skipif(not shutil.which("node"), reason="needs node (Debian: nodejs)")
 
@@ -69,12 +69,25 @@ def random_utterance(choose: random.Random, start: float) -> list[Word]:
     return words
 
 
+def random_written(choose: random.Random, words: list[Word]) -> tuple[Word, ...]:
+    """Tokens that stand for one to three words each; none in half of the utterances."""
+    tokens: list[Word] = []
+    place = 0
+    while choose.random() < 0.98 and place < len(words):
+        end = min(len(words), place + choose.choice((1, 1, 1, 2, 3)))
+        text = choose.choice([words[place].word, *NAMES]) + choose.choice(["", "", *MARKS])
+        confidence = min(word.confidence for word in words[place:end])
+        tokens.append(Word(text, words[place].start, words[end - 1].end, confidence))
+        place = end
+    return tuple(tokens) if choose.random() < 0.5 else ()
+
+
 def random_part(choose: random.Random) -> tuple[Part, float]:
     """Utterances, and the duration of the recording."""
     start, part = choose.choice((0.0, choose.uniform(0, 400_000))), []
     for _ in range(choose.randrange(4)):
         if utterance := random_utterance(choose, start):
-            part.append(utterance)
+            part.append(Segment(tuple(utterance), written=random_written(choose, utterance)))
             start = utterance[-1].end
     return part, start + choose.uniform(0, 2)
 
@@ -84,25 +97,35 @@ def in_sequence(parts: list[tuple[Part, float]]) -> Transcript:
     start, segments = 0.0, []
     for utterances, duration in parts:
         segments += [
-            Segment(
-                tuple(Word(w.word, w.start + start, w.end + start, w.confidence) for w in words)
-            )
-            for words in utterances
+            Segment(_later(one.words, start), written=_later(one.written, start))
+            for one in utterances
         ]
         start += duration
     return Transcript(tuple(segments), start)
 
 
+def _later(words: tuple[Word, ...], seconds: float) -> tuple[Word, ...]:
+    return tuple(
+        Word(word.word, word.start + seconds, word.end + seconds, word.confidence) for word in words
+    )
+
+
+def utterance_of_the_page(segment: Segment) -> dict[str, Any]:
+    """As the server sends it: `written` only where there is one."""
+    fields = {"words": segment.words, "written": segment.written}
+    return {name: [asdict(word) for word in words] for name, words in fields.items() if words}
+
+
 def formatted_by_the_page(cases: list[list[tuple[Part, float]]], folder: Path) -> list[Any]:
     for name in ("formats.js", "cues.js"):
-        shutil.copy(WEB / name, folder / name)
+        shutil.copy(WEB / "transcript" / name, folder / name)
     (folder / "package.json").write_text('{"type": "module"}')  # node takes .js for CommonJS
     parts = [
         [
             {
                 "title": f"part {number}",
                 "duration": duration,
-                "utterances": [[asdict(word) for word in words] for words in utterances],
+                "utterances": [utterance_of_the_page(one) for one in utterances],
             }
             for number, (utterances, duration) in enumerate(case)
         ]
@@ -175,6 +198,6 @@ def approximately(record: dict[str, Any]) -> dict[str, Any]:
     ids=["no words", "42 letters", "43 code points", "half milliseconds", "longer than a cue"],
 )
 def test_known_captions(words: list[Word], srt: str, tmp_path: Path) -> None:
-    case = [([words] if words else [], 4000.0)]
+    case = [([Segment(tuple(words))] if words else [], 4000.0)]
     (found,) = formatted_by_the_page([case], tmp_path)
     assert found["srt"] == srt == to_srt(in_sequence(case))

@@ -1,14 +1,14 @@
 // The download formats, equal to those of `rill transcribe` (asr/formats, which
 // tests/streaming/web/test_caption_formats.py compares them with). Parts are {title, duration,
-// utterances}, an utterance is a list of {word, start, end, confidence}; words of a file may have no
-// confidence.
+// utterances}, an utterance is {words, written}: lists of {word, start, end, confidence}, as spoken
+// and as written. Without `written` the written tokens are the words.
 
 import { cuesOf } from "./cues.js";
 
 // One line per utterance; titles only if there are several parts.
 export function toText(parts) {
   const bodies = parts.map(({ title, utterances }) => {
-    const body = utterances.map((words) => line(words) + "\n").join("");
+    const body = utterances.map((utterance) => line(shown(utterance)) + "\n").join("");
     return parts.length > 1 ? `${title}\n\n${body}` : body;
   });
   return bodies.join("\n");
@@ -31,11 +31,11 @@ export function toVtt(parts) {
 // One JSON object per line and part.
 export function toJson(parts) {
   const lines = parts.map(({ title, duration, utterances }) => {
-    const words = utterances.flat();
+    const words = utterances.flatMap((utterance) => utterance.words);
     return JSON.stringify({
       file: title,
       text: line(words),
-      formatted: line(words),
+      formatted: line(utterances.flatMap(shown)),
       duration: rounded(duration),
       words: words.map(({ word, start, end, confidence }) => ({
         word,
@@ -52,10 +52,19 @@ export function toJson(parts) {
 function oneAfterAnother(parts) {
   let start = 0;
   return parts.flatMap(({ duration, utterances }) => {
-    const shifted = utterances.map((words) => shiftWords(words, start));
+    const shifted = utterances.map((utterance) => shiftWords(shown(utterance), start));
     start += duration;
     return shifted;
   });
+}
+
+// The tokens of an utterance that people read.
+export function shown({ words, written }) {
+  return written ?? words;
+}
+
+export function shiftUtterance({ words, written }, seconds) {
+  return { words: shiftWords(words, seconds), written: written && shiftWords(written, seconds) };
 }
 
 export function shiftWords(words, seconds) {

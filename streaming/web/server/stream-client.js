@@ -7,7 +7,7 @@ const KEEPALIVE_AFTER_MS = 5_000;
 // For a connection that the server closes without an error message.
 const CODE_OF_CLOSE = { 4401: "unauthorised", 4429: "busy" };
 
-// `on` has ready(), partial(words), final(words) and end({code, message, duration}).
+// `on` has ready(), partial(words), final({words, written}) and end({code, message, duration}).
 // end is called exactly once; its code is null without an error.
 export class StreamClient {
   #socket;
@@ -59,7 +59,7 @@ export class StreamClient {
   #receive(message) {
     if (message.type === "ready") this.#becomeReady();
     else if (message.type === "partial") this.#on.partial(message.words);
-    else if (message.type === "final") this.#on.final(message.words);
+    else if (message.type === "final") this.#on.final(message);
     else if (message.type === "done") {
       const reason = this.#finishing ? null : "The server is shutting down and has closed the stream.";
       this.#end = { code: null, message: reason, duration: message.duration };

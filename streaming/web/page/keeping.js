@@ -1,0 +1,77 @@
+// Keeps the transcript over a reload, and says where that is not possible.
+
+import { MAX_CHARACTERS, Storage } from "../transcript/storage.js";
+
+const SAVE_AFTER_MS = 500; // a file's utterances come many at once
+
+// save(part) and remove(parts) follow the changes; open(transcript) brings back what was kept.
+export function keepTranscript(notices) {
+  const storage = new Storage();
+  const waiting = new Set();
+  const note = document.querySelector("#kept");
+  let timer = null;
+  let transcript = null;
+
+  function save(part) {
+    waiting.add(part);
+    timer ??= setTimeout(saveWaiting, SAVE_AFTER_MS);
+  }
+
+  function saveWaiting() {
+    clearTimeout(timer);
+    timer = null;
+    for (const part of waiting) {
+      if (!storage.save(part)) sayFull(part);
+    }
+    waiting.clear();
+    showUse();
+  }
+
+  function sayFull({ title }) {
+    notices.show(
+      `The browser's storage for transcripts is full. Newer words of “${title}” are lost when ` +
+        "this page is closed or reloaded. Download them, and delete older transcripts.",
+      { key: "full" },
+    );
+  }
+
+  function remove(parts) {
+    for (const part of parts) {
+      waiting.delete(part);
+      storage.remove(part);
+    }
+    notices.dismiss("full");
+    // There may be room now.
+    for (const part of transcript.parts) if (part.utterances.length > 0) save(part);
+    showUse();
+  }
+
+  function open(opened) {
+    transcript = opened;
+    const { parts, damaged } = storage.load();
+    for (const kept of parts) transcript.addPart(kept.title, { spoken: kept.spoken, kept });
+    if (damaged.length > 0) {
+      const action = { label: "Delete", run: () => (storage.removeKeys(damaged), showUse()) };
+      const what = damaged.length > 1 ? `${damaged.length} kept transcripts` : "A kept transcript";
+      notices.show(`${what} cannot be read.`, { key: "damaged", action });
+    }
+    // The words of a running utterance are kept too.
+    window.addEventListener("pagehide", () => {
+      for (const part of transcript.parts) if (part.partialWords.length > 0) waiting.add(part);
+      saveWaiting();
+    });
+    showUse();
+  }
+
+  function showUse() {
+    if (!storage.isAllowed) {
+      note.textContent = "This browser keeps nothing: a reload loses the transcript.";
+      return;
+    }
+    const percent = Math.ceil((100 * storage.characters) / MAX_CHARACTERS);
+    const use = percent >= 50 ? ` ${percent} % of the room is used.` : "";
+    note.textContent = `This browser keeps the transcript until you delete it.${use}`;
+  }
+
+  return { save, remove, open };
+}
