@@ -71,7 +71,8 @@ def test_a_supported_field_is_accepted(
     server: Server, transcript: Transcript, field: tuple[str, str]
 ) -> None:
     answer = ask(server, field)
-    assert answer.status_code == 200 and answer.json()["text"] == transcript.formatted
+    text = transcript.text if field[1] == "spoken" else transcript.formatted
+    assert answer.status_code == 200 and answer.json()["text"] == text
 
 
 @pytest.mark.parametrize(
@@ -131,7 +132,8 @@ def test_word_times_are_given_in_every_spelling(
     server: Server, transcript: Transcript, name: str, value: str, response_format: str
 ) -> None:
     record = ask(server, ("response_format", response_format), (name, value)).json()
-    assert [word["word"] for word in record["words"]] == [w.word for w in transcript.words]
+    words = [word["word"].lower() for word in record["words"]]
+    assert words == transcript.text.split()
     assert "segments" not in record
     assert ("duration" in record) == (response_format == "verbose_json")
 

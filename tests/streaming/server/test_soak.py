@@ -82,7 +82,7 @@ def run_soak(recognizer: Recognizer, pcm: bytes, count: int) -> None:
     events = [*stream.push(np.frombuffer(pcm, "<i2")), stream.finish()]
     expected = [w.word for event in events if isinstance(event, Final) for w in event.words]
     sound = (np.frombuffer(pcm, "<i2") / 2**15).astype(np.float32)
-    offline = recognizer.transcribe(sound).text.split()
+    offline = recognizer.transcribe(sound).formatted.split()
     assert len(expected) > 2
     with served(limits=LIMITS, wyoming=True) as server:
         asyncio.run(soak(server, pcm, 30, seed + 10**6))  # warms up
