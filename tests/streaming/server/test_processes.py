@@ -352,6 +352,15 @@ def test_sigterm_ends_all_after_the_last_words(pcm: bytes, expected: list[dict[s
             assert final_words(messages) == expected and messages[-1]["type"] == "done"
 
 
+def test_an_end_in_the_middle_of_a_restart_is_silent() -> None:
+    with processes() as server:
+        server.process.send_signal(signal.SIGHUP)
+        assert "restart" in server.line()
+        server.process.terminate()
+        assert server.process.wait(timeout=30) == 0
+        assert server.line() == ""
+
+
 def test_one_process_that_gets_sigterm_ends_with_its_streams_and_is_replaced(
     server: Processes, pcm: bytes, expected: list[dict[str, Any]]
 ) -> None:
