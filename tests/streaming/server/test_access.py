@@ -17,9 +17,9 @@ from typer.testing import CliRunner
 
 from asr.cli.main import app
 from asr.errors import ConfigError
-from streaming.server.access import Access, address_key
+from streaming.server.access import Access, address_key, token_of
 from tests.streaming.server.served import Server, httpx, served
-from tests.streaming.server.test_server import START, websockets
+from tests.streaming.server.test_server import START, start_server, websockets
 
 NAME, PAGE = "rill.example.com", "https://rill.example.com"
 SERVER_DOCS = Path(__file__).parents[3] / "docs" / "how-to" / "serve.md"
@@ -185,6 +185,36 @@ def test_an_ipv6_client_is_its_network() -> None:
 def test_any_origin_may_be_allowed() -> None:
     assert Access.of(None, ["*"]).origins == {"*"}
     assert Access.of(None, ["HTTPS://Rill.Example.com:443/"]).origins == {PAGE}
+
+
+def test_the_token_of_a_file_is_the_one_that_clients_send(tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text("  sesame\n")
+    assert token_of(None, file) == "sesame" and token_of("open", None) == "open"
+    process, address = start_server("--token-file", str(file))
+    try:
+        for token, status in (("sesame", 400), ("other", 401)):
+            answer = httpx.post(
+                f"http://{address}/v1/audio/transcriptions",
+                files={"file": b"x"},
+                headers={"authorization": f"Bearer {token}"},
+                timeout=30,
+            )
+            assert answer.status_code == status
+    finally:
+        process.terminate()
+        assert "anyone" not in process.communicate(timeout=30)[1]
+
+
+@pytest.mark.parametrize("content", [None, b"", b" \n", b"one\ntwo\n", b"\xff"])
+def test_a_token_file_without_a_token_is_reported(tmp_path: Path, content: bytes | None) -> None:
+    file = tmp_path / "token"
+    if content is not None:
+        file.write_bytes(content)
+    result = CliRunner().invoke(app, ["serve", "--token-file", str(file)])
+    assert isinstance(result.exception, ConfigError) and str(file) in str(result.exception)
+    given = CliRunner().invoke(app, ["serve", "--token", "a", "--token-file", str(file)])
+    assert isinstance(given.exception, ConfigError) and "one of them" in str(given.exception)
 
 
 def nginx_of_the_docs(server: Server, folder: Path) -> str:
