@@ -12,17 +12,23 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import soundfile
 
+from asr.audio import SAMPLE_RATE, Samples
 from asr.recognizer import Recognizer
 from tests.conftest import DEMO
 from tests.streaming.server import chromium
 from tests.streaming.server.browser import Page
 from tests.streaming.server.nginx import command_of_the_guide, configuration_of_the_guide, nginx
-from tests.streaming.server.test_page import FINALS, PRESS, STATE, WORDS, microphone
 from tests.streaming.server.test_server import START, final_words, httpx, start_server, websockets
 
-__all__ = ["microphone"]  # a fixture
+LOADED = "document.readyState === 'complete' && !!document.querySelector('#listen')"
+STATE = "document.querySelector('#state').textContent"
+PRESS = "document.querySelector('#listen').click()"
+WORDS = """[...document.querySelectorAll('#transcript p:not(.partial) .word')]
+  .flatMap(word => word.textContent.toLowerCase().match(/[a-z']+/g) ?? [])"""
 WAYS = {  # under a path, and whether nginx removes it
     "a name of its own": (False, False),
     "a path that is kept": (True, False),
@@ -129,34 +135,40 @@ def test_live_streams(served_there: Site, pcm: bytes, expected: list[dict[str, A
     assert asyncio.run(of_another_origin()) == 4403
 
 
+@pytest.fixture(scope="module")
+def spoken(tmp_path_factory: pytest.TempPathFactory, speech: Samples) -> Path:
+    """Four seconds of speech, then six of silence, for a microphone that plays them in a loop."""
+    path = tmp_path_factory.mktemp("microphone") / "speech.wav"
+    silence = np.zeros(6 * SAMPLE_RATE, np.float32)
+    soundfile.write(path, np.concatenate([speech[: 4 * SAMPLE_RATE], silence]), SAMPLE_RATE)
+    return path
+
+
 def test_the_page_in_a_browser(
-    served_there: Site, recognizer: Recognizer, microphone: Path, tmp_path: Path
+    served_there: Site, recognizer: Recognizer, spoken: Path, tmp_path: Path
 ) -> None:
-    """Its microphone goes through a WebSocket, its file through OpenAI's address."""
+    """Its file goes through OpenAI's address, its microphone through a WebSocket."""
     if not shutil.which("chromium"):
         pytest.skip("needs chromium (Debian: chromium)")
+    expected = recognizer.transcribe(DEMO).text.split()
 
     async def visit() -> Page:
         options = (
             f"--host-resolver-rules=MAP {served_there.name}:443 127.0.0.1:{served_there.port}",
             "--ignore-certificate-errors",
         )
-        # nginx or the server adds the slash that the page's relative addresses need.
+        # nginx adds the slash that the page's relative addresses need.
         url = f"https://{served_there.base}"
-        async with chromium.opened(url, microphone, tmp_path / "profile", *options) as page:
-            await page.until(
-                "document.readyState === 'complete' && !!document.querySelector('#listen')"
-            )
+        async with chromium.opened(url, spoken, tmp_path / "profile", *options) as page:
+            await page.until(LOADED)
+            await page.choose_file("input[type=file]", DEMO)
+            await page.until(f"{WORDS}.length >= {len(expected)}")
+            assert await page.value(WORDS) == expected
             await page.value(PRESS)
             await page.until(f"{STATE} === 'Listening'")
-            await page.until(f"{FINALS}.length > 0 && {FINALS}[0] !== ''", seconds=60)
+            await page.until(f"{WORDS}.length > {len(expected) + 2}", seconds=60)
             await page.value(PRESS)
             await page.until(f"{STATE} === 'Stopped'")
-            before = len((await page.value(WORDS)).split())
-            await page.choose_file("input[type=file]", DEMO)
-            expected = recognizer.transcribe(DEMO).text.split()
-            await page.until(f"({WORDS}).trim().split(/\\s+/).length >= {before + len(expected)}")
-            assert (await page.value(WORDS)).split()[-len(expected) :] == expected
             return page
 
     assert asyncio.run(visit()).problems == []
