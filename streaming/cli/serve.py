@@ -118,11 +118,11 @@ def serve(
 ) -> None:
     """Serve recognition over the network: WebSockets (Rill's and Vosk's), OpenAI's API, Wyoming and
     a web page."""
-    from streaming.server.access import Access, proxies, token_of
-    from streaming.server.addresses import parse_wyoming
-    from streaming.server.forwarded import prefix
+    from streaming.server.connections.access import Access, proxies, token_of
+    from streaming.server.connections.addresses import parse_wyoming
+    from streaming.server.connections.forwarded import prefix
+    from streaming.server.connections.tls import Tls
     from streaming.server.limits import Limits
-    from streaming.server.tls import Tls
 
     token = token_of(token, token_file)
     access = Access.of(token, allow_origin or (), allow_host or ())

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from asr.cli.main import app
 from asr.errors import ConfigError
-from streaming.server.access import Access, address_key, token_of
+from streaming.server.connections.access import Access, address_key, token_of
 from tests.streaming.server.served import Server, httpx, served
 from tests.streaming.server.test_server import START, start_server, websockets
 
