@@ -41,6 +41,11 @@ def test_systemd_accepts_the_unit(tmp_path: Path) -> None:
     assert "MemoryMost" in analyse(unit, "verify").stderr, "verify reports what is wrong"
 
 
+def test_a_process_that_the_kernel_kills_does_not_end_the_service() -> None:
+    """By default systemd stops the whole service then."""
+    assert "--processes" in setting("ExecStart") and setting("OOMPolicy") == "continue"
+
+
 def test_the_unit_limits_what_the_server_may_do() -> None:
     done = analyse(UNIT, "security", "--offline=true", "--threshold=20")
     assert done.returncode == 0, done.stdout[-300:]

@@ -22,6 +22,7 @@ from asr.errors import AudioError, RecognitionError
 from asr.recognizer import Recognizer
 from asr.transcript import Transcript
 from tests.conftest import DEMO
+from tests.control_groups import limited
 
 RILL = f"{sys.executable} -m asr.cli.main"
 STARTS = "she entered the magnificent room"
@@ -134,28 +135,13 @@ def test_a_machine_without_control_groups_has_its_cores(tmp_path: Path) -> None:
     assert 1 <= available_cores() <= (os.cpu_count() or 1)
 
 
-def test_a_quota_of_this_machine_is_found() -> None:
-    """A control group of its own, with 1.0 cores."""
-    place = Path("/sys/fs/cgroup/cpu") / f"rill-test-{os.getpid()}"
-    unified = Path("/sys/fs/cgroup") / place.name
-    old = (Path("/sys/fs/cgroup/cpu/cpu.cfs_quota_us")).exists()
-    made = place if old else unified
-    try:
-        made.mkdir()
-        if old:
-            (made / "cpu.cfs_quota_us").write_text("100000")
-        else:
-            (made / "cpu.max").write_text("100000 100000")
-    except OSError:
-        if made.is_dir():
-            made.rmdir()
-        pytest.skip("needs the right to make a control group")
-    try:
-        told = "from asr.onnx_session import default_threads; print(default_threads())"
-        done = shell(f"echo $$ > {made}/cgroup.procs && {sys.executable} -c '{told}'")
-        assert done.stdout.strip() == "1", done.stderr
-    finally:
-        made.rmdir()
+@pytest.mark.parametrize(("cores", "threads"), [(0.5, 1), (1.0, 1), (1.5, 2)])
+def test_a_quota_of_this_machine_is_found(cores: float, threads: int) -> None:
+    told = "from asr.onnx_session import default_threads; print(default_threads())"
+    with limited(cores) as begin:
+        done = shell(f"export OMP_NUM_THREADS=; {begin} {sys.executable} -c '{told}'")
+    expected = min(threads, len(os.sched_getaffinity(0)))
+    assert done.stdout.strip() == str(expected), done.stderr
 
 
 def test_several_processes_end_in_silence_when_files_are_bad(tmp_path: Path) -> None:

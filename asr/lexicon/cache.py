@@ -12,6 +12,7 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -87,7 +88,8 @@ def _read(path: Path, language_model: LanguageModel) -> CachedLexicon | None:
     try:
         with np.load(path) as file:  # a zip file: damage fails its check sum
             parts = dict(file)
-        os.utime(path)  # `_write` deletes the least recently used files
+        with suppress(OSError):  # a read-only folder, or another user's file
+            os.utime(path)  # `_write` deletes the least recently used files
         vocabulary = parts.pop("vocabulary").tobytes().decode().split("\0")
         numbers, context_free = parts.pop("numbers_in_model"), bool(parts.pop("context_free"))
         trie = Trie(**parts, context_free=context_free)

@@ -103,12 +103,19 @@ def measure_socket_load(
 
 
 def socket_address(server: str) -> str:
-    """The URL of the protocol on this server; raises ConfigError for an invalid address."""
+    """The URL of the protocol on this server; raises ConfigError for an invalid address.
+
+    The address of a server under a path ends with a slash, as that of its page does.
+    """
     scheme, host, path = urlsplit(server)[:3]
     scheme = {"http": "ws", "https": "wss"}.get(scheme, scheme)
-    if scheme not in ("ws", "wss") or not host or path not in ("", "/", PATH):
-        raise ConfigError(f"--server {server}: expected an address as ws://127.0.0.1:8080")
-    return f"{scheme}://{host}{PATH}"
+    root = path.removesuffix(PATH) + "/" if path.endswith(PATH) else path or "/"
+    if scheme not in ("ws", "wss") or not host or not root.endswith("/"):
+        raise ConfigError(
+            f"--server {server}: expected an address as ws://127.0.0.1:8080, or "
+            "https://www.example.com/rill/ for a server under a path"
+        )
+    return f"{scheme}://{host}{root}{PATH.removeprefix('/')}"
 
 
 class _Script:

@@ -36,6 +36,14 @@ def serve(
     token: Annotated[
         str | None, typer.Option(envvar="RILL_TOKEN", help="Token that clients must send.")
     ] = None,
+    token_file: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            envvar="RILL_TOKEN_FILE",
+            help="File with the token: a secret of Docker or a credential of systemd.",
+        ),
+    ] = None,
     streams: Annotated[
         int, typer.Option(min=1, help="Maximum number of streams at the same time.")
     ] = 50,
@@ -110,12 +118,13 @@ def serve(
 ) -> None:
     """Serve recognition over the network: WebSockets (Rill's and Vosk's), OpenAI's API, Wyoming and
     a web page."""
-    from streaming.server.access import Access, proxies
-    from streaming.server.addresses import parse_wyoming
-    from streaming.server.forwarded import prefix
+    from streaming.server.connections.access import Access, proxies, token_of
+    from streaming.server.connections.addresses import parse_wyoming
+    from streaming.server.connections.forwarded import prefix
+    from streaming.server.connections.tls import Tls
     from streaming.server.limits import Limits
-    from streaming.server.tls import Tls
 
+    token = token_of(token, token_file)
     access = Access.of(token, allow_origin or (), allow_host or ())
     trusted = tuple(proxies(trusted_proxy or ()))
     root = prefix(root_path)

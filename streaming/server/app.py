@@ -18,7 +18,7 @@ from starlette.websockets import WebSocket
 
 from asr import __version__
 from asr.recognizer import Recognizer
-from streaming.server.access import Access
+from streaming.server.connections.access import Access
 from streaming.server.limits import Limits, StreamSlots
 from streaming.server.metrics import exposition
 from streaming.server.protocols import openai_http, openai_realtime, rill_socket, vosk_socket

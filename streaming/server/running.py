@@ -13,12 +13,12 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
-from streaming.server.addresses import listening_sockets, shown, wyoming_option
+from streaming.server.connections.addresses import listening_sockets, shown, wyoming_option
+from streaming.server.connections.forwarded import behind_proxies
+from streaming.server.connections.heads import PromptHttp
+from streaming.server.connections.tls import Tls
 from streaming.server.failures import suppress_client_error_logs
-from streaming.server.forwarded import behind_proxies
-from streaming.server.heads import PromptHttp
 from streaming.server.service import Service
-from streaming.server.tls import Tls
 
 FINISH_SECONDS = 10.0  # for live streams to emit their last words at shutdown
 CLOSE_SECONDS = 2  # for connections to close after that

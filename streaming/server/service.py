@@ -18,9 +18,9 @@ from asr.recognizer import Recognizer
 from streaming.endpointing import EndpointRules
 from streaming.events import Event, Final
 from streaming.scheduler import StreamScheduler
-from streaming.server.access import Access
+from streaming.server.connections.access import Access
 from streaming.server.limits import Limits, Refused, StreamSlots
-from streaming.server.word_sets import WordSets
+from streaming.server.words.word_sets import WordSets
 from streaming.stream import Stream
 
 Result = TypeVar("Result")

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from asr.errors import ConfigError
-from streaming.server.addresses import listening_sockets, shown, wyoming_option
+from streaming.server.connections.addresses import listening_sockets, shown, wyoming_option
 from streaming.server.processes import template as templates
 from streaming.server.processes.channel import Channel, Message, pair
 from streaming.server.processes.last_answers import answer, last_answer

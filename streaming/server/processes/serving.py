@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from streaming.server.access import Access
+from streaming.server.connections.access import Access
+from streaming.server.connections.tls import Tls
 from streaming.server.limits import Limits
-from streaming.server.tls import Tls
 
 if TYPE_CHECKING:
     from asr.recognizer import Recognizer

@@ -69,12 +69,10 @@ def main(end_descriptor: int, table_descriptor: int, rows: int) -> NoReturn:
             serving.tls.context()
         from streaming.server.processes import worker  # its imports are shared too
     except RillError as error:
-        send(end, "failed", str(error))
-        os._exit(1)
+        _fail(end, str(error))
     except Exception as error:
         traceback.print_exc()
-        send(end, "failed", f"an unexpected error: {error!r}")
-        os._exit(1)
+        _fail(end, f"an unexpected error: {error!r}")
     table = SlotTable(table_descriptor, rows)
     gc.collect()
     gc.freeze()  # a collection in a worker would write to, and so copy, the pages of all objects
@@ -84,6 +82,12 @@ def main(end_descriptor: int, table_descriptor: int, rows: int) -> NoReturn:
 
     _fork_until_the_end(end, work)
     os._exit(0)
+
+
+def _fail(end: socket.socket, reason: str) -> NoReturn:
+    with suppress(OSError):  # nobody waits for it any more
+        send(end, "failed", reason)
+    os._exit(1)
 
 
 def _fork_until_the_end(end: socket.socket, work: Callable[[socket.socket, int], None]) -> None:
@@ -97,7 +101,8 @@ def _fork_until_the_end(end: socket.socket, work: Callable[[socket.socket, int],
     selector.register(end, selectors.EVENT_READ)
     selector.register(woken, selectors.EVENT_READ)
     inherited = (woken, wakes, selector, end)
-    send(end, "loaded")
+    with suppress(OSError):  # the server has ended in the meantime, which `receive` tells
+        send(end, "loaded")
     while True:
         for key, _ in selector.select():
             if key.fileobj is woken:

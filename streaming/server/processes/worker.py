@@ -15,8 +15,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from asr.recognizer import Recognizer
 from streaming.server.app import create_app
-from streaming.server.forwarded import behind_proxies
-from streaming.server.heads import PromptHttp
+from streaming.server.connections.forwarded import behind_proxies
+from streaming.server.connections.heads import PromptHttp
 from streaming.server.processes.channel import Channel
 from streaming.server.processes.channel import Message as ChannelMessage
 from streaming.server.processes.last_answers import Doing

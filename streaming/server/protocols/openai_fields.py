@@ -14,9 +14,9 @@ from typing import Any
 
 from starlette.datastructures import FormData, UploadFile
 
-from streaming.server.languages import is_english
 from streaming.server.limits import Refused
-from streaming.server.prompts import keyword_lines
+from streaming.server.words.languages import is_english
+from streaming.server.words.prompts import keyword_lines
 
 FORMATS = ("json", "text", "srt", "vtt", "verbose_json")
 STREAMED_FORMATS = ("json", "text")

@@ -23,10 +23,9 @@ from asr.audio import read_blocks
 from asr.errors import AudioError
 from asr.recognizer import Recognizer
 from asr.transcript import Segment, Transcript
-from streaming.server.access import address_key
+from streaming.server.connections.access import address_key
 from streaming.server.failures import internal
 from streaming.server.limits import Refused
-from streaming.server.prompts import prompt_words
 from streaming.server.protocols.openai_answers import (
     error_record,
     error_response,
@@ -40,6 +39,7 @@ from streaming.server.protocols.openai_answers import (
 from streaming.server.protocols.openai_fields import TranscriptionRequest, parse
 from streaming.server.service import Service
 from streaming.server.uploads import Body, Disconnected, UploadedAudio, stopped_on_disconnect
+from streaming.server.words.prompts import prompt_words
 
 CLIENT_CLOSED_REQUEST = 499  # the client has disconnected
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]

@@ -28,9 +28,8 @@ from starlette.websockets import WebSocket
 from asr.recognizer import Recognizer
 from asr.transcript import Word
 from streaming.events import Event, Final, Partial
-from streaming.server.g711 import decode_a_law, decode_mu_law
+from streaming.server.audio.g711 import decode_a_law, decode_mu_law
 from streaming.server.limits import Refused
-from streaming.server.prompts import prompt_words
 from streaming.server.protocols.openai_answers import error_type, logprobs, text_of, usage
 from streaming.server.protocols.openai_session import Session
 from streaming.server.protocols.sockets import (
@@ -40,6 +39,7 @@ from streaming.server.protocols.sockets import (
     send_within,
 )
 from streaming.server.service import LiveStream, Service
+from streaming.server.words.prompts import prompt_words
 
 SUBPROTOCOL = "realtime"
 KEY_PROTOCOL = "openai-insecure-api-key."  # of browsers, which cannot send a header

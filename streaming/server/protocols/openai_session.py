@@ -11,11 +11,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from streaming.endpointing import EndpointRules
-from streaming.server.g711 import G711_RATE
-from streaming.server.languages import is_english
+from streaming.server.audio.g711 import G711_RATE
 from streaming.server.limits import Refused
-from streaming.server.prompts import keyword_lines
 from streaming.server.protocols.sockets import number
+from streaming.server.words.languages import is_english
+from streaming.server.words.prompts import keyword_lines
 
 PCM_RATE = 24_000
 FORMATS = {"audio/pcm": "pcm16", "audio/pcmu": "g711_ulaw", "audio/pcma": "g711_alaw"}

@@ -29,8 +29,8 @@ from asr.errors import AudioError
 from streaming.endpointing import EndpointRules
 from streaming.events import Event, Final
 from streaming.microphone.captions import event_record
+from streaming.server.audio.ogg_opus import OPUS_RATE, OggOpus
 from streaming.server.limits import Refused
-from streaming.server.ogg_opus import OPUS_RATE, OggOpus
 from streaming.server.protocols.sockets import (
     converse,
     json_object,

@@ -10,7 +10,7 @@ from typing import Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
-from streaming.server.access import address_key
+from streaming.server.connections.access import address_key
 from streaming.server.failures import internal
 from streaming.server.limits import Refused
 from streaming.server.service import Service

@@ -28,12 +28,12 @@ from wyoming.ping import Ping, Pong
 
 from asr import __version__
 from streaming.events import Event, Final
-from streaming.server.access import address_key
+from streaming.server.connections.access import address_key
 from streaming.server.failures import internal
-from streaming.server.languages import is_english
 from streaming.server.limits import Refused
 from streaming.server.protocols.sockets import json_object, number
 from streaming.server.service import LiveStream, Service
+from streaming.server.words.languages import is_english
 
 LANGUAGE = "en"
 MAX_CHANNELS = 8

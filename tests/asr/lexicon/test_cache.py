@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import lzma
 import os
 import subprocess
@@ -67,6 +68,19 @@ def test_a_compiled_lexicon_is_read_the_next_time(cache: Path, lexicon: Path) ->
         (at_one, log10), (at_other, same_log10) = one.score(at, number), other.score(at, number)
         assert (at_one, log10) == (at_other, same_log10)
         at = at_one
+
+
+def test_a_cache_that_cannot_be_written_is_read(
+    cache: Path, lexicon: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A read-only file system: root may write everywhere else."""
+    cached_lexicon(lexicon, model())
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(lexicon_cache.os, "utime", refuse)
+    only_from_cache(lexicon, model())
 
 
 def test_another_lexicon_or_language_model_is_another_file(cache: Path, lexicon: Path) -> None:

@@ -93,6 +93,31 @@ def test_a_missing_server_is_reported() -> None:
     assert code != 0 and "--server ws://127.0.0.1:9/v1/stream" in output
 
 
+def test_a_server_under_a_path_is_measured() -> None:
+    process, address = start_server("--root-path", "/speech/rill", token=TOKEN)
+    try:
+        for path in ("/speech/rill/", "/speech/rill/v1/stream"):
+            code, output = load(f"http://{address}{path}", "--streams", "1")
+            assert code == 0 and "1 of 1 with the events of a stream alone" in output, output
+    finally:
+        process.terminate()
+        process.communicate(timeout=30)
+
+
+@pytest.mark.parametrize(
+    ("server", "url"),
+    [
+        ("http://here:80", "ws://here:80/v1/stream"),
+        ("wss://here/", "wss://here/v1/stream"),
+        ("wss://here/v1/stream", "wss://here/v1/stream"),
+        ("https://here/rill/", "wss://here/rill/v1/stream"),
+        ("https://here/rill/v1/stream", "wss://here/rill/v1/stream"),
+    ],
+)
+def test_the_address_of_the_protocol_follows_from_that_of_the_server(server: str, url: str) -> None:
+    assert socket_address(server) == url
+
+
 @pytest.mark.parametrize("server", ["127.0.0.1:8080", "ftp://here", "ws://", "ws://here/elsewhere"])
 def test_an_invalid_address_is_reported(server: str) -> None:
     with pytest.raises(ConfigError, match="expected an address"):

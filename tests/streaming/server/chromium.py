@@ -26,11 +26,12 @@ OPTIONS = (
 
 
 @asynccontextmanager
-async def opened(url: str, microphone: Path, profile: Path) -> AsyncIterator[Page]:
-    """The page at the address, in a browser of its own."""
+async def opened(url: str, microphone: Path, profile: Path, *options: str) -> AsyncIterator[Page]:
+    """The page at the address, in a browser of its own with these options."""
     command = [
         "chromium",
         *OPTIONS,
+        *options,
         f"--use-file-for-fake-audio-capture={microphone}",
         f"--user-data-dir={profile}",
         url,

@@ -18,7 +18,7 @@ import asyncio, sys
 from asr.recognizer import Recognizer
 from starlette.responses import JSONResponse
 from starlette.routing import Route
-from streaming.server.access import Access
+from streaming.server.connections.access import Access
 from streaming.server.app import create_app
 from streaming.server.running import run
 from streaming.server.limits import Limits

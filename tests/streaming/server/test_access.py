@@ -4,11 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import re
-import shutil
-import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,12 +12,11 @@ from typer.testing import CliRunner
 
 from asr.cli.main import app
 from asr.errors import ConfigError
-from streaming.server.access import Access, address_key
+from streaming.server.connections.access import Access, address_key, token_of
 from tests.streaming.server.served import Server, httpx, served
-from tests.streaming.server.test_server import START, websockets
+from tests.streaming.server.test_server import START, start_server, websockets
 
 NAME, PAGE = "rill.example.com", "https://rill.example.com"
-SERVER_DOCS = Path(__file__).parents[3] / "docs" / "how-to" / "serve.md"
 
 
 async def knock(port: int, host: str = "", **headers: str) -> int:
@@ -187,71 +181,31 @@ def test_any_origin_may_be_allowed() -> None:
     assert Access.of(None, ["HTTPS://Rill.Example.com:443/"]).origins == {PAGE}
 
 
-def nginx_of_the_docs(server: Server, folder: Path) -> str:
-    """A whole configuration around the part that docs/how-to/serve.md shows."""
-    (shown,) = re.findall(r"```nginx\n(.*?)```", SERVER_DOCS.read_text(), re.DOTALL)
-    shown = shown.replace("listen 443 ssl;", "listen 127.0.0.1:NGINX;")
-    shown = re.sub(r" *ssl_certificate.*\n", "", shown)
-    shown = shown.replace("127.0.0.1:8080", server.address)
-    places = "".join(
-        f"{kind}_temp_path {folder}/{kind};\n"
-        for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-    )
-    user = "user root;\n" if os.geteuid() == 0 else ""  # who may write into the folder
-    return (
-        f"{user}daemon off; pid {folder}/pid; error_log {folder}/error.log;\nevents {{}}\n"
-        f"http {{\naccess_log off;\n{places}{shown}\n}}\n"
-    )
-
-
-def test_behind_nginx_as_documented(tmp_path: Path) -> None:
-    """The page under the proxy's name, clients counted by their own address, a long upload."""
-    if not (nginx := shutil.which("nginx") or shutil.which("/usr/sbin/nginx")):
-        pytest.skip("needs nginx")
-    with (
-        served(
-            limits={"streams_per_client": 1}, access={"origins": [PAGE]}, proxies=("127.0.0.1",)
-        ) as server,
-        served() as other,  # for a port that is free a moment later
-    ):
-        port = other.port
-        other.process.terminate()
-        other.process.wait(timeout=30)
-        (tmp_path / "nginx.conf").write_text(
-            nginx_of_the_docs(server, tmp_path).replace("NGINX", str(port))
-        )
-        proxy = subprocess.Popen([nginx, "-c", tmp_path / "nginx.conf", "-p", tmp_path])
-        try:
-            for _ in range(50):
-                time.sleep(0.1)
-                if (tmp_path / "pid").exists():
-                    break
-            url, host = f"ws://127.0.0.1:{port}/v1/stream", {"host": NAME}
-
-            async def from_two_addresses() -> list[int]:
-                async with websockets.connect(
-                    url, origin=PAGE, additional_headers={"x-forwarded-for": "6.6.6.6"}
-                ) as first:
-                    await first.send(json.dumps(START))
-                    assert json.loads(await first.recv())["type"] == "ready"
-                    # The client's own header is not the proxy's word: it is the same address.
-                    again = await knock(port, NAME, origin=PAGE, x_forwarded_for="7.7.7.7")
-                    # The address of another machine, as a proxy sends it.
-                    straight = await knock(server.port, x_forwarded_for="8.8.8.8")
-                    return [again, straight]
-
-            assert asyncio.run(from_two_addresses()) == [4429, 0]
-            assert asyncio.run(knock(port, NAME, origin=PAGE)) == 0
-            assert asyncio.run(knock(port, NAME, origin="https://evil.example")) == 4403
+def test_the_token_of_a_file_is_the_one_that_clients_send(tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text("  sesame\n")
+    assert token_of(None, file) == "sesame" and token_of("open", None) == "open"
+    process, address = start_server("--token-file", str(file))
+    try:
+        for token, status in (("sesame", 400), ("other", 401)):
             answer = httpx.post(
-                f"http://127.0.0.1:{port}/v1/audio/transcriptions",
-                files={"file": bytes(20 * 2**20)},
-                headers=host | {"origin": PAGE},
-                timeout=60,
+                f"http://{address}/v1/audio/transcriptions",
+                files={"file": b"x"},
+                headers={"authorization": f"Bearer {token}"},
+                timeout=30,
             )
-            assert answer.status_code == 400 and "sound file" in answer.text
-            page = httpx.get(f"http://127.0.0.1:{port}/", headers=host)
-            assert page.status_code == 200 and "<html" in page.text
-        finally:
-            proxy.terminate()
-            proxy.wait(timeout=20)
+            assert answer.status_code == status
+    finally:
+        process.terminate()
+        assert "anyone" not in process.communicate(timeout=30)[1]
+
+
+@pytest.mark.parametrize("content", [None, b"", b" \n", b"one\ntwo\n", b"\xff"])
+def test_a_token_file_without_a_token_is_reported(tmp_path: Path, content: bytes | None) -> None:
+    file = tmp_path / "token"
+    if content is not None:
+        file.write_bytes(content)
+    result = CliRunner().invoke(app, ["serve", "--token-file", str(file)])
+    assert isinstance(result.exception, ConfigError) and str(file) in str(result.exception)
+    given = CliRunner().invoke(app, ["serve", "--token", "a", "--token-file", str(file)])
+    assert isinstance(given.exception, ConfigError) and "one of them" in str(given.exception)

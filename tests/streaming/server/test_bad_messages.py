@@ -24,7 +24,7 @@ import soundfile
 
 import asr.audio
 from asr.audio import SAMPLE_RATE
-from streaming.server.ogg_opus import checksum
+from streaming.server.audio.ogg_opus import checksum
 from tests.streaming.server.bad_messages import (
     LIMITS,
     Message,

@@ -20,8 +20,8 @@ from asr.audio import SAMPLE_RATE, Samples
 from asr.errors import AudioError
 from asr.recognizer import Recognizer
 from streaming.events import Final
+from streaming.server.audio.ogg_opus import OPUS_RATE, OggOpus, checksum
 from streaming.server.limits import Refused
-from streaming.server.ogg_opus import OPUS_RATE, OggOpus, checksum
 from streaming.server.protocols import rill_socket
 from streaming.stream import Stream
 from tests.streaming.server.test_server import connected, final_words, start_server, websockets

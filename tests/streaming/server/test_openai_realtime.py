@@ -24,7 +24,7 @@ from asr.audio import Samples
 from asr.recognizer import Recognizer
 from streaming.endpointing import EndpointRules
 from streaming.events import Final
-from streaming.server.g711 import decode_a_law, decode_mu_law
+from streaming.server.audio.g711 import decode_a_law, decode_mu_law
 from streaming.stream import Stream
 from tests.conftest import DEMO
 from tests.streaming.server.served import Server, served

@@ -26,6 +26,8 @@ from asr.cli.main import app
 from asr.errors import ConfigError
 from asr.model_folder import BUNDLED_MODEL
 from asr.recognizer import Recognizer
+from streaming.microphone.captions import event_record
+from streaming.stream import Stream
 from tests.conftest import DEMO
 from tests.streaming.server.processes import (
     Processes,
@@ -165,10 +167,14 @@ def test_metrics_are_sums_over_all_processes(server: Processes, pcm: bytes) -> N
 
 
 def test_a_killed_process_loses_the_words_of_its_own_clients_from_then_on_and_no_others(
-    server: Processes, pcm: bytes, expected: list[dict[str, Any]]
+    server: Processes, recognizer: Recognizer, pcm: bytes, expected: list[dict[str, Any]]
 ) -> None:
-    """Streams are spread: two of four are lost, and these two get an error."""
+    """Streams are spread: two of four are lost. These two have all that a stream alone says about
+    the audio before the kill, and then an error."""
     middle = len(pcm) // 2 // PIECE * PIECE
+    alone = Stream(recognizer)
+    before = [event_record(event) for event in alone.push(np.frombuffer(pcm[:middle], "<i2"))]
+    assert any(event["text"] for event in before)
 
     async def killed_under_load() -> list[tuple[list[dict[str, Any]], int]]:
         async with AsyncExitStack() as stack:
@@ -177,7 +183,7 @@ def test_a_killed_process_loses_the_words_of_its_own_clients_from_then_on_and_no
             for socket, first in zip(sockets, firsts):
                 for start in range(0, middle, PIECE):
                     await socket.send(pcm[start : start + PIECE])
-                while not (first and first[-1]["text"]):  # it has words of the first half
+                while len(first) < len(before):  # it has all words of the first half
                     first.append(json.loads(await socket.recv()))
             os.kill(min(server.workers()), signal.SIGKILL)
 
@@ -199,7 +205,8 @@ def test_a_killed_process_loses_the_words_of_its_own_clients_from_then_on_and_no
         assert final_words(messages) == expected and messages[-1]["type"] == "done"
     for messages in lost:
         assert messages[-1]["type"] == "error" and messages[-1]["code"] == "internal"
-        assert any(m["text"] for m in messages[:-1] if m["type"] in ("partial", "final"))
+        events = [{k: v for k, v in m.items() if k != "latency"} for m in messages[:-1]]
+        assert events == before
     until(lambda: server.health()["processes"] == 2 and len(server.workers()) == 2)
     assert "signal 9" in server.line()
     assert server.metric("rill_processes_replaced_total") == replaced + 1
@@ -350,6 +357,15 @@ def test_sigterm_ends_all_after_the_last_words(pcm: bytes, expected: list[dict[s
     with processes() as server:
         for messages in asyncio.run(cut_short(server)):
             assert final_words(messages) == expected and messages[-1]["type"] == "done"
+
+
+def test_an_end_in_the_middle_of_a_restart_is_silent() -> None:
+    with processes() as server:
+        server.process.send_signal(signal.SIGHUP)
+        assert "restart" in server.line()
+        server.process.terminate()
+        assert server.process.wait(timeout=30) == 0
+        assert server.line() == ""
 
 
 def test_one_process_that_gets_sigterm_ends_with_its_streams_and_is_replaced(

@@ -13,7 +13,7 @@ import pytest
 from asr.errors import ConfigError
 from asr.recognizer import Recognizer
 from streaming.server.limits import Refused
-from streaming.server.word_sets import WordSets
+from streaming.server.words.word_sets import WordSets
 from tests.streaming.server.test_server import START, connected
 from tests.streaming.test_faults import SERVER, Server
 

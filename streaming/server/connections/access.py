@@ -12,6 +12,7 @@ import ipaddress
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -99,6 +100,27 @@ class Access:
         name = authority.host
         allowed = self.hosts | {_host_of(origin) for origin in self.origins} | {self.bound}
         return ANY in allowed or name in allowed or is_loopback(name) or _is_numeric(name)
+
+
+def token_of(token: str | None, file: Path | None) -> str | None:
+    """The token of `--token`, or that of `--token-file` without the space around it.
+
+    Raises:
+        ConfigError: both are given, or the file cannot be read or is not one line of text.
+    """
+    if file is None:
+        return token
+    if token is not None:
+        raise ConfigError("--token and --token-file: give one of them (RILL_TOKEN is --token)")
+    try:
+        found = file.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise ConfigError(f"--token-file {file}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"--token-file {file}: not a text in UTF-8") from None
+    if not found or len(found.splitlines()) > 1:
+        raise ConfigError(f"--token-file {file}: needs the token on one line, and nothing else")
+    return found
 
 
 def is_loopback(host: str) -> bool:

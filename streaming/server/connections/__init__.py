@@ -1,0 +1,1 @@
+"""Sockets, TLS and proxies; who may come in."""
