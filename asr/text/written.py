@@ -13,6 +13,8 @@ from asr.text.numbers import written_forms
 from asr.text.punctuation import CONTEXT_WORDS, Case, Mark, Marked, Punctuation, capitalised
 from asr.transcript import Transcript, Word
 
+TITLES = {"mister": "Mr.", "missus": "Mrs.", "doctor": "Dr."}  # before a name
+
 
 @dataclass(frozen=True)
 class TextContext:
@@ -83,7 +85,8 @@ def _tokens(
     spoken: list[str], marked: list[Marked], punctuation: Punctuation | None, in_sentence: bool
 ) -> Iterator[tuple[str, int, int]]:
     """Texts of tokens, and the first and the last place of their words."""
-    first = 0
+    marked = _without_marks_in_addresses(spoken, marked)
+    first, last_text = 0, ""
     while first < len(spoken):
         # A number does not go on after a mark.
         end = next((k + 1 for k in range(first, len(spoken)) if marked[k].mark), len(spoken))
@@ -91,13 +94,43 @@ def _tokens(
             start, stop = first + form.first, first + form.end
             text = form.text
             if punctuation and text == spoken[start] and _is_plain(text):
-                text = punctuation.form(text, marked[start].case)
+                before_name = stop < end and marked[stop].case != Case.LOWER
+                form_of_title = TITLES.get(text) if before_name else None
+                text = form_of_title or punctuation.form(text, marked[start].case)
             if punctuation and not in_sentence and _may_be_capital(text, spoken[start]):
                 text = capitalised(text)
             in_sentence = True
-            yield _with_mark(text, marked[stop - 1].mark), start, stop
+            mark = marked[stop - 1].mark
+            if mark == Mark.COMMA and stop < len(spoken) and _is_count(text, last_text):
+                mark = Mark.NONE
+            last_text = _with_mark(text, mark)
+            yield last_text, start, stop
         in_sentence = not marked[end - 1].mark.ends_sentence
         first = end
+
+
+def _without_marks_in_addresses(spoken: list[str], marked: list[Marked]) -> list[Marked]:
+    """A comma does not divide "example dot com"."""
+    if "dot" not in spoken:
+        return marked
+    kept = [one._replace(mark=Mark.NONE) if one.mark == Mark.COMMA else one for one in marked]
+    ends = [k for k, one in enumerate(kept, start=1) if one.mark]
+    for first, end in pairwise([0, *ends, len(spoken)]):
+        for form in written_forms(spoken[first:end]):
+            if not _is_address(form.text):  # its own commas stay
+                kept[first + form.first : first + form.end] = marked[
+                    first + form.first : first + form.end
+                ]
+            else:
+                kept[first + form.end - 1] = marked[first + form.end - 1]
+    return kept
+
+
+def _is_count(text: str, before: str) -> bool:
+    """A number after another number's comma, and no year, counts what follows: "in 2024, 25
+    people"."""
+    is_number = text.isdigit() and len(text) < 4
+    return is_number and before[-2:-1].isdigit() and before.endswith(",")
 
 
 def _with_mark(text: str, mark: Mark) -> str:
@@ -112,5 +145,8 @@ def _is_plain(word: str) -> bool:
 
 def _may_be_capital(text: str, spoken: str) -> bool:
     """Addresses and written forms of custom words begin as they are, in a sentence too."""
-    is_address = "@" in text or "." in text[:-1]
-    return not is_address and _is_plain(spoken)
+    return not _is_address(text) and _is_plain(spoken)
+
+
+def _is_address(text: str) -> bool:
+    return "@" in text or "." in text[:-1]

@@ -64,6 +64,11 @@ def written(given: str, context: TextContext = START) -> str:
         ("at three p m, he left.", "At 3 PM, he left."),
         ("twenty five. twenty five.", "25. 25."),
         ("nasa^^'s plan works", "NASA's plan works"),
+        ("mister^ smith^ saw doctor^ jones^.", "Mr. Smith saw Dr. Jones."),
+        ("in twenty twenty four, twenty five, people left.", "In 2024, 25 people left."),
+        ("one, two, three.", "One, two, three."),
+        ("yes. visit example, dot com, now.", "Yes. Visit example.com, now."),
+        ("yes, mister. the doctor left.", "Yes, mister. The doctor left."),
     ],
 )
 def test_written_text(given: str, expected: str) -> None:
