@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -49,4 +50,15 @@ def limited(cores: float | None = None, megabytes: int | None = None) -> Iterato
     finally:
         for group in groups:
             if group.is_dir():
-                os.rmdir(group)  # its processes have ended
+                _remove(group)
+
+
+def _remove(group: Path) -> None:
+    """The kernel lets go of processes that have ended a moment later."""
+    for attempt in range(50):
+        try:
+            return os.rmdir(group)
+        except OSError:
+            if attempt == 49:
+                raise
+            time.sleep(0.2)

@@ -25,7 +25,7 @@ from tests.conftest import DEMO
 from tests.control_groups import limited
 
 RILL = f"{sys.executable} -m asr.cli.main"
-STARTS = "she entered the magnificent room"
+STARTS = "She entered the magnificent room"
 
 
 def shell(script: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -188,4 +188,4 @@ def test_what_was_recognised_before_a_failing_piece_is_told(
     monkeypatch.setattr(Recognizer, "_transcribe_piece", fails_later)
     long = np.tile(speech, math.ceil(LONGEST_PIECE_SECONDS / 9))
     found = recognizer.transcribe(long)
-    assert found.damage and found.text.startswith(STARTS)
+    assert found.damage and found.formatted.startswith(STARTS)

@@ -21,7 +21,7 @@ from asr.transcript import Segment, Transcript
 CUE, LINE = 50, 10  # the cost of each cue, and of each further line
 SENTENCE_WITHIN = 20  # a sentence that ends within a line
 SHORT_LETTERS, SHORT = 15, 4  # the cost of each letter that a cue has fewer
-# Pauses within a cue: free up to the first, forbidden from the second on, but for those in names.
+# Pauses within a cue: free up to the first, forbidden from the second on. Those in names are free.
 FREE_PAUSE_MS, MAX_PAUSE_MS = 500, 2_000
 
 
@@ -97,7 +97,10 @@ class _Division:
         pauses = [b.start - a.end for a, b in pairwise(tokens)]
         breaks = self._breaks[1:-1]
         self._is_far = [False, *(p >= MAX_PAUSE_MS and b < NAME for p, b in zip(pauses, breaks))]
-        costs = (max(0, pause - FREE_PAUSE_MS) // 10 for pause in pauses)
+        costs = (
+            0 if cost >= NAME else max(0, pause - FREE_PAUSE_MS) // 10
+            for pause, cost in zip(pauses, breaks)
+        )
         self._pauses = [0, *accumulate(costs, initial=0)]  # up to the break before each token
 
     def best(self) -> list[UntimedCue]:

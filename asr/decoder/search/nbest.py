@@ -83,6 +83,8 @@ class Search:
                 "phones whose log-probabilities are no numbers: the network is damaged"
             )
         scores[:, BLANK_ID] -= self._settings.blank_penalty
+        if not len(scores):
+            self._beam.push(scores)  # checks the number of phones
         while len(scores):
             piece, scores = np.split(scores, [self._commits_at - self.steps])
             self._beam.push(piece)

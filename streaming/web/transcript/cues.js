@@ -146,7 +146,9 @@ function division(tokens) {
   const letters = runningSums(tokens.map((token) => token.letters + (token.glued ? 0 : 1)));
   const sentences = runningSums(tokens.map(({ text }) => (endsSentence(text) ? 1 : 0)));
   const pauses = tokens.slice(1).map((token, place) => token.start - tokens[place].end);
-  const pauseCosts = pauses.map((pause) => Math.floor(Math.max(0, pause - FREE_PAUSE_MS) / 10));
+  const pauseCosts = pauses.map((pause, place) =>
+    breaks[place + 1] >= NAME ? 0 : Math.floor(Math.max(0, pause - FREE_PAUSE_MS) / 10),
+  );
   const pauseSums = [0, ...runningSums(pauseCosts)];
   const width = (start, end) => letters[end] - letters[start] - (tokens[start].glued ? 0 : 1);
 

@@ -94,7 +94,7 @@ def served_there(request: pytest.FixtureRequest, folder: Path) -> Iterator[Site]
 
 
 def test_openais_requests(served_there: Site, recognizer: Recognizer) -> None:
-    expected = recognizer.transcribe(DEMO).text
+    expected = recognizer.transcribe(DEMO).formatted
     path, files = "/v1/audio/transcriptions", {"file": DEMO.read_bytes()}
     own = {"origin": served_there.origin}
     assert served_there.request("POST", path, files=files, headers=own).json()["text"] == expected
