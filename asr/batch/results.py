@@ -69,6 +69,8 @@ class ResultWriter:
         if output.folder is not None:
             try:
                 output.folder.mkdir(parents=True, exist_ok=True)
+            except FileExistsError:
+                raise ConfigError(f"--output {output.folder}: a file; give a folder") from None
             except OSError as error:
                 raise ConfigError(f"--output {output.folder}: {error.strerror}") from None
         self._output, self._settings = output, settings or {}

@@ -22,7 +22,8 @@ def to_json(transcript: Transcript, file: str) -> str:
     if has_channels:
         spoken.sort(key=lambda pair: pair[0].start)
         found = turns(transcript)
-        record["text"] = " ".join(word.word for word, _ in spoken)
+        records = _turn_records(found, spoken)
+        record["text"] = " ".join(one["text"] for one in records)
         record["formatted"] = " ".join(turn.text for turn in found)
     else:
         record["text"], record["formatted"] = transcript.text, transcript.formatted
@@ -31,7 +32,7 @@ def to_json(transcript: Transcript, file: str) -> str:
         word_record(word) | ({"channel": channel} if channel else {}) for word, channel in spoken
     ]
     if has_channels:
-        record["turns"] = _turn_records(found, spoken)
+        record["turns"] = records
     if transcript.damage is not None:
         record["damage"] = transcript.damage
     if any(segment.alternatives for segment in segments):

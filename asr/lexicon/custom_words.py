@@ -19,6 +19,7 @@ from __future__ import annotations
 import math
 import os
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -219,7 +220,8 @@ def _parse(line: str) -> _Request:
     spoken, *columns = _COLUMNS.split((behind if is_written else text).strip())
     if not columns:
         _check_phrase(spoken)
-    if wrong := unspellable(spoken):
+    signs = {sign for sign in spoken if unicodedata.category(sign).startswith("S")}
+    if wrong := [*unspellable(spoken), *sorted(signs)]:
         raise ConfigError(
             f"custom word '{spoken}': {' '.join(wrong)} cannot be spelled; write the spoken form "
             "after =, in the letters a to z: COVID-19 = covid nineteen"

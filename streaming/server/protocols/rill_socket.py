@@ -2,7 +2,7 @@
 
 -> {"type": "start", "sample_rate": 48000, "encoding": "pcm16"}     also float32; opus-in-ogg, which
    needs no sample_rate; words: custom words as `rill transcribe --words` takes them; second_pass:
-   true; silence: seconds, 1.2
+   true; silence: seconds, 1.2; format_text: written or spoken
 <- {"type": "ready", "latency_ms": 235, "chunk_ms": 120}
 -> audio, little endian, one channel
 <- {"type": "partial", "text": ..., "words": [{"word", "start", "end", "confidence"}], "latency": 9}
@@ -41,6 +41,7 @@ from streaming.server.protocols.sockets import (
 from streaming.server.service import SAMPLE_BYTES, Service
 
 OPUS = "opus-in-ogg"
+TEXTS = ("written", "spoken")
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ class Start:
     words: tuple[str, ...] = ()
     second_pass: bool = True
     silence: float = EndpointRules.silence_after_words
+    format_text: str | None = None  # of `TEXTS`; the server's default if not given
 
 
 async def serve(websocket: WebSocket, service: Service) -> None:
@@ -69,6 +71,7 @@ async def _run(websocket: WebSocket, service: Service) -> None:
         return
     start = parse_start(first)
     opus = _opus_decoder() if start.encoding == OPUS else None
+    written = service.written if start.format_text is None else start.format_text == "written"
     stream = await service.open(
         start.sample_rate,
         start.words,
@@ -88,10 +91,10 @@ async def _run(websocket: WebSocket, service: Service) -> None:
             if opus:
                 async for samples in _decoded(opus, message, service):
                     events = await stream.push_samples(samples)
-                    await _send_events(websocket, service, events, arrived)
+                    await _send_events(websocket, service, events, arrived, written)
             else:
                 events = await stream.push(message, start.encoding)
-                await _send_events(websocket, service, events, arrived)
+                await _send_events(websocket, service, events, arrived, written)
             continue
         match json_object(message).get("type"):
             case "keepalive":
@@ -104,7 +107,7 @@ async def _run(websocket: WebSocket, service: Service) -> None:
     else:
         if not service.closing.is_set():
             return  # the client disconnected without finish
-    await _send_events(websocket, service, await stream.finish(), time.monotonic())
+    await _send_events(websocket, service, await stream.finish(), time.monotonic(), written)
     stream.check_whole()
     if opus and opus.is_incomplete:
         raise Refused(
@@ -115,10 +118,14 @@ async def _run(websocket: WebSocket, service: Service) -> None:
 
 
 async def _send_events(
-    websocket: WebSocket, service: Service, events: Sequence[Event], arrived: float
+    websocket: WebSocket,
+    service: Service,
+    events: Sequence[Event],
+    arrived: float,
+    written: bool,
 ) -> None:
     for event in events:
-        if isinstance(event, Final) and not service.written:
+        if isinstance(event, Final) and not written:
             event = replace(event, written=())
         record = event_record(event) | {"latency": round(1000 * (time.monotonic() - arrived))}
         await send_within(websocket, json.dumps(record), service)
@@ -172,4 +179,6 @@ def parse_start(message: str | bytes) -> Start:
         raise Refused("bad_message", "second_pass: expected true or false")
     if not 0.1 <= number(start.silence, "silence") <= 60:
         raise Refused("bad_message", "silence: expected seconds between 0.1 and 60")
+    if start.format_text not in (None, *TEXTS):
+        raise Refused("bad_message", f"format_text: expected {' or '.join(TEXTS)}")
     return replace(start, words=tuple(start.words))

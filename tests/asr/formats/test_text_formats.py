@@ -81,6 +81,7 @@ def test_channels_take_turns() -> None:
     assert [(word["word"], word["channel"]) for word in record["words"]][1:4] == [
         ("morning.", "agent"), ("i", "caller"), ("called", "caller"),
     ]  # fmt: skip
+    assert record["text"] == " ".join(turn["text"] for turn in record["turns"])
     assert record["text"] == "good morning. i called which one?" == record["formatted"]
     called = {"text": "i called", "formatted": "i called"}
     assert record["turns"][1] == {"channel": "caller", "start": 0.8, "end": 2.0} | called

@@ -31,6 +31,8 @@ def test_a_line_may_have_phones_and_a_boost() -> None:
     ("line", "reason"),
     [
         ("c3po", "3 cannot be spelled"),
+        ("kates $$", r"\$ cannot be spelled"),
+        ("lord \U0001f600", "\U0001f600 cannot be spelled"),
         ("кот", "к о т cannot be spelled"),
         ("--", "no letters"),
         ("rill  R QQ", "unknown phones QQ"),

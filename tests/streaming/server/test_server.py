@@ -93,6 +93,15 @@ def test_streams_in_parallel_have_the_words_of_each_alone(
     assert [final_words(messages) for messages in asyncio.run(together())] == [expected] * 3
 
 
+@pytest.mark.parametrize("text", ["written", "spoken"])
+def test_a_client_chooses_the_text(server: str, pcm: bytes, text: str) -> None:
+    messages = asyncio.run(recite(server, pcm, 9, format_text=text))
+    first = next(m for m in messages if m["type"] == "final" and m["text"])
+    assert first["text"] == first["text"].lower()
+    assert (first["formatted"] == first["text"]) == (text == "spoken")
+    assert ("written" in first) == (text == "written")
+
+
 def test_float_samples_and_custom_words(server: str, speech: Samples) -> None:
     """The spoken words "which appeared" are one invented name."""
     words = ["whichuppeared  W IH CH AH P IH R D  :2"]
@@ -107,6 +116,7 @@ BAD = {
     "no object": ["[1]"],
     "deep JSON": ["[" * 100_000],
     "no rate": ['{"type": "start"}'],
+    "no such text": ['{"type": "start", "sample_rate": 16000, "format_text": "sung"}'],
     "a text for a rate": ['{"type": "start", "sample_rate": "16000"}'],
     "an absurd rate": ['{"type": "start", "sample_rate": 1e9}'],
     "a rate that is no number": ['{"type": "start", "sample_rate": NaN}'],
