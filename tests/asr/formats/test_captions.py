@@ -71,8 +71,11 @@ def test_breaks_are_after_sentences_and_clauses_and_never_in_names(
             for place in range(1, len(words)):
                 across = before[-place:] + after[: len(words) - place]
                 if [token.text.strip(".,:") for token in across] == [w.strip(".") for w in words]:
-                    # Pauses can make a name longer than any cue.
-                    assert across[-1].end - across[0].start > CueRules().max_ms, name
+                    # Pauses can make a name longer than any cue. Behind a sentence without a full
+                    # stop "The" is a part of the name.
+                    the = [t for t in before[:-place][-1:] if t.text == "The"]
+                    start = (the or across)[0].start
+                    assert across[-1].end - start > CueRules().max_ms, name
     light = sum(line.split()[-1] in ("the", "a", "of", "in", "and", "he", "is") for line in ends)
     assert light < len(ends) / 20  # a pause of two seconds forces a break anywhere
     marked = sum(line[-1] in ".,?!;:”" for line in ends)
