@@ -23,8 +23,8 @@ for part in asr streaming training tests; do
 done
 cp setup.py pyproject.toml README.md LICENSE "$folder/source/"
 cd "$folder/source"
-rm -f asr/*/*.so asr/*/*.c
-sed -i 's/boundscheck=False/boundscheck=True, nonecheck=True/; s/initializedcheck=False/initializedcheck=True/' asr/*/*.pyx
+find asr -name "*.so" -delete -o -name "*.c" -delete
+sed -i 's/boundscheck=False/boundscheck=True, nonecheck=True/; s/initializedcheck=False/initializedcheck=True/' $(find asr -name "*.pyx")
 RILL_SANITISE=1 "$folder/tools/bin/python" setup.py -q build_ext --inplace
 
 # The interpreter is built without the sanitisers, so their libraries must be loaded first. Leaks are
