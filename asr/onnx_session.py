@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from functools import lru_cache
 from pathlib import Path
@@ -53,6 +54,33 @@ def open_session(path: Path, threads: int, remedy: str) -> Any:
     except Exception as error:  # onnxruntime's exceptions have no other common base class
         reason = str(error).splitlines()[0]
         raise ModelError(f"{path}: damaged ({reason}). {remedy}") from None
+
+
+def open_described(
+    path: Path, threads: int, remedy: str, key: str, version: int, kind: str
+) -> tuple[Any, dict[str, Any]]:
+    """A session as `open_session`, and the JSON object that the file describes itself with.
+
+    Args:
+        key: of the object in the file's metadata.
+        version: its "format" that this version reads.
+        kind: what the file should be, for the message on another one: "an LSTM language model".
+
+    Raises:
+        ModelError: as `open_session`; or the file is of another kind or format.
+    """
+    session = open_session(path, threads, remedy)
+    about = session.get_modelmeta().custom_metadata_map.get(key)
+    if about is None:
+        raise ModelError(f"{path}: not {kind}; {remedy}")
+    try:
+        metadata = dict(json.loads(about))
+        found = metadata["format"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"{path}: damaged ({error}). {remedy}") from None
+    if found != version:
+        raise ModelError(f"{path}: of format {found}, this version reads {version}; {remedy}")
+    return session, metadata
 
 
 @lru_cache(maxsize=1)

@@ -9,7 +9,7 @@ from pathlib import Path
 from asr.audio import SOUND_SUFFIXES
 from asr.batch.manifest import is_manifest, read_manifest
 from asr.errors import ConfigError
-from asr.file_names import in_one_line
+from asr.file_names import in_one_line, some_in_one_line
 from asr.formats import EXTENSIONS
 
 STDIN = "-"
@@ -81,7 +81,8 @@ def _below(folder: str, left_out: Callable[[str], None]) -> list[str]:
         elif not path.is_dir():  # what is no file, such as a broken link, is reported at its turn
             recordings.append(str(path))
     for reason, names in reasons.items():
-        left_out(in_one_line(f"{folder}: left out, {reason}: {_some(names)}"))
+        shown = some_in_one_line(names, NAMES_SHOWN)
+        left_out(f"{in_one_line(folder)}: left out, {reason}: {shown}")
     return recordings
 
 
@@ -95,9 +96,3 @@ def _why_left_out(path: Path) -> str | None:
     if transcribed_recording(str(path)):
         return "transcripts of recordings beside them"
     return "not named as audio or video (give such a file by its name)"
-
-
-def _some(names: list[str]) -> str:
-    shown = ", ".join(names[:NAMES_SHOWN])
-    further = len(names) - NAMES_SHOWN
-    return f"{shown} and {further} more" if further > 0 else shown

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from asr.audio import Samples
 from asr.batch.channels import MIXED, Channels, Recording, merged
 from asr.errors import ConfigError, RecognitionError, RillError
-from asr.file_names import in_one_line
+from asr.file_names import in_one_line, some_in_one_line
 from asr.transcript import Transcript
 
 # The blocks of each recording, float32 [samples] at 16 kHz, to its transcript or its error, in the
@@ -71,10 +71,7 @@ class Summary:
         lines = [line]
         for what, sources in (("done before", self.done_before), ("skipped", self.skipped)):
             if sources:
-                shown = ", ".join(in_one_line(source) for source in sources[:NAMES_SHOWN])
-                further = len(sources) - NAMES_SHOWN
-                more = f" and {further} more" if further > 0 else ""
-                lines.append(f"{what}: {shown}{more}")
+                lines.append(f"{what}: {some_in_one_line(sources, NAMES_SHOWN)}")
         lines += [f"kept: {in_one_line(line)}" for line in self.kept]
         return lines + [f"failed: {in_one_line(failure)}" for failure in self.failures]
 

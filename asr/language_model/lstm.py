@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from collections.abc import Sequence
@@ -15,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from asr.errors import ModelError
-from asr.onnx_session import open_session
+from asr.onnx_session import open_described
 
 END, RARE = "</s>", "<rare>"  # the end of a sentence; all words that the network lacks
 FORMAT, METADATA = 1, "rill_lstm_language_model"
@@ -30,17 +29,10 @@ class LstmLanguageModel:
     def __init__(self, path: str | os.PathLike[str], threads: int = 1) -> None:
         """Raises ModelError when the file is missing, damaged, or another model's."""
         self.path = Path(path)
-        self._session = open_session(self.path, threads, _REMEDY)
-        about = self._session.get_modelmeta().custom_metadata_map.get(METADATA)
-        if about is None:
-            raise ModelError(f"{path}: not an LSTM language model; {_REMEDY}")
+        self._session, metadata = open_described(
+            self.path, threads, _REMEDY, METADATA, FORMAT, "an LSTM language model"
+        )
         try:
-            metadata = json.loads(about)
-            if metadata["format"] != FORMAT:
-                raise ModelError(
-                    f"{path}: of format {metadata['format']}, this version reads {FORMAT}; "
-                    f"{_REMEDY}"
-                )
             self.words: list[str] = metadata["words"]
             self._cutoffs: list[int] = metadata["cutoffs"]  # the last is the number of words
             self._hidden: int = metadata["hidden"]

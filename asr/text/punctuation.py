@@ -8,7 +8,6 @@ it.
 
 from __future__ import annotations
 
-import json
 import os
 import zlib
 from collections.abc import Sequence
@@ -20,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 
 from asr.errors import ModelError
-from asr.onnx_session import open_session
+from asr.onnx_session import open_described
 
 FORMAT, METADATA = 1, "rill_punctuation"
 BUCKETS = 1 << 16  # rows of the table of embeddings
@@ -66,17 +65,10 @@ class Punctuation:
     def __init__(self, path: str | os.PathLike[str], threads: int = 1) -> None:
         """Raises ModelError when the file is missing, damaged, or another model's."""
         self.path = Path(path)
-        self._session = open_session(self.path, threads, _REMEDY)
-        about = self._session.get_modelmeta().custom_metadata_map.get(METADATA)
-        if about is None:
-            raise ModelError(f"{path}: not a punctuation model; {_REMEDY}")
+        self._session, metadata = open_described(
+            self.path, threads, _REMEDY, METADATA, FORMAT, "a punctuation model"
+        )
         try:
-            metadata = json.loads(about)
-            if metadata["format"] != FORMAT:
-                raise ModelError(
-                    f"{path}: of format {metadata['format']}, this version reads {FORMAT}; "
-                    f"{_REMEDY}"
-                )
             # Words that are neither lower case, Capital nor UPPER: "iphone": "iPhone".
             self.mixed_forms: dict[str, str] = dict(metadata["mixed_forms"])
         except (ValueError, KeyError, TypeError) as error:

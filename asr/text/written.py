@@ -13,6 +13,7 @@ from asr.text.numbers import written_forms
 from asr.text.punctuation import CONTEXT_WORDS, Case, Mark, Marked, Punctuation, capitalised
 from asr.transcript import Transcript, Word
 
+TEXT_FORMS = ("written", "spoken")  # what a user may ask for; `without_written_forms` is the second
 TITLES = {"mister": "Mr.", "missus": "Mrs.", "doctor": "Dr."}  # before a name
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from starlette.datastructures import FormData, UploadFile
 
+from asr.text.written import TEXT_FORMS
 from streaming.server.limits import Refused
 from streaming.server.words.languages import is_english
 from streaming.server.words.prompts import keyword_lines
@@ -22,7 +23,6 @@ FORMATS = ("json", "text", "srt", "vtt", "verbose_json")
 STREAMED_FORMATS = ("json", "text")
 GRANULARITIES = ("word", "segment")
 INCLUDED = ("logprobs",)
-TEXTS = ("written", "spoken")
 SINGLE = (
     "model", "response_format", "stream", "language", "temperature", "prompt", "hotwords",
     "format_text",
@@ -83,8 +83,8 @@ def parse(form: FormData, written: bool = True) -> TranscriptionRequest:
     if stream in YES and response_format not in STREAMED_FORMATS:
         raise _refused("stream", "needs response_format json or text")
     text = fields.get("format_text") or ("written" if written else "spoken")
-    if text not in TEXTS:
-        raise _refused("format_text", f"expected {' or '.join(TEXTS)}")
+    if text not in TEXT_FORMS:
+        raise _refused("format_text", f"expected {' or '.join(TEXT_FORMS)}")
     hotwords = re.split(r"[,\n]", fields.get("hotwords") or "")
     keywords = [k for k in (*hotwords, *fields.get("keywords", [])) if k.strip()]
     return TranscriptionRequest(

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from asr.text.written import TEXT_FORMS
 from streaming.endpointing import EndpointRules
 from streaming.server.audio.g711 import G711_RATE
 from streaming.server.limits import Refused
@@ -34,7 +35,6 @@ EAGER_SILENCE = {"low": 2.0, "medium": 1.2, "auto": 1.2, "high": 0.8}  # seconds
 MIN_SPEECH_PER_THRESHOLD = EndpointRules.min_speech / 0.5
 DELAYS = ("minimal", "low", "medium", "high", "xhigh")
 NOISE_REDUCTIONS = ("near_field", "far_field")
-TEXTS = ("written", "spoken")
 
 
 @dataclass(frozen=True)
@@ -240,7 +240,7 @@ def _transcription(found: dict[str, Any]) -> dict[str, Any]:
         raise _invalid("transcription.language", "this model recognises English (en)")
     if (languages := found.get("languages")) and not any(map(is_english, languages)):
         raise _invalid("transcription.languages", "this model recognises English (en)")
-    for name, allowed in (("delay", DELAYS), ("format_text", TEXTS)):
+    for name, allowed in (("delay", DELAYS), ("format_text", TEXT_FORMS)):
         if found.get(name) is not None and found[name] not in allowed:
             raise _invalid(f"transcription.{name}", f"expected one of {', '.join(allowed)}")
     return {name: value for name, value in found.items() if value is not None or name == "prompt"}

@@ -26,6 +26,7 @@ from starlette.websockets import WebSocket
 
 from asr.audio import SAMPLE_RATE
 from asr.errors import AudioError
+from asr.text.written import TEXT_FORMS
 from streaming.endpointing import EndpointRules
 from streaming.events import Event, Final
 from streaming.microphone.captions import event_record
@@ -41,7 +42,6 @@ from streaming.server.protocols.sockets import (
 from streaming.server.service import SAMPLE_BYTES, Service
 
 OPUS = "opus-in-ogg"
-TEXTS = ("written", "spoken")
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Start:
     words: tuple[str, ...] = ()
     second_pass: bool = True
     silence: float = EndpointRules.silence_after_words
-    format_text: str | None = None  # of `TEXTS`; the server's default if not given
+    format_text: str | None = None  # of `TEXT_FORMS`; the server's default if not given
 
 
 async def serve(websocket: WebSocket, service: Service) -> None:
@@ -179,6 +179,6 @@ def parse_start(message: str | bytes) -> Start:
         raise Refused("bad_message", "second_pass: expected true or false")
     if not 0.1 <= number(start.silence, "silence") <= 60:
         raise Refused("bad_message", "silence: expected seconds between 0.1 and 60")
-    if start.format_text not in (None, *TEXTS):
-        raise Refused("bad_message", f"format_text: expected {' or '.join(TEXTS)}")
+    if start.format_text not in (None, *TEXT_FORMS):
+        raise Refused("bad_message", f"format_text: expected {' or '.join(TEXT_FORMS)}")
     return replace(start, words=tuple(start.words))
