@@ -85,7 +85,7 @@ def until(holds: Callable[[], Any], seconds: float = WAIT_SECONDS) -> Any:
     """Wait until it holds; returns what it returned."""
     end = time.monotonic() + seconds
     while not (found := holds()):
-        assert time.monotonic() < end, "waited in vain"
+        assert time.monotonic() < end, f"not within {seconds} s"
         time.sleep(0.05)
     return found
 
