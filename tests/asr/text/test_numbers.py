@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
+from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -20,56 +23,26 @@ PAIRS = [
     tuple(line.split("\t"))
     for line in Path(__file__).with_name("written_forms.tsv").read_text().splitlines()
 ]
+NUMBER_WORDS = [
+    *(num2words(value) for value in range(21)),
+    *"thirty forty fifty sixty seventy eighty ninety hundred thousand million oh double".split(),  # noqa: SIM905
+    *"first second third fifth tenth twelfth twentieth sixties nineties".split(),  # noqa: SIM905
+]
+OTHER_WORDS = (  # noqa: SIM905
+    "the a i of and to or at in by point percent dollars dollar cents march may dot com john slash "
+    "m p o'clock half quarter thirds minus plus times equals is past henry king world war b c d "
+    "people years year old code number foot boeing street main hours morning ago vision no out page"
+).split()
 WORDS = st.lists(
-    st.sampled_from(
-        [
-            "the",
-            "a",
-            "i",
-            "one",
-            "two",
-            "five",
-            "ten",
-            "twenty",
-            "thirty",
-            "hundred",
-            "thousand",
-            "million",
-            "point",
-            "percent",
-            "dollars",
-            "cents",
-            "march",
-            "may",
-            "third",
-            "first",
-            "of",
-            "and",
-            "oh",
-            "double",
-            "dot",
-            "com",
-            "at",
-            "john",
-            "slash",
-            "a",
-            "m",
-            "p",
-            "o'clock",
-            "half",
-            "quarter",
-            "minus",
-            "to",
-            "henry",
-            "world",
-            "war",
-            "b",
-            "c",
-            "people",
-        ]
-    ),
-    max_size=12,
+    st.one_of(st.sampled_from(NUMBER_WORDS), st.sampled_from(OTHER_WORDS)), max_size=12
 )
+# The digits but zeros that a word may say; most have one reading.
+_DIGITS_OF = {
+    **{num2words(value): str(value).replace("0", "") for value in range(21)},
+    **{num2words(10 * tens): str(tens) for tens in range(3, 10)},
+    **{num2words(value, to="ordinal"): str(value).replace("0", "") for value in range(1, 21)},
+    "a": "1", "half": "5", "quarter": "25", "thirds": "3", "sixties": "6", "nineties": "9",
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(("spoken", "written"), PAIRS, ids=[spoken for spoken, _ in PAIRS])
@@ -83,6 +56,59 @@ def test_each_word_belongs_to_one_written_token(words: list[str]) -> None:
     assert [form.first for form in forms[1:]] == [form.end for form in forms[:-1]]
     assert all(form.first < form.end and form.text for form in forms)
     assert not forms or (forms[0].first, forms[-1].end) == (0, len(words))
+
+
+@given(WORDS)
+def test_no_digit_is_written_that_was_not_said(words: list[str]) -> None:
+    for form in written_forms(words):
+        said = words[form.first : form.end]
+        if form.text == " ".join(said) or re.fullmatch("[XVI]+", form.text):
+            continue
+        digits: list[str] = []
+        for before, word in pairwise(["", *said]):
+            times = 2 if before == "double" else 1
+            digits += times * _DIGITS_OF.get(word, "")
+        if "a" in said:  # an article, or one: "a hundred and ten", "two and a half"
+            assert Counter(_digits_in(form.text)) - Counter(digits) == Counter(), (said, form.text)
+            digits.remove("1")
+        assert not Counter(digits) - Counter(_digits_in(form.text)), (said, form.text)
+        if "a" not in said:
+            assert Counter(digits) == Counter(_digits_in(form.text)), (said, form.text)
+
+
+def _digits_in(text: str) -> list[str]:
+    return [sign for sign in text if sign in "123456789"]
+
+
+@given(WORDS)
+def test_other_words_stay(words: list[str]) -> None:
+    """A token of one word that is no number, month or letter is that word."""
+    for form in written_forms(words):
+        said = words[form.first : form.end]
+        if len(said) == 1 and said[0] in OTHER_WORDS:
+            assert form.text.lower() == said[0]
+
+
+@given(st.lists(st.sampled_from([num2words(value) for value in range(1, 100)]), min_size=2))
+def test_numbers_that_are_joined_are_in_one_form(numbers: list[str]) -> None:
+    texts = write(" or ".join(numbers).replace("-", " ").split()).split(" or ")
+    assert len({text.isdigit() for text in texts}) == 1
+
+
+@given(st.integers(1, 90), st.integers(3, 9), st.sampled_from([-1, 1]))
+def test_counting_is_no_code(start: int, length: int, step: int) -> None:
+    numbers = [start + step * k for k in range(length) if start + step * k > 0]
+    if len(numbers) < 3:
+        return
+    spoken = " ".join(num2words(number) for number in numbers).replace("-", " ")
+    assert write(spoken.split()) == " ".join(map(str, numbers))
+
+
+@given(st.text("0123456789", min_size=3, max_size=9))
+def test_a_code_keeps_its_digits(code: str) -> None:
+    spoken = " ".join(num2words(int(digit)) for digit in code)
+    written = write(f"the code is {spoken}".split())
+    assert written.removeprefix("the code is ").replace("-", "") == code
 
 
 @given(st.integers(10, 999_999_999))

@@ -4,9 +4,9 @@ slash about", "u s a", "m p three"."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
-from asr.text.number_words import NUMBER_WORDS, digits
+from asr.text.numbers.values import NUMBER_WORDS, below_hundred, digits
+from asr.text.numbers.written import Written
 
 DOMAINS = frozenset(
     (  # noqa: SIM905
@@ -26,15 +26,15 @@ MAILBOXES = frozenset({"info", "support", "sales", "admin", "office", "jobs", "p
 MAIL_PROVIDERS = frozenset(
     "gmail yahoo hotmail outlook icloud protonmail aol gmx".split()  # noqa: SIM905
 )
+_BEGIN_LIKE_WORDS = frozenset({"ai", "id", "ip", "iq", "it", "iv"})
+# Abbreviations that "a" stands before as an article: "a t v", but "a t m" is one.
+_AFTER_ARTICLE = frozenset(
+    (  # noqa: SIM905
+        "cd dvd tv pc dj vp ceo cfo cto cv gp phd url gpu cpu gps bbc ups usb qr bmw"
+    ).split()
+)
 # Words that say that an address follows.
 ADDRESS_WORDS = frozenset({"email", "mail", "e-mail", "address", "contact", "write", "reach"})
-
-
-class Written(NamedTuple):
-    """A written form, and the first word behind those that it stands for."""
-
-    text: str
-    end: int
 
 
 def address(words: Sequence[str], at: int) -> Written | None:
@@ -50,14 +50,26 @@ def address(words: Sequence[str], at: int) -> Written | None:
         )
         if domain and is_mailbox and local not in SENTENCE_WORDS:
             return Written(f"{local}@{domain.text}", domain.end)
+    scheme, at = _scheme(words, at)
     domain = _domain(words, at)
     if domain is None:
         return None
-    text, end = domain
+    text, end = scheme + domain.text, domain.end
     while end < len(words) - 1 and words[end] == "slash":
         part, after = _joined(words, end + 1, ("dash", "hyphen", "underscore", "dot"))
         text, end = f"{text}/{part}", after
     return Written(text, end)
+
+
+def _scheme(words: Sequence[str], at: int) -> tuple[str, int]:
+    """ "https colon slash slash", and where it ends."""
+    end = at
+    while end < len(words) and _is_letter(words[end]):
+        end += 1
+    scheme, after = ("".join(words[at:end]), end) if end > at else (words[at], at + 1)
+    if scheme in ("http", "https") and [*words[after : after + 3]] == ["colon", "slash", "slash"]:
+        return f"{scheme}://", after + 3
+    return "", at
 
 
 def abbreviation(words: Sequence[str], at: int) -> Written | None:
@@ -70,7 +82,9 @@ def abbreviation(words: Sequence[str], at: int) -> Written | None:
         return None  # "o's" ends an abbreviation
     if len(letters) < 2:
         return None
-    if len(letters) == 2 and letters[0] in "ai" and letters != ["a", "i"]:
+    if letters[0] == "a" and "".join(letters[1:]) in _AFTER_ARTICLE:
+        return None
+    if len(letters) == 2 and letters[0] in "ai" and "".join(letters) not in _BEGIN_LIKE_WORDS:
         return None  # "a b" may be an article and a letter, "i o" a pronoun and one
     ending = words[end - 1][1:]
     text = "".join(letters).upper() + ending
@@ -100,29 +114,38 @@ def _domain(words: Sequence[str], at: int) -> Written | None:
 
 
 def _joined(words: Sequence[str], at: int, signs: tuple[str, ...]) -> tuple[str, int]:
-    """Words and digits with the signs between them, as one text, and where it ends."""
+    """Words, letters and numbers with the signs between them, as one text, and where it ends."""
     text, end = "", at
     while end < len(words):
-        spelled, after = digits(words, end)
-        if spelled:
-            text, end = text + spelled, after
-        elif _is_letter(words[end]):
-            text, end = text + words[end], end + 1
-            if end < len(words) and _is_letter(words[end]):
-                continue  # "b b c dot co dot uk"
-        else:
-            text, end = text + words[end], end + 1
-        if end >= len(words) - 1 or words[end] not in signs:
-            if end < len(words) and words[end] in NUMBER_WORDS and text[-1:].isalpha():
-                spelled, after = digits(words, end)
-                if spelled and after < len(words) and words[after] in ("at", "dot"):
-                    text, end = text + spelled, after
-                    if words[end] not in signs:
-                        break
-                else:
-                    break
-            else:
-                break
-        if words[end] in signs:
+        part, end = _part(words, end)
+        text += part
+        if end < len(words) - 1 and words[end] in signs:
             text, end = text + SIGNS[words[end]], end + 1
+        elif end >= len(words) or not _goes_on(words, end, text):
+            break
     return text, end
+
+
+def _part(words: Sequence[str], at: int) -> tuple[str, int]:
+    """A word, a number in digits or spelled letters, "b b c"."""
+    spelled, end = digits(words, at)
+    if spelled:
+        return spelled, end
+    if number := below_hundred(words, at):
+        return str(number.value), number.end
+    end = at + 1
+    while _is_letter(words[end - 1]) and end < len(words) and _is_letter(words[end]):
+        end += 1
+    return "".join(words[at:end]), end
+
+
+def _goes_on(words: Sequence[str], at: int, text: str) -> bool:
+    """Whether a number belongs to the word before it: "doe ninety nine at", "web two dot"."""
+    if not text[-1:].isalpha():
+        return False
+    spelled, end = digits(words, at)
+    number = below_hundred(words, at)
+    if not spelled and number is None:
+        return False
+    end = end if spelled else (number.end if number else at)
+    return end < len(words) and words[end] in ("at", "dot")

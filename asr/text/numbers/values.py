@@ -33,6 +33,8 @@ SCALES = {
     "billion": 1_000_000_000,
     "trillion": 1_000_000_000_000,
 }
+# What follows the exclamation "oh".
+INTERJECTED = frozenset("no yes my well yeah god okay boy dear i he she it they we you".split())  # noqa: SIM905
 NUMBER_WORDS = {*ONES, *TEENS, *TENS, *SCALES, "hundred"}
 
 _IRREGULAR = {"first": 1, "second": 2, "third": 3, "fifth": 5, "eighth": 8, "ninth": 9}
@@ -163,8 +165,9 @@ def year(words: Sequence[str], at: int) -> Number | None:
         if words[century.end] == "oh" and century.end + 1 < len(words):
             one = ONES.get(words[century.end + 1])
             return Number(century.value * 100 + one, century.end + 2) if one else None
-        if words[century.end] == "hundred" and not _number_follows(words, century.end + 1):
-            return Number(century.value * 100, century.end + 1)
+        if words[century.end] == "hundred":
+            found = cardinal(words, at)
+            return found if found and found.value // 100 == century.value else None
         rest = below_hundred(words, century.end)
         if rest and rest.value >= 10 and not _scaled(words, rest.end):
             return Number(century.value * 100 + rest.value, rest.end)
@@ -187,7 +190,7 @@ def digits(words: Sequence[str], at: int) -> tuple[str, int]:
         if times and position + 1 < len(words) and words[position + 1] in {*ONES, "oh"}:
             text += times * str(ONES.get(words[position + 1], 0))
             position += 2
-        elif word in ONES or (word in ("oh", "o") and text and _digit(words, position + 1)):
+        elif word in ONES or (word in ("oh", "o") and _is_zero(words, position, text)):
             text += str(ONES.get(word, 0))
             position += 1
         else:
@@ -195,5 +198,20 @@ def digits(words: Sequence[str], at: int) -> tuple[str, int]:
     return text, position
 
 
-def _digit(words: Sequence[str], at: int) -> bool:
-    return at < len(words) and words[at] in {*ONES, "oh", "o", "double", "triple"}
+def _is_zero(words: Sequence[str], at: int, before: str) -> bool:
+    """Whether "oh" is a digit: others stand before it, and one behind it or three before it."""
+    follows = words[at + 1] if at + 1 < len(words) else ""
+    if follows in {*ONES, "oh", "o", "double", "triple"}:
+        return bool(before)
+    return len(before) > 2 and follows not in INTERJECTED
+
+
+def ordinal_text(value: int) -> str:
+    """ "3rd", "11th"."""
+    ending = {1: "st", 2: "nd", 3: "rd"}.get(value % 10, "th")
+    return f"{value:,}{'th' if value % 100 in (11, 12, 13) else ending}"
+
+
+def word_at(words: Sequence[str], at: int) -> str:
+    """The word at a place, or nothing outside the segment."""
+    return words[at] if 0 <= at < len(words) else ""
