@@ -26,10 +26,10 @@ UNITS = frozenset(
     (  # noqa: SIM905
         "percent degrees degree kilometers kilometres kilometer kilometre meters metres meter "
         "metre miles mile centimeters centimetres millimeters millimetres inches inch feet foot "
-        "kilos kilograms kilogram grams gram milligrams pounds pound ounces tons tonnes liters litres "
-        "milliliters gallons megabytes gigabytes kilobytes terabytes megabits gigabits megahertz "
-        "gigahertz hertz megapixels watts kilowatts volts amps decibels mph euros euro dollars "
-        "dollar cents yen celsius fahrenheit acres knots calories"
+        "kilos kilograms kilogram grams gram milligrams pounds pound ounces tons tonnes liters "
+        "litres milliliters gallons megabytes gigabytes kilobytes terabytes megabits gigabits "
+        "megahertz gigahertz hertz megapixels watts kilowatts volts amps decibels mph euros "
+        "euro dollars dollar cents yen celsius fahrenheit acres knots calories"
     ).split()
 )
 # Between a number and its measure's noun: "two ten dollar bills" are two things.
