@@ -77,10 +77,14 @@ def _ngram_log10(hypotheses: Sequence[Numbers], words: SearchWords) -> list[list
         for length, number in enumerate(hypothesis, start=1):
             prefix = hypothesis[:length]
             if prefix not in scored:
-                is_custom = number in words.phrases
-                scored[prefix] = (
-                    (null_context, 0.0) if is_custom else score_cache.score(context, number)
-                )
+                if number in words.phrases:
+                    parts = words.in_vocabulary.of(number) if words.in_vocabulary else ()
+                    after = context if parts else null_context
+                    for part in parts:
+                        after, _ = score_cache.score(after, part)
+                    scored[prefix] = after, 0.0
+                else:
+                    scored[prefix] = score_cache.score(context, number)
             context, log10 = scored[prefix]
             logs.append(log10)
         found.append([*logs, score_cache.end(context)])

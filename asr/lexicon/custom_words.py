@@ -48,6 +48,7 @@ class CustomWord:
     words: tuple[str, ...]  # of the output: normalised, or as written; several for a phrase
     pronunciations: tuple[tuple[Pronunciation, ...], ...]  # for each variant, each word's phones
     boost: float = 0.0  # powers of ten that its probability is multiplied by
+    spoken: tuple[str, ...] = ()  # normalised, where `words` are a written form
 
     @property
     def text(self) -> str:
@@ -109,7 +110,8 @@ def custom_words(
         words = request.written or request.spoken
         if len(words) != len(request.spoken):  # one written word for several spoken ones
             variants = tuple((tuple(chain(*variant)),) for variant in variants)
-        found.append(CustomWord(words, variants, request.boost))
+        spoken = request.spoken if request.written else ()
+        found.append(CustomWord(words, variants, request.boost, spoken))
     return found
 
 

@@ -73,6 +73,10 @@ cdef class Beam:
     cdef ScoreCache _score_cache
     cdef int32_t _null_context
     cdef _Nodes _lexicon, _custom
+    # Custom words that the language model scores in their context (InVocabulary).
+    cdef const int32_t[::1] _known_first, _known_words
+    cdef const float[::1] _known_bonus
+    cdef int32_t _known_start, _known
     cdef double _threshold, _lm_weight, _word_score, _margin
     cdef int _beam, _beam_tokens
     cdef Py_ssize_t _phones  # of a step; 0 before the first
@@ -80,12 +84,15 @@ cdef class Beam:
     def __cinit__(self):
         self._tokens = NULL
 
-    def __init__(self, lexicon, custom, ScoreCache score_cache not None, settings):
+    def __init__(
+        self, lexicon, custom, ScoreCache score_cache not None, settings, in_vocabulary=None
+    ):
         """
         Args:
             lexicon: an asr.lexicon.trie.Trie.
             custom: another one, or None.
             settings: asr.decoder.beam.BeamSettings.
+            in_vocabulary: asr.decoder.search.vocabulary.InVocabulary of `custom`, or None.
 
         Raises:
             ModelError: a trie has words that the score cache lacks.
@@ -100,6 +107,9 @@ cdef class Beam:
                 )
         self._lexicon = _Nodes(lexicon, 0)
         self._custom = None if custom is None else _Nodes(custom, self._lexicon.end)
+        self._known_start = self._known = 0
+        if custom is not None and in_vocabulary is not None:
+            self._set_known(in_vocabulary, score_cache.words)
         self._null_context = score_cache.number(score_cache.null_context())
         self._score_cache = score_cache
         self._beam = int(settings.beam)
@@ -119,6 +129,19 @@ cdef class Beam:
             self.backpointers = BackPointers(ROOT + 1)
         else:
             self.backpointers = BackPointers(self._lexicon.end)
+
+    cdef int _set_known(self, in_vocabulary, int32_t words) except -1:
+        first, numbers, bonus = in_vocabulary.first, in_vocabulary.words, in_vocabulary.bonus
+        if (
+            len(first) != len(bonus) + 1 or not len(bonus) or in_vocabulary.start < 0
+            or first[0] != 0 or first[-1] != len(numbers) or (np.diff(first) < 0).any()
+            or not np.isfinite(bonus).all()
+            or (len(numbers) and not 0 <= numbers.min() <= numbers.max() < words)
+        ):
+            raise ModelError("custom words whose numbers or probabilities do not fit")
+        self._known_first, self._known_words, self._known_bonus = first, numbers, bonus
+        self._known_start, self._known = in_vocabulary.start, <int32_t>len(bonus)
+        return 0
 
     def __dealloc__(self):
         free(self._tokens)
@@ -255,7 +278,9 @@ cdef class Beam:
         moved.node = ROOT
         for w in range(nodes.first_word[completion.child], nodes.first_word[completion.child + 1]):
             moved.word = nodes.words[w]
-            if nodes.context_free:
+            if completion.custom and self._score_known(token.context, nodes.log10[w], &moved):
+                moved.score += completion.score
+            elif nodes.context_free:
                 moved.score = completion.score + self._lm_weight * nodes.log10[w]
                 moved.context = self._null_context
             else:
@@ -270,6 +295,27 @@ cdef class Beam:
             raise_floor(candidates, moved.score - self._threshold, ROOT)
             add(candidates, &moved)
         return 0
+
+    cdef bint _score_known(self, int32_t context, double least, Token* moved) except -1:
+        """Scores a custom word whose words the language model has: its weighted probability as the
+        token's score, and the context after it. False for another one.
+
+        Args:
+            least: log10 of its probability in contexts that make it unlikely.
+        """
+        cdef int32_t at = moved.word - self._known_start, w
+        cdef double log10
+        cdef CachedScore* scored
+        if not 0 <= at < self._known or self._known_first[at] == self._known_first[at + 1]:
+            return False
+        log10 = self._known_bonus[at]
+        for w in range(self._known_first[at], self._known_first[at + 1]):
+            scored = self._score_cache.cached_score(context, self._known_words[w])
+            log10 += scored.log10
+            context = scored.context
+        moved.score = self._lm_weight * min(max(log10, least), 0.0)
+        moved.context = context
+        return True
 
     cdef int _prune(self, Candidates candidates) except -1:
         """Makes the best candidates the tokens of the next step. Those that differ in their history

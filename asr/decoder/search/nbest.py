@@ -61,7 +61,8 @@ class Search:
     def __init__(self, words: SearchWords, settings: BeamSettings) -> None:
         self.steps = 0
         self._words, self._settings = words, settings
-        self._beam = Beam(words.lexicon, words.custom, words.language_model.score_cache(), settings)
+        score_cache = words.language_model.score_cache()
+        self._beam = Beam(words.lexicon, words.custom, score_cache, settings, words.in_vocabulary)
         self._committed = np.zeros((2, 0), np.int32)  # the committed path
         self._committed_shares: dict[int, float] = {}  # of its words, by step
         self._commits_at = MAX_STEPS

@@ -6,10 +6,12 @@ import math
 from pathlib import Path
 from typing import Any
 
+import jiwer
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from asr.acoustic.types import Emission
 from asr.audio import Samples
 from asr.decoder.beam import BeamDecoder
 from asr.decoder.types import Decoder
@@ -19,6 +21,7 @@ from asr.lexicon.custom_words import custom_words
 from asr.lexicon.lexicon import read_lexicon
 from asr.model_folder import BUNDLED_MODEL
 from asr.recognizer import Recognizer
+from asr.transcript import Alternative
 from streaming.recordings import transcribe_streaming
 from tests.asr.decoder.test_greedy import CLOCK, LEXICON, decode, emission_of, split
 
@@ -115,6 +118,53 @@ def test_a_stream_recognises_custom_words_in_a_real_recording(
         text = transcribe_streaming(with_name, blocks).text
         assert "whichuppeared" in text
         assert "whichuppeared" not in transcribe_streaming(recognizer, blocks).text
+
+
+@pytest.mark.parametrize(
+    "phrase",
+    ["magnificent room", "magnificent", "castle", "the entire castle", "stars in the ceiling"],
+)
+def test_a_phrase_of_known_words_leaves_its_neighbours(
+    recognizer: Recognizer, speech: Samples, phrase: str
+) -> None:
+    said = (BUNDLED_MODEL / "demo.txt").read_text().split()
+    text = recognizer.with_words([phrase]).transcribe(speech).text
+    assert phrase in text
+    usual = recognizer.transcribe(speech).text.split()
+    assert jiwer.wer(" ".join(said), text) <= jiwer.wer(" ".join(said), " ".join(usual))
+
+
+def test_the_language_model_scores_a_phrase_of_known_words_in_its_context(
+    beam: BeamDecoder,
+) -> None:
+    """A phrase adds one bonus, whatever stands before and behind it."""
+    for phrase, texts in (
+        ("cat sat", ["DH AH K AE T S AE T", "K AE T S AE T", "DH AH K AE T S AE T S IY"]),
+        ("sea", ["DH AH S IY", "DH AH S IY S AE T"]),
+    ):
+        changed = beam.with_custom_words(custom_words([phrase], LEXICON, None))
+        known = changed.words.in_vocabulary
+        assert known is not None and len(known.of(known.start)) == len(phrase.split())
+        for phones in texts:
+            emission = emission_of(f"- {' - '.join(phones.split())} -", certainty=20.0)
+            (usual, *_), (found, *_) = (best_of(decoder, emission) for decoder in (beam, changed))
+            assert found.words == usual.words and phrase in " ".join(found.words)
+            gain = beam.settings.lm_weight * float(known.bonus[0])
+            assert found.score - usual.score >= gain - 1e-3
+
+
+def best_of(decoder: BeamDecoder, emission: Emission) -> tuple[Alternative, ...]:
+    decoding = decoder.start()
+    decoding.push(emission)
+    return decoding.alternatives(2)
+
+
+def test_a_written_form_is_scored_as_it_is_spoken(beam: BeamDecoder) -> None:
+    custom = custom_words(["CAT-1 = cat sat", "kott  K AA T"], LEXICON, None)
+    known = beam.with_custom_words(custom).words.in_vocabulary
+    assert known is not None
+    spoken = [beam.words.vocabulary[number] for number in known.of(known.start)]
+    assert spoken == ["cat", "sat"] and known.of(known.start + 1) == ()
 
 
 def test_greedy_takes_no_words() -> None:
