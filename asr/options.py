@@ -40,7 +40,7 @@ class DecodingOptions:
     decoder: DecoderName = "beam"
     language_model: Path | None = None  # a KenLM binary instead of the model's own
     lexicon: Path | None = None  # a lexicon file instead of the model's own
-    words: Lines = ()  # custom words (asr/lexicon/custom_words.py): "rill  R IH L  :1"
+    words: Lines = ()  # custom words (asr/lexicon/custom_words.py): "rill  R IH L  :1"; None is ()
     grammar: Lines | None = None  # phrases (asr/decoder/grammar.py): nothing else is recognised
     engine: EngineName | None = None  # "onnx" or "torch"; the faster that the model has if None
     threads: int | None = None  # of the network, 1 to 1,024; one for each core if None
@@ -56,7 +56,7 @@ class DecodingOptions:
         for name in PATHS:
             if (path := getattr(self, name)) is not None:
                 object.__setattr__(self, name, Path(path))
-        object.__setattr__(self, "words", _lines(self.words))
+        object.__setattr__(self, "words", () if self.words is None else _lines(self.words))
         if self.grammar is not None:
             object.__setattr__(self, "grammar", _lines(self.grammar))
         self._check_combination()

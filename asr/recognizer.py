@@ -53,6 +53,7 @@ from asr.model_folder import (
 from asr.model_names import find_model
 from asr.options import MAX_ALTERNATIVES, DecoderName, DecodingOptions, check_whole
 from asr.parts import G2P, load_parts, load_punctuation
+from asr.speech_filter import MIN_SPEECH, likely_words, speech_probability
 from asr.text.punctuation import Punctuation
 from asr.text.written import START, with_written_forms, written_words
 from asr.transcript import (
@@ -101,7 +102,7 @@ class Recognizer:
         """
         self.engine, self.decoder, self.name = engine, decoder, name
         self.g2p, self.alternatives, self.punctuation = g2p, alternatives, punctuation
-        self.chunk_steps = CHUNK_STEPS
+        self.chunk_steps, self.min_speech = CHUNK_STEPS, MIN_SPEECH
 
     @classmethod
     def load(
@@ -208,6 +209,19 @@ class Recognizer:
         changed.chunk_steps = steps
         return changed
 
+    def with_min_speech(self, min_speech: float) -> Recognizer:
+        """The same with another least speech probability around a word, in offline mode; the rules
+        of a stream have their own. With 0 noise gives words too.
+
+        Raises:
+            ConfigError: no number from 0 to 1.
+        """
+        if not 0 <= min_speech <= 1:
+            raise ConfigError(f"min_speech {min_speech}: expected 0 to 1")
+        changed = copy.copy(self)
+        changed.min_speech = min_speech
+        return changed
+
     def uncalibrated(self) -> Recognizer:
         """The same with the decoder's own confidences, as `rill evaluate --calibrate` needs them.
 
@@ -285,9 +299,18 @@ class Recognizer:
 
     def _transcribe_piece(self, samples: Samples, start_seconds: float) -> Segment:
         decoding = self.decoder.start()
-        decoding.push(self._read(samples))
+        emission = self._read(samples)
+        decoding.push(emission)
         ends_seconds = start_seconds + len(samples) / SAMPLE_RATE
-        words = shift_words(decoding.words(finished=True), start_seconds, ends_seconds)
+        recognised = likely_words(
+            decoding.words(finished=True),
+            speech_probability(emission),
+            self.engine.config.step_ms / 1000,
+            self.min_speech,
+        )
+        if not recognised:
+            return Segment(())
+        words = shift_words(recognised, start_seconds, ends_seconds)
         alternatives = shift_alternatives(
             self.alternatives_of(decoding), start_seconds, ends_seconds
         )

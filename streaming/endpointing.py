@@ -10,6 +10,8 @@ import warnings
 from dataclasses import InitVar, dataclass
 from typing import Literal
 
+from asr.speech_filter import MIN_SPEECH
+
 Endpoint = Literal["none", "pause", "forced"]
 # The second pass starts after this share of the silence that ends an utterance. With a smaller
 # share it is discarded more often; the rest of the silence is the time in which it runs.
@@ -20,14 +22,14 @@ TOLERANCE_SECONDS = 1e-6  # multiples of 0.04 s are not exact in binary
 @dataclass(frozen=True)
 class EndpointRules:
     """Durations in seconds, and the mean speech probability around a word (0 to 1) below which the
-    word is dropped as noise or music (streaming/speech_filter.py; 0 keeps all words)."""
+    word is dropped as noise or music (asr/speech_filter.py; 0 keeps all words)."""
 
     silence_after_words: float = 1.2
     silence_without_words: float = 2.4
     longest_utterance: float = 20.0  # after this, any short pause ends it
     short_pause: float = 0.2
     longest_without_pause: float = 30.0  # after this, it is cut within speech
-    min_speech: float = 0.35
+    min_speech: float = MIN_SPEECH
     least_sureness: InitVar[float | None] = None  # the name of min_speech in release 0.1
 
     def __post_init__(self, least_sureness: float | None) -> None:

@@ -15,8 +15,8 @@ import numpy as np
 
 from asr.acoustic.types import Emission
 from asr.recognizer import Recognizer
+from asr.speech_filter import likely_words, speech_probability
 from asr.transcript import Alternative, Word
-from streaming.speech_filter import likely_words, speech_probability
 
 STEPS_PER_PIECE = 64  # decoded in one piece of work; other streams run between two pieces
 
@@ -39,7 +39,7 @@ class SecondPass:
                 start with a word, and the network recognises a word better after some context.
             frames: [frames, mels] of the utterance, and some that follow as look-ahead.
             steps: network steps that belong to the utterance.
-            min_speech: of the speech filter (streaming/speech_filter.py).
+            min_speech: of the speech filter (asr/speech_filter.py).
         """
         self.frames, self.steps = frames, steps
         self.words: list[Word] = []  # times in seconds since the first step; valid once done

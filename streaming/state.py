@@ -12,12 +12,15 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from asr.acoustic.types import AcousticState, BlockState, Emission, Emitted
+from asr.decoder.search.vocabulary import SearchWords
 from asr.errors import ModelError
+from asr.file_names import some_in_one_line
 from asr.recognizer import Recognizer, RecognizerState
 from streaming.endpointing import EndpointRules
 from streaming.state_checks import check_state, text_context
 
 STATE_VERSION = 6
+WORDS_SHOWN = 5  # of custom words that differ
 PLAIN = (
     "first_step",
     "silent_steps",
@@ -53,6 +56,7 @@ def pack_state(state: dict[str, Any], recognizer: Recognizer) -> bytes:
     plain = {
         "version": STATE_VERSION,
         "model": recognizer.engine.fingerprint,
+        "words": _words_of(recognizer),
         "resampler": {k: v for k, v in state["resampler"].items() if k not in arrays},
         "offset": {k: v for k, v in state["offset"].items() if k not in arrays},
         **{key: state[key] for key in PLAIN},
@@ -66,16 +70,28 @@ def unpack_state(data: bytes | bytearray | memoryview, recognizer: Recognizer) -
     """The argument of `pack_state`.
 
     Raises:
-        ModelError: damaged bytes, another version, or the state of another model.
+        ModelError: damaged bytes, another version, or the state of another model or of other custom
+            words.
     """
+    if not isinstance(recognizer, Recognizer):
+        raise ModelError(
+            "Stream.restore(data, recognizer): the second argument is "
+            f"{type(recognizer).__name__}, no recognizer"
+        )
+    if not isinstance(data, bytes | bytearray | memoryview):
+        raise ModelError(
+            f"Stream.restore(data, recognizer): the first argument is {type(data).__name__}, "
+            "not the state of a stream as Stream.save returns it, bytes"
+        )
     try:
-        # `bytes` of an integer would be that many zeros.
-        data = bytes(data) if isinstance(data, bytearray | memoryview) else data
+        data = bytes(data)
         arrays, plain = _read(data)
         if plain["version"] != STATE_VERSION:
             raise ModelError(f"a stream's state of version {plain['version']}, not {STATE_VERSION}")
         if plain["model"] != recognizer.engine.fingerprint:
             raise ModelError("a stream's state of another model or engine; restore it with its own")
+        if "words" in plain:  # absent from states of release 0.1
+            _check_words(plain["words"], _words_of(recognizer))
         blocks = tuple(
             BlockState(*(arrays[f"block.{number}.{name}"] for name in BlockState._fields))
             for number in range(recognizer.engine.config.blocks)
@@ -115,6 +131,32 @@ def unpack_state(data: bytes | bytearray | memoryview, recognizer: Recognizer) -
         raise ModelError(
             f"not the state of a stream, or damaged ({reason}); start a new stream"
         ) from None
+
+
+def _words_of(recognizer: Recognizer) -> dict[str, str]:
+    """A checksum of each custom word, or phrase of a grammar, by its text."""
+    words: SearchWords | None = getattr(recognizer.decoder, "words", None)
+    phrases = words.phrases.values() if words else ()
+    return {phrase.text: f"{zlib.crc32(repr(phrase).encode()):08x}" for phrase in phrases}
+
+
+def _check_words(saved: dict[str, str], present: dict[str, str]) -> None:
+    """Raises ModelError for other custom words than those of the stream that was saved."""
+    differences = [
+        f"{what} {some_in_one_line([repr(text) for text in texts], WORDS_SHOWN)}"
+        for what, texts in (
+            ("without", [text for text in saved if text not in present]),
+            ("with", [text for text in present if text not in saved]),
+            ("with another pronunciation or weight of",
+             [text for text in saved if present.get(text, saved[text]) != saved[text]]),
+        )
+        if texts
+    ]  # fmt: skip
+    if differences:
+        raise ModelError(
+            "a stream's state of other custom words or phrases: the recognizer is "
+            f"{', and '.join(differences)}; restore it with its own words"
+        )
 
 
 _DAMAGE = (

@@ -9,11 +9,11 @@ import numpy as np
 from asr.acoustic.types import Emitted
 from asr.features.log_mel import MEL_BANDS
 from asr.recognizer import Recognizer, StepOutput
+from asr.speech_filter import SpeechFilter, speech_probability
 from asr.transcript import Alternative, Word, shift_alternatives, shift_words
 from streaming.endpointing import Endpoint, EndpointRules, endpoint, second_pass_is_due
 from streaming.events import Final, Partial
 from streaming.second_pass import SecondPass
-from streaming.speech_filter import SpeechFilter, speech_probability
 
 PRECEDING_STEPS = 12  # 480 ms before an utterance, which the second pass has as context
 

@@ -48,9 +48,10 @@ class Channels:
         if count == 1:
             return ("",)
         if self.names and len(self.names) != count:
+            names = "1 name" if len(self.names) == 1 else f"{len(self.names)} names"
             raise AudioError(
-                f"{recording}: has {count} channels, --channel-names has {len(self.names)} names; "
-                "give one for each channel"
+                f"{recording}: has {count} channels, --channel-names has {names}; give one for "
+                "each channel"
             )
         return self.names or tuple(f"channel {number}" for number in range(1, count + 1))
 

@@ -40,6 +40,7 @@ class Summary:
     recordings: int = 0  # transcribed, and without a failure
     sound_seconds: float = 0.0
     work_seconds: float = 0.0  # by the clock, however many worked
+    in_part: int = 0  # of the failures, those that have text
     failures: list[str] = field(default_factory=list)  # one line each: what and why
     done_before: list[str] = field(default_factory=list)  # recordings whose results are there
     skipped: list[str] = field(default_factory=list)  # by --skip-existing
@@ -54,17 +55,22 @@ class Summary:
         """Count one more recording."""
         if outcome.failure is not None:
             self.failures.append(outcome.failure)
-        elif outcome.transcript is not None:
+        if outcome.transcript is None:
+            return
+        self.sound_seconds += outcome.transcript.duration
+        if outcome.failure is None:
             self.recordings += 1
-            self.sound_seconds += outcome.transcript.duration
+        elif outcome.transcript.duration:
+            self.in_part += 1
 
     def lines(self) -> list[str]:
         """For people: how much, how fast, and what was not done, by name."""
         idle = len(self.done_before) + len(self.skipped)
         total = self.recordings + len(self.failures) + idle
+        in_part = f" and {self.in_part} in part" if self.in_part else ""
         line = (
-            f"{self.recordings} of {total} recordings, {self.sound_seconds:.1f} s of sound in "
-            f"{self.work_seconds:.2f} s, real-time factor {self.real_time_factor:.3f}"
+            f"{self.recordings} of {total} recordings{in_part}, {self.sound_seconds:.1f} s of "
+            f"sound in {self.work_seconds:.2f} s, real-time factor {self.real_time_factor:.3f}"
         )
         if total > 1 and self.work_seconds and self.sound_seconds:
             line += f", {self.sound_seconds / self.work_seconds:.0f} hours an hour"
@@ -142,7 +148,7 @@ def write_all(
                 write(outcome.source, outcome.transcript)
             except ConfigError as error:
                 failure = f"{outcome.failure}; {error}" if outcome.failure else str(error)
-                outcome = replace(outcome, failure=failure)
+                outcome = replace(outcome, transcript=None, failure=failure)  # not written
         summary.add(outcome)
     summary.work_seconds = time.perf_counter() - start
     return summary

@@ -111,8 +111,8 @@ MinSpeechOption = Annotated[
     float | None,
     typer.Option(
         callback=_probability_option,
-        help="Streaming: the least speech probability around a word, 0.35 if not given; with 0 "
-        "noise gives words too.",
+        help="The least speech probability around a word, 0.35 if not given; with 0 noise gives "
+        "words too.",
     ),
 ]
 ChunkOption = Annotated[

@@ -39,6 +39,7 @@ def renamed(arguments: Sequence[str], warn: Callable[[str], None]) -> list[str]:
         elif position == 1 and (before, argument) in COMMANDS:
             new = COMMANDS[before, argument]
         if new != argument:
-            warn(f"{argument} is called {new}; the old name goes with the next release")
+            old, now = (name, new.partition("=")[0]) if name in OPTIONS else (argument, new)
+            warn(f"{old} is called {now}; the old name goes with the next release")
         found.append(new)
     return found

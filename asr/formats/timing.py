@@ -64,11 +64,15 @@ def timed(cues: list[UntimedCue], rules: CueRules) -> list[TimedCue]:
         if following is not None:
             latest = max(following + rules.max_lag_ms, start + max(1, rules.min_ms))
             end = min(end, latest)
-        end = min(end, start + rules.max_ms)
+        end, gap = min(end, start + rules.max_ms), 0
         if following is not None and 0 < following - end < rules.min_gap_ms:
-            is_short_enough = following - start <= rules.max_ms
-            end = following if is_short_enough else following - rules.min_gap_ms
+            if following - start <= rules.max_ms:
+                end = following
+            elif following - rules.min_gap_ms - start >= rules.min_ms:
+                end = following - rules.min_gap_ms
+            else:  # neither longer nor shorter: the next cue starts later
+                gap = rules.min_gap_ms
         end = max(end, start + 1)
         found.append(TimedCue(cue.lines, start, end))
-        free = end
+        free = end + gap
     return found

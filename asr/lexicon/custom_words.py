@@ -10,8 +10,9 @@ before "=", if it differs from the spoken one:
     zaphod  Z EY F AA D  :1.5
     COVID-19 = covid nineteen
 
-A word without phones has its pronunciation from the lexicon, or else from the grapheme-to-phoneme
-model.
+Punctuation marks of the spoken form are left out: "Dr. No!" is spoken "dr no". Other signs and
+digits are errors, as they are spoken. A word without phones has its pronunciation from the lexicon,
+or else from the grapheme-to-phoneme model.
 """
 
 from __future__ import annotations
@@ -37,6 +38,8 @@ MAX_BOOST = 2.0  # powers of ten
 MAX_CHARACTERS, MAX_WORDS, MAX_LETTERS, MAX_PHONES = 4_000, 100, 60, 120
 
 _COLUMNS = re.compile(r"\t+|\s{2,}")
+# Marks that nobody speaks: they are left out of the spoken form. Others, such as & and @, are said.
+PUNCTUATION = re.compile(r"""[.,;:!?¡¿…()"'’‘ʼ`´“”„«»‐‑‒–—-]""")
 _BOOST = re.compile(r"\s:(\S*)$")
 _VOWELS = frozenset(phone for phone in PHONES if phone[0] in "AEIOU")
 
@@ -222,7 +225,11 @@ def _parse(line: str) -> _Request:
     spoken, *columns = _COLUMNS.split((behind if is_written else text).strip())
     if not columns:
         _check_phrase(spoken)
-    signs = {sign for sign in spoken if unicodedata.category(sign).startswith("S")}
+    signs = {
+        sign
+        for sign in spoken
+        if unicodedata.category(sign)[0] in "SP" and not PUNCTUATION.search(sign)
+    }
     if wrong := [*unspellable(spoken), *sorted(signs)]:
         raise ConfigError(
             f"custom word '{spoken}': {' '.join(wrong)} cannot be spelled; write the spoken form "

@@ -127,8 +127,6 @@ def transcribe(
     folder = read_output_folder(output, output_beside)
     if second_pass is not None and mode is Mode.offline:
         raise ConfigError("--second-pass belongs to --mode streaming; offline mode reads once")
-    if min_speech is not None and mode is Mode.offline:
-        raise ConfigError("--min-speech belongs to --mode streaming")
     formats = read_formats(format if format is not None else "json" if cluster else "txt")
     if cluster is not None:
         _check_cluster(format, formats, folder is not None, skip_existing or overwrite)

@@ -180,6 +180,8 @@ def reader_of(options: TranscriptionOptions) -> Read:
     """Loaded once in each process."""
     recognizer = _loaded(options)
     if options.mode is Mode.offline:
+        if options.min_speech is not None:
+            recognizer = recognizer.with_min_speech(options.min_speech)
         return partial(each_alone, recognizer.transcribe_blocks)
     from streaming.endpointing import endpoint_rules
     from streaming.recordings import transcribe_batch

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from asr import ConfigError, Recognizer
+from asr.options import DecodingOptions
 from streaming.stream import Stream
 
 
@@ -28,6 +29,11 @@ from streaming.stream import Stream
 def test_a_setting_that_cannot_be_honoured_is_told(settings: Any, reason: str) -> None:
     with pytest.raises(ConfigError, match=reason):
         Recognizer.load(**settings)
+
+
+def test_words_that_are_none_are_not_given(recognizer: Recognizer) -> None:
+    assert Recognizer.load(words=None).decoder.words.phrases == {}  # type: ignore[attr-defined]
+    assert DecodingOptions(words=None) == DecodingOptions()  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -68,6 +68,31 @@ def test_the_state_of_another_model_is_refused(recognizer: Recognizer) -> None:
         Stream.restore(Stream(recognizer).save(), other)
 
 
+def test_a_state_of_other_custom_words_is_refused(recognizer: Recognizer) -> None:
+    named = recognizer.with_words(["zaphod  Z EY F AA D", "rill"])
+    saved = Stream(named).save()
+    same = recognizer.with_words(["zaphod  Z EY F AA D", "rill"])
+    assert Stream.restore(saved, same).finish().words == ()
+    for words, difference in (
+        ([], "without 'zaphod', 'rill'"),
+        (["zaphod  Z EY F AA D"], "without 'rill'"),
+        (["zaphod  Z EY F AA D", "rill", "sea"], "with 'sea'"),
+        (["zaphod  Z EY F AA D", "rill :1"], "another pronunciation or weight of 'rill'"),
+    ):
+        with pytest.raises(ModelError, match=f"other custom words.*{difference}"):
+            Stream.restore(saved, recognizer.with_words(words) if words else recognizer)
+    with pytest.raises(ModelError, match="with 'rill'"):
+        Stream.restore(Stream(recognizer).save(), recognizer.with_words(["rill"]))
+
+
+def test_arguments_of_restore_in_the_wrong_order(recognizer: Recognizer) -> None:
+    saved = Stream(recognizer).save()
+    with pytest.raises(ModelError, match=r"restore\(data, recognizer\): the second .* is bytes"):
+        Stream.restore(recognizer, saved)  # type: ignore[arg-type]
+    with pytest.raises(ModelError, match="first argument is str, not the state of a stream as"):
+        Stream.restore("text", recognizer)  # type: ignore[arg-type]
+
+
 def test_a_truncated_state_is_reported(recognizer: Recognizer) -> None:
     with pytest.raises(ModelError, match="state of a stream"):
         Stream.restore(Stream(recognizer).save()[:-9], recognizer)

@@ -17,16 +17,16 @@ from asr.audio import SAMPLE_RATE, Samples
 from asr.cli.main import app
 from asr.errors import ConfigError
 from asr.recognizer import Recognizer
-from asr.transcript import Word
-from streaming.endpointing import EndpointRules
-from streaming.events import Final
-from streaming.speech_filter import (
+from asr.speech_filter import (
     AROUND_SECONDS,
     MIN_SPEECH_STEPS,
     SpeechFilter,
     likely_words,
     speech_probability,
 )
+from asr.transcript import Word
+from streaming.endpointing import EndpointRules
+from streaming.events import Final
 from streaming.stream import Stream
 from tests.streaming import noises
 from tests.streaming.noises import Noise
@@ -109,8 +109,26 @@ def test_min_speech_is_an_option_of_the_command_line(tmp_path: Path) -> None:
     stream = ["transcribe", str(sound), "--mode", "streaming"]
     assert CliRunner().invoke(app, stream).stdout.split() == []
     assert CliRunner().invoke(app, [*stream, "--min-speech", "0"]).stdout.split()
-    full = CliRunner().invoke(app, ["transcribe", str(sound), "--min-speech", "0"])
-    assert isinstance(full.exception, ConfigError)
+    offline = ["transcribe", str(sound)]
+    assert CliRunner().invoke(app, offline).stdout.split() == []
+    assert CliRunner().invoke(app, [*offline, "--min-speech", "0"]).stdout.split()
+
+
+@pytest.mark.parametrize("noise", A_FEW, ids=lambda pair: NAMES[id(pair)])
+def test_noise_gives_no_words_in_offline_mode(
+    recognizer: Recognizer, noise: tuple[Noise, float]
+) -> None:
+    make, level_db = noise
+    transcript = recognizer.with_alternatives(3).transcribe(make(20, level_db))
+    assert transcript.text == "" and transcript.duration == 20
+    assert not any(segment.alternatives for segment in transcript.segments)
+
+
+def test_offline_mode_keeps_the_words_of_speech(recognizer: Recognizer, speech: Samples) -> None:
+    assert recognizer.transcribe(speech) == recognizer.with_min_speech(0).transcribe(speech)
+    for wrong in (-0.1, 1.1, float("nan")):
+        with pytest.raises(ConfigError, match="expected 0 to 1"):
+            recognizer.with_min_speech(wrong)
 
 
 def test_words_are_kept_by_the_steps_around_them() -> None:

@@ -22,7 +22,7 @@ from asr.cli.options import (
     load_recognizer,
     say,
 )
-from training.cli.options import ConfigName
+from training.cli.options import ScoreConfigName
 
 SETS = "A YAML file of sets and conditions."
 
@@ -129,7 +129,7 @@ def evaluate(
 
 def score(
     config: Annotated[Path | None, typer.Argument(help=SETS)] = None,
-    config_name: ConfigName = None,
+    config_name: ScoreConfigName = None,
     model: Model = None,
     lm: LanguageModelFile = None,
     lexicon: LexiconFile = None,
@@ -157,7 +157,9 @@ def score(
     from training.evaluation.score_table import table_lines, write_cells
 
     settings = read_settings(
-        ScoreConfig, required_config(config, config_name), ["conditions={}"] if clean else []
+        ScoreConfig,
+        required_config(config, config_name, "scores"),
+        ["conditions={}"] if clean else [],
     )
     recognizer = load_recognizer(model, lm, lexicon=lexicon, decoder=decoder, engine=engine)
     cells = fill_table(recognizer, settings, mode.value, half.value, processes, say)
@@ -172,7 +174,7 @@ def fit(
         Path, typer.Argument(help="A model's folder, with lexicon and language model.")
     ],
     config: Annotated[Path | None, typer.Argument(help=SETS)] = None,
-    config_name: ConfigName = None,
+    config_name: ScoreConfigName = None,
     processes: Annotated[int, typer.Option(min=1, help="Processes that recognise.")] = 2,
 ) -> None:
     """Make all that depends on a model's weights: export, decoder settings, confidences, and the
@@ -181,5 +183,5 @@ def fit(
     from training.evaluation.config import ScoreConfig
     from training.evaluation.fitting import fit_model
 
-    settings = read_settings(ScoreConfig, required_config(config, config_name))
+    settings = read_settings(ScoreConfig, required_config(config, config_name, "scores"))
     fit_model(model, settings, processes, say)

@@ -19,7 +19,7 @@ from asr.cli.options import (
     say,
 )
 from asr.errors import ConfigError
-from training.cli.options import ConfigName
+from training.cli.options import LmConfigName, ScoreConfigName
 
 lm_app = typer.Typer(
     help="Language models: make them, measure them, choose their weight.",
@@ -166,7 +166,7 @@ def train(
         typer.Option(help="A text to validate on; a part of the texts if not given."),
     ] = None,
     config: Annotated[Path | None, typer.Option(help="A YAML file with settings.")] = None,
-    config_name: ConfigName = None,
+    config_name: LmConfigName = None,
     setting: Annotated[
         list[str] | None, typer.Option(help="key=value on top, such as epochs=6.")
     ] = None,
@@ -177,7 +177,7 @@ def train(
     from training.language_model.lstm.config import WordModelConfig
     from training.language_model.lstm.training import train_language_model
 
-    settings = read_settings(WordModelConfig, config_path(config, config_name), setting)
+    settings = read_settings(WordModelConfig, config_path(config, config_name, "lm"), setting)
     model = train_language_model(texts, output, valid, settings, say)
     say(f"model: {model}, {model.stat().st_size / 1e6:.1f} MB")
 
@@ -232,7 +232,7 @@ def tune_decoder(
             + " Never the test set."
         ),
     ] = None,
-    config_name: ConfigName = None,
+    config_name: ScoreConfigName = None,
     model: Model = None,
     lm: LanguageModelFile = None,
     lexicon: LexiconFile = None,
@@ -254,7 +254,7 @@ def tune_decoder(
     from training.evaluation.score_table import utterances_of
 
     recognizer = load_recognizer(model, lm, lexicon=lexicon, words=words, rescore=rescore)
-    corpus = required_config(corpus, config_name)
+    corpus = required_config(corpus, config_name, "scores")
     if corpus.suffix == ".yaml":
         scores = read_settings(ScoreConfig, corpus)
         sets = [utterances_of(name, part, "choose") for name, part in scores.sets.items()]

@@ -10,7 +10,7 @@ import typer
 
 from asr.cli.options import CORPUS, say
 from asr.errors import ConfigError
-from training.cli.options import ConfigName
+from training.cli.options import CopyConfigName
 
 if TYPE_CHECKING:
     from training.corpora.corpus import Corpus
@@ -70,7 +70,7 @@ def prepare_copies(
         list[str] | None, typer.Argument(help="key=value settings, as in the bundled file copies.")
     ] = None,
     config: Annotated[Path | None, typer.Option(help="A YAML file with settings.")] = None,
-    config_name: ConfigName = None,
+    config_name: CopyConfigName = None,
     workers: Annotated[
         int, typer.Option(min=1, max=1024, help="Processes that read recordings.")
     ] = 2,
@@ -81,7 +81,7 @@ def prepare_copies(
     from training.data.copy_config import CopyConfig
     from training.data.feature_cache import FeatureCache
 
-    settings = read_settings(CopyConfig, config_path(config, config_name), overrides)
+    settings = read_settings(CopyConfig, config_path(config, config_name, "copies"), overrides)
     opened = FeatureCache(cache)
     total = len(opened) * settings.copies
     unread = write_copies(

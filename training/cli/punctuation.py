@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from asr.cli.options import say
-from training.cli.options import ConfigName
+from training.cli.options import PunctuationConfigName
 
 punctuation_app = typer.Typer(
     help="Punctuation and capitals: make the network, measure it.",
@@ -26,7 +26,7 @@ def train(
             help="A YAML file (none with --config-name), and settings that replace those in it.",
         ),
     ] = None,
-    config_name: ConfigName = None,
+    config_name: PunctuationConfigName = None,
 ) -> None:
     """Train a network on texts with punctuation and capitals, or resume an interrupted run."""
     from training.configs.reading import read_settings, required_config
@@ -35,7 +35,7 @@ def train(
 
     overrides = list(arguments or [])
     config = None if config_name or not overrides else Path(overrides.pop(0))
-    path = required_config(config, config_name)
+    path = required_config(config, config_name, "punctuation")
     model = train_punctuation(read_settings(PunctuationConfig, path, overrides), say)
     say(f"model: {model}, {model.stat().st_size / 1e6:.1f} MB; a model's folder takes it as it is")
 

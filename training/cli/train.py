@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from asr.cli.options import Model, say
-from training.cli.options import ConfigName
+from training.cli.options import TrainConfigName
 
 
 class PrecisionChoice(StrEnum):
@@ -27,7 +27,7 @@ def train(
             help="A YAML file (none with --config-name), and settings that replace those in it.",
         ),
     ] = None,
-    config_name: ConfigName = None,
+    config_name: TrainConfigName = None,
     profile: Annotated[
         int | None,
         typer.Option(min=1, help="Only profile so many updates: the share of time of each part."),
@@ -40,7 +40,7 @@ def train(
 
     overrides = list(arguments or [])
     config = None if config_name or not overrides else Path(overrides.pop(0))
-    settings = read_config(required_config(config, config_name), overrides)
+    settings = read_config(required_config(config, config_name, "train"), overrides)
     if profile:
         from training.run.profiling import profile_lines
 

@@ -11,7 +11,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from asr.errors import ConfigError
-from training.configs import FOLDER, bundled_names
+from training.configs import FOLDER, Kind, bundled_names
 from training.configs.types import StrictModel
 
 RENAMED = {
@@ -23,30 +23,31 @@ RENAMED = {
 Settings = TypeVar("Settings", bound=StrictModel)
 
 
-def config_path(path: Path | None, name: str | None) -> Path | None:
+def config_path(path: Path | None, name: str | None, kind: Kind) -> Path | None:
     """The YAML file that a command is given: `path`, or the bundled one of `--config-name`.
 
     Raises:
-        ConfigError: both are given, or no bundled file has this name.
+        ConfigError: both are given, or no bundled file of this kind has this name.
     """
     if name is None:
         return path
     if path is not None:
         raise ConfigError(f"{path} and --config-name {name}: give one of them")
-    if name not in bundled_names():
-        raise ConfigError(
-            f"--config-name {name}: no such bundled file; there are {', '.join(bundled_names())}"
-        )
+    names = bundled_names(kind)
+    if name not in names:
+        there = f"there is {names[0]}" if len(names) == 1 else f"there are {', '.join(names)}"
+        what = "belongs to another command" if name in bundled_names() else "no such bundled file"
+        raise ConfigError(f"--config-name {name}: {what}; {there}")
     return FOLDER / f"{name}.yaml"
 
 
-def required_config(path: Path | None, name: str | None) -> Path:
+def required_config(path: Path | None, name: str | None, kind: Kind) -> Path:
     """As `config_path`; raises ConfigError if neither is given, too."""
-    found = config_path(path, name)
+    found = config_path(path, name, kind)
     if found is None:
-        raise ConfigError(
-            f"give a YAML file, or --config-name with one of {', '.join(bundled_names())}"
-        )
+        names = bundled_names(kind)
+        one = names[0] if len(names) == 1 else f"with one of {', '.join(names)}"
+        raise ConfigError(f"give a YAML file, or --config-name {one}")
     return found
 
 

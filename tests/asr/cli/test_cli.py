@@ -287,7 +287,8 @@ def test_a_damaged_mp3_is_written_down_with_its_gap_told_and_nothing_of_librarie
     result = rill("transcribe", tmp_path / "talk.mp3")
     assert result.returncode == 2 and "ceiling" in result.stdout
     first, second = result.stderr.splitlines()
-    assert first.startswith("0 of 1 recordings") and "damaged at" in second
+    assert first.startswith("0 of 1 recordings and 1 in part, ") and ", 0.0 s" not in first
+    assert "damaged at" in second
     whole = rill("transcribe", "-", stdin=data)
     assert whole.returncode == 0 and len(whole.stderr.splitlines()) == 1
 

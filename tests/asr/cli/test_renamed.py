@@ -44,7 +44,9 @@ def test_a_command_with_old_names_does_the_same_and_says_the_new_ones() -> None:
     told = ("transcribe", DEMO, "--mode", "streaming")
     old, new = rill(*told, "--sureness", "0.2"), rill(*told, "--min-speech", "0.2")
     assert old.returncode == new.returncode == 0 and old.stdout == new.stdout != ""
-    assert "--sureness is called --min-speech" in old.stderr
+    assert "--sureness is called --min-speech; " in old.stderr
+    same = rill(*told, "--sureness=0.2")
+    assert "--sureness is called --min-speech; " in same.stderr and "0.2" not in same.stderr
     assert "is called" not in new.stderr
     offline = rill("transcribe", DEMO, "--mode", "full")
     assert offline.returncode == 0 and "full is called offline" in offline.stderr

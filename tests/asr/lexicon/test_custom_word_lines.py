@@ -144,6 +144,9 @@ def test_the_output_has_the_written_form(
         ("soft\u00adhyphen", r"contains U\+00AD"),
         ("k8s", "8 cannot be spelled; write the spoken form after ="),
         ("k8s = k8s", "8 cannot be spelled"),
+        ("cat & sea", "& cannot be spelled; write the spoken form after ="),
+        ("cat @ sea", "@ cannot be spelled"),
+        ("AT&T = cat * sea", r"\* cannot be spelled"),
         ("= cat", "expected the written form, =, and the spoken form"),
         ("cat =", "expected the written form"),
         ("a = b = cat", "expected the written form"),
@@ -159,6 +162,12 @@ def test_a_line_with_a_likely_mistake_is_an_error(tmp_path: Path, line: str, rea
     path.write_text(f"cat\n{line}\n", encoding="utf-8")
     with pytest.raises(ConfigError, match=rf"names\.txt, line 2: .*{reason}"):
         custom_words(path, LEXICON, None)
+
+
+@pytest.mark.parametrize("line", ["The cat!", "the, cat...", "“the” (cat)?", "¿The – cat;"])
+def test_punctuation_marks_are_left_out(line: str) -> None:
+    (phrase,) = custom_words([line], LEXICON, PRONOUNCER)
+    assert phrase.text == "the cat"
 
 
 @pytest.mark.parametrize("line", ["vitamin B", "plan B", "hepatitis D", "the SEA", "new york"])

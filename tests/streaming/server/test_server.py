@@ -125,7 +125,7 @@ BAD = {
     "a word that cannot be spelled": [json.dumps(START | {"words": ["c3po"]})],
     "an empty word": [json.dumps(START | {"words": [""]})],
     "a word of 100,000 letters": [json.dumps(START | {"words": ["a" * 100_000]})],
-    "half a sample": [json.dumps(START), b"\0\0\0"],
+    "half a sample": [json.dumps(START), b"\0\0\0", '{"type": "finish"}'],
     "text for sound": [json.dumps(START), "hello"],
     "NaN": [json.dumps(START | {"encoding": "float32"}), np.float32([np.nan]).tobytes()],
     "too much": [json.dumps(START), bytes(2**20 + 2)],

@@ -10,8 +10,8 @@ from typer.testing import CliRunner
 
 from asr.cli.main import app
 from asr.errors import ConfigError
-from training.configs import FOLDER, bundled_names
-from training.configs.reading import read_settings, required_config
+from training.configs import FOLDER, Kind, bundled_names
+from training.configs.reading import read_settings
 from training.configs.training import TrainConfig, read_config
 from training.data.copy_config import CopyConfig
 from training.evaluation.config import ScoreConfig
@@ -21,7 +21,7 @@ from training.punctuation.config import PunctuationConfig
 
 @pytest.mark.parametrize("name", bundled_names())
 def test_every_bundled_configuration_is_valid(name: str) -> None:
-    path = required_config(None, name)
+    path = FOLDER / f"{name}.yaml"
     if name == "copies":
         assert read_settings(CopyConfig, path) == CopyConfig()
     elif name == "scores":
@@ -40,27 +40,43 @@ def failure(*arguments: str) -> str:
     return str(run.exception)
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
-        ("train",),
-        ("score",),
-        ("fit", "model"),
-        ("lm", "tune"),
-        ("prepare", "copies", "cache"),
-        ("lm", "train", "text", "--output", "run"),
-    ],
-    ids=" ".join,
-)
-def test_a_command_names_the_bundled_files_if_there_is_no_such_one(command: tuple[str]) -> None:
+KINDS: dict[tuple[str, ...], Kind] = {
+    ("train",): "train",
+    ("score",): "scores",
+    ("fit", "model"): "scores",
+    ("lm", "tune"): "scores",
+    ("prepare", "copies", "cache"): "copies",
+    ("lm", "train", "text", "--output", "run"): "lm",
+    ("punctuation", "train"): "punctuation",
+}
+
+
+@pytest.mark.parametrize(("command", "kind"), KINDS.items(), ids=map(" ".join, KINDS))
+def test_a_command_names_its_bundled_files_if_there_is_no_such_one(
+    command: tuple[str, ...], kind: Kind
+) -> None:
+    """And those of other commands belong to other commands."""
     message = failure(*command, "--config-name", "en-smal")
     assert "en-smal: no such bundled file" in message
-    assert all(name in message for name in bundled_names())
+    names = bundled_names(kind)
+    assert names and message.endswith(", ".join(names))
+    for other in set(bundled_names()) - set(names):
+        message = failure(*command, "--config-name", other)
+        assert f"{other}: belongs to another command" in message
 
 
-@pytest.mark.parametrize("command", [("train",), ("score",), ("fit", "model"), ("lm", "tune")])
-def test_a_command_that_needs_a_file_says_so(command: tuple[str]) -> None:
-    assert "give a YAML file, or --config-name with one of copies" in failure(*command)
+@pytest.mark.parametrize(
+    ("command", "names"),
+    [
+        (("train",), "with one of en-conditions, en-small"),
+        (("score",), "scores"),
+        (("fit", "model"), "scores"),
+        (("lm", "tune"), "scores"),
+        (("punctuation", "train"), "punctuation"),
+    ],
+)
+def test_a_command_that_needs_a_file_says_so(command: tuple[str, ...], names: str) -> None:
+    assert f"give a YAML file, or --config-name {names}" in failure(*command)
 
 
 def test_settings_replace_those_of_a_bundled_file() -> None:

@@ -1,8 +1,7 @@
 """The speech filter: drops words that the decoder finds in noise and music. Pure computation.
 
 A beam search returns words for any input, for the noise of a fan too. The network's output shows
-the
-difference: in speech most steps have one phone of high probability, in noise and music the
+the difference: in speech most steps have one phone of high probability, in noise and music the
 probability is spread over many phones. The filter keeps a word when the speech probability has a
 high enough mean over the speech steps around it.
 """
@@ -17,6 +16,7 @@ from asr.acoustic.types import Emitted
 from asr.decoder.types import BLANK_ID
 from asr.transcript import Word
 
+MIN_SPEECH = 0.35  # words with a smaller mean are dropped; measured with the bundled model
 MAX_BLANK_PROBABILITY = 0.5  # a step is a speech step when the blank token has less
 AROUND_SECONDS = 3.0  # before and after a word: the window of the mean
 MIN_SPEECH_STEPS = 5  # a window with fewer speech steps is padded with steps of probability 0
