@@ -60,7 +60,7 @@ def counting(words: Sequence[str], at: int) -> list[Number]:
         run.pop()
     if len(run) < 3 or run[0].value == run[1].value or _cued(words, at):
         return []
-    if word_at(words, at - 1) in NUMBER_WORDS or _at_street(words, run[-1].end):
+    if word_at(words, at - 1) in NUMBER_WORDS or at_street(words, run[-1].end):
         return []
     # More digits behind those in equal steps: a longer row, which does not count.
     text, end = digits(words, at)
@@ -132,7 +132,7 @@ def pairs(words: Sequence[str], at: int) -> Written | None:
         return None
     if follows in NUMBER_WORDS | SINGULAR_MEASURES and not _cued(words, at):
         return None
-    if (first.value < 10 and second.value != first.value + 1) or _at_street(words, second.end):
+    if (first.value < 10 and second.value != first.value + 1) or at_street(words, second.end):
         sign = ":" if word_at(words, at - 1) in _BOOKS else ""  # "john three sixteen"
         text = f"{first.value}{sign}{second.value}"
         return Written(text, second.end, text)
@@ -194,7 +194,7 @@ def house_number(words: Sequence[str], at: int) -> Written | None:
         return None
     is_seat = word_at(words, at - 1) in _LETTERED
     is_article = words[row.end] == "a" and row.end + 1 < len(words)
-    if is_article or not (is_seat or _at_street(words, row.end + 1)):
+    if is_article or not (is_seat or at_street(words, row.end + 1)):
         return None
     return Written(row.text + words[row.end].upper(), row.end + 1)
 
@@ -233,6 +233,6 @@ def _cued(words: Sequence[str], at: int) -> bool:
     return not CODE_CUES.isdisjoint(words[max(0, at - 4) : at])
 
 
-def _at_street(words: Sequence[str], at: int) -> bool:
+def at_street(words: Sequence[str], at: int) -> bool:
     """Whether a street's name follows: "main street", "north oak avenue"."""
     return not STREETS.isdisjoint(words[at + 1 : at + 3])

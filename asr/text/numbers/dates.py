@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from asr.text.numbers.codes import at_street
 from asr.text.numbers.quantities import UNITS
 from asr.text.numbers.values import (
     NUMBER_WORDS,
@@ -129,7 +130,7 @@ def _part_of_day(words: Sequence[str], at: int) -> bool:
 def _is_time(words: Sequence[str], at: int, hour: Number, minute: Number) -> bool:
     """Without a.m. or o'clock: behind "at" and its like, or a round minute without a noun."""
     before, follows = word_at(words, at - 1), word_at(words, minute.end)
-    if before in BEFORE_AMOUNT or before in NUMBER_WORDS:
+    if before in BEFORE_AMOUNT or before in NUMBER_WORDS or at_street(words, minute.end):
         return False
     if hour.value > 12:
         return before == "at" and hour.value < 24 and follows in AFTER_TIME | {""}

@@ -15,7 +15,7 @@ from asr.text.numbers.values import word_at
 
 _JOINS = frozenset("to or and through by versus in past after till until".split())  # noqa: SIM905
 _OPERATORS = frozenset({"plus", "minus", "times", "equals", "divided by"})
-_LONGER_JOINS = frozenset({"out of", "up to", "and then"})
+_LONGER_JOINS = frozenset({"out of", "times out of", "up to", "and then"})
 _ORDINAL_JOINS = frozenset({"to the", "and the", "or the", "through the"})
 _MEASURES = frozenset(
     (  # noqa: SIM905

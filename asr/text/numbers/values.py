@@ -152,7 +152,10 @@ def ordinal(words: Sequence[str], at: int) -> Number | None:
     if list(words[after : after + 1]) == ["and"]:
         after += 1
     rest = ordinal(words, after) if after < len(words) else None
-    return Number(found.value + rest.value, rest.end) if rest and rest.value < 100 else None
+    # "one hundred first", "one hundred twenty first", not "one hundred one first".
+    tens = found.value % 100
+    room = 100 if tens == 0 else 10 if tens >= 20 and tens % 10 == 0 and after == found.end else 0
+    return Number(found.value + rest.value, rest.end) if rest and rest.value < room else None
 
 
 def year(words: Sequence[str], at: int) -> Number | None:
