@@ -169,6 +169,15 @@ def test_speech_that_is_too_fast_stays_in_time_and_reading_speed_yields() -> Non
     assert captions[-1].end <= (transcript.duration + 2.0 + 4.5) * 1000
 
 
+def test_cues_of_one_length_keep_it_and_the_gap() -> None:
+    """The second one is spoken within the gap behind the first, and is shown later."""
+    transcript = transcript_of(
+        *(Segment((Word("Yes.", start, start + 0.2, 1.0),)) for start in (0.0, 2.05))
+    )
+    shown = cues(transcript, CueRules(min_ms=2_000, max_ms=2_000))
+    assert [(cue.start, cue.end) for cue in shown] == [(0, 2000), (2083, 4083)]
+
+
 def test_a_short_cue_lasts_a_second_and_a_small_gap_is_closed() -> None:
     first, second = Word("Yes.", 1.0, 1.2, 1.0), Word("No.", 4.0, 4.1, 1.0)
     third = Word("Perhaps.", 9.0, 9.1, 1.0)
