@@ -64,9 +64,12 @@ def pytest_configure(config: pytest.Config) -> None:
 MINUTES = (
     "asr/acoustic/test_engine.py",
     "asr/batch/",
-    "asr/cli/test_cli.py",
+    "asr/cli/test_bad_recordings.py",
     "asr/cli/test_commands.py",
+    "asr/cli/test_errors.py",
     "asr/cli/test_random_commands.py",
+    "asr/cli/test_start.py",
+    "asr/cli/test_transcribe.py",
     "asr/decoder/test_flashlight.py",
     "asr/introspection/",
     "asr/language_model/test_without_kenlm.py",

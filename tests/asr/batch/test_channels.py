@@ -14,7 +14,7 @@ from asr.batch.channels import merged
 from asr.errors import AudioError
 from asr.transcript import Segment, Transcript, Word
 from tests.asr.audio.sound_files import Kind, encode_sound
-from tests.asr.cli.test_cli import rill
+from tests.asr.cli.rill_command import rill
 from tests.conftest import DEMO
 
 
@@ -103,6 +103,8 @@ def test_one_that_cannot_be_read_does_not_stop_the_others(tmp_path: Path, speech
     assert result.returncode == 2 and "1 of 3 recordings" in result.stderr, result.stderr
     assert "a.wav: has 3 channels, --channel-names has 2 names" in result.stderr
     assert "c.wav: not a sound file" in result.stderr
+    one = rill("transcribe", tmp_path / "b.wav", *told[:2], "--channel-names", "agent")
+    assert "has 2 channels, --channel-names has 1 name; give one for each" in one.stderr
     assert json.loads(result.stdout)["file"].endswith("b.wav")
 
 

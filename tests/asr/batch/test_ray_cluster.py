@@ -24,7 +24,7 @@ from asr.errors import RillError
 from asr.formats import to_json
 from asr.recognizer import Recognizer
 from asr.transcript import Transcript
-from tests.asr.cli.test_cli import rill
+from tests.asr.cli.rill_command import rill
 from tests.conftest import DEMO
 
 pytest.importorskip("ray", reason="needs pip install 'rill-asr[cluster]'")

@@ -19,7 +19,7 @@ from asr.batch.results import Output, ResultWriter
 from asr.errors import ConfigError
 from asr.transcript import Segment, Transcript, Word
 from tests.asr.audio.sound_files import KINDS, Kind, encode_sound
-from tests.asr.cli.test_cli import rill, visible
+from tests.asr.cli.rill_command import rill, visible
 from tests.asr.formats.rule_checks import broken_rules, read_srt
 from tests.conftest import DEMO
 

@@ -18,7 +18,7 @@ from asr.errors import AudioError, ModelError
 from asr.model_folder import BUNDLED_MODEL, LANGUAGE_MODEL, LEXICON
 from asr.recognizer import Recognizer
 from streaming.microphone import device as microphone
-from tests.asr.cli.test_cli import rill
+from tests.asr.cli.rill_command import rill
 from tests.conftest import DEMO
 
 

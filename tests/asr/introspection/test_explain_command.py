@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from asr.errors import ConfigError
-from tests.asr.cli.test_cli import rill
+from tests.asr.cli.rill_command import rill
 from tests.conftest import DEMO
 
 pytest.importorskip("librosa")

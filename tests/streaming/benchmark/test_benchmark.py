@@ -21,7 +21,7 @@ from streaming.benchmark.peers import compare
 from streaming.benchmark.speed import measure_speed, stream_text, word_error_rate
 from streaming.benchmark.stages import measure_stages
 from streaming.stream import Stream
-from tests.asr.cli.test_cli import rill
+from tests.asr.cli.rill_command import rill
 from tests.conftest import DEMO
 from training.corpora.layouts import transcripts_of
 

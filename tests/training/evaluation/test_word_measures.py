@@ -10,7 +10,7 @@ import pytest
 
 from asr.errors import ConfigError, DataError
 from asr.recognizer import Recognizer
-from tests.asr.cli.test_cli import rill
+from tests.asr.cli.rill_command import rill
 from tests.conftest import DEMO
 from training.evaluation.custom_word_recall import measure
 from training.evaluation.grammar_recall import measure_grammar
