@@ -172,7 +172,7 @@ def serve(
         drain = front.DRAIN_SECONDS if drain_seconds is None else drain_seconds
         front.serve(serving, count, host, port, ready, _report, at, drain)
         return
-    from asr.onnx_session import default_threads
+    from asr.cores import default_threads
     from streaming.server.app import create_app
     from streaming.server.running import run
 
