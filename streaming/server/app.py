@@ -68,6 +68,7 @@ def create_app(
                 "version": __version__,
                 "streams": slots.taken,
                 "processes": slots.processes,
+                "not_responding": slots.not_responding,
             }
         )
 

@@ -30,6 +30,16 @@ class SlotMetrics(Collector):
             "Processes that ended unasked and were replaced.",
             value=slots.replaced,
         )
+        yield GaugeMetricFamily(
+            "rill_processes_not_responding",
+            "Processes that are late to respond.",
+            value=slots.not_responding,
+        )
+        yield CounterMetricFamily(
+            "rill_processes_hung",
+            "Processes that did not respond and were killed.",
+            value=slots.hung,
+        )
 
 
 def exposition(own: CollectorRegistry, slots: StreamSlots, is_shared: bool) -> bytes:

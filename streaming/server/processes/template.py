@@ -111,10 +111,14 @@ def _fork_until_the_end(end: socket.socket, work: Callable[[socket.socket, int],
                 _report_ended(end)
                 continue
             received = receive(end)
-            if received is None:
-                return
-            (_, row), (descriptor,) = received
-            _fork(end, row, socket.socket(fileno=descriptor), inherited, work)
+            match received:
+                case None:
+                    return
+                case ["ping"], _:
+                    with suppress(OSError):
+                        send(end, "pong")
+                case ["start", int(row)], [descriptor]:
+                    _fork(end, row, socket.socket(fileno=descriptor), inherited, work)
 
 
 def _fork(

@@ -83,6 +83,8 @@ class Worker(Server):
 
     def _on_message(self, message: ChannelMessage, descriptors: list[int]) -> None:
         match message:
+            case ["ping"]:
+                self._channel.send("pong")
             case ["take", int(number), str(kind)]:
                 self._channel.send("taken", number)
                 take = asyncio.ensure_future(self._take(number, kind, descriptors[0]))

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
 import subprocess
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from streaming.server.processes.channel import Channel
+from streaming.server.processes.heartbeat import Pulse
 from streaming.server.processes.last_answers import Doing
 from streaming.server.processes.slots import SlotTable
 
@@ -43,6 +47,16 @@ class Template:
     failure: str | None = None
     early_ends: int = 0  # of workers that ended at their start, one after another
     workers: list[Worker] = field(default_factory=list)
+    pulse: Pulse = field(default_factory=Pulse)
+
+    @property
+    def pid(self) -> int:
+        """Its process's id."""
+        return self.process.pid
+
+    def kill(self) -> None:
+        """End its process at once."""
+        self.process.kill()
 
     def has_ready(self, count: int) -> bool:
         """Whether this many workers accept connections."""
@@ -61,11 +75,18 @@ class Worker:
     is_leaving: bool = False  # it was told to end, or ends by itself
     connections: dict[int, Connection] = field(default_factory=dict)
     started: float = field(default_factory=time.monotonic)
+    pulse: Pulse = field(default_factory=Pulse)
+
+    def kill(self) -> None:
+        """End its process at once."""
+        if self.pid:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
 
     @property
     def accepts(self) -> bool:
         """Whether it may be handed a connection."""
-        return self.is_ready and not self.is_leaving
+        return self.is_ready and not self.is_leaving and not self.pulse.is_late
 
     @property
     def is_young(self) -> bool:
