@@ -4,12 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from prometheus_client import CollectorRegistry, Metric, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Histogram, Metric, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from streaming.server.limits import StreamSlots
+
+DELAYS = (0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0, 10.0)
+
+
+class Metrics:
+    """Figures of this process."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.audio_seconds = Counter(
+            "rill_heard_seconds", "Seconds of audio recognised.", registry=self.registry
+        )
+        self.work_seconds = Counter(
+            "rill_work_seconds", "Seconds of recognition.", registry=self.registry
+        )
+        self.refusals = Counter(
+            "rill_refusals", "Requests refused.", ["code"], registry=self.registry
+        )
+        self.delay_seconds = Histogram(
+            "rill_delay_seconds",
+            "Seconds from the arrival of a chunk's last samples until its words are ready.",
+            buckets=DELAYS,
+            registry=self.registry,
+        )
 
 
 class SlotMetrics(Collector):
