@@ -27,6 +27,7 @@ from asr.errors import ConfigError
 if TYPE_CHECKING:
     from asr.recognizer import Recognizer
 
+MAX_STREAMS = 100_000
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -45,10 +46,11 @@ def serve(
         ),
     ] = None,
     streams: Annotated[
-        int, typer.Option(min=1, help="Maximum number of streams at the same time.")
+        int,
+        typer.Option(min=1, max=MAX_STREAMS, help="Maximum number of streams at the same time."),
     ] = 50,
     streams_per_client: Annotated[
-        int, typer.Option(min=1, help="Maximum number of these from one address.")
+        int, typer.Option(min=1, max=MAX_STREAMS, help="Maximum number of these from one address.")
     ] = 10,
     allow_origin: Annotated[
         list[str] | None,

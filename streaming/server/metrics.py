@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, Metric, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
@@ -77,6 +78,7 @@ def exposition(own: CollectorRegistry, slots: StreamSlots, is_shared: bool) -> b
     registry = CollectorRegistry()
     registry.register(SlotMetrics(slots))
     if is_shared:
-        MultiProcessCollector(registry)
+        with suppress(ValueError):  # somebody has removed the folder
+            MultiProcessCollector(registry)
         return generate_latest(registry)
     return generate_latest(own) + generate_latest(registry)

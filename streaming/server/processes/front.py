@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
+import os
 import resource
 import signal
 import socket
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from asr.errors import ConfigError
 from streaming.server.connections.addresses import listening_sockets, shown, wyoming_option
@@ -52,19 +55,30 @@ def serve(
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # one for each connection
     try:
-        folder = tempfile.TemporaryDirectory(prefix="rill-metrics-")
+        folder = tempfile.TemporaryDirectory(prefix="rill-metrics-", ignore_cleanup_errors=True)
     except OSError as error:
         raise ConfigError(
             f"{tempfile.gettempdir()}: no folder for the metrics can be made there "
             f"({error.strerror}); set TMPDIR to a folder that can be written"
         ) from None
-    with folder as metrics_folder:
+    with folder as metrics_folder, _locked(metrics_folder):
         running = Running(processes, drain_seconds, metrics_folder, report)
         front = Front(serving, running, listening, hang_seconds)
         try:
             asyncio.run(front.run(ready))
         finally:
             front.kill_all()
+
+
+@contextmanager
+def _locked(folder: str) -> Iterator[None]:
+    """Programs that clean temporary folders leave out those that are locked."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 class Front:

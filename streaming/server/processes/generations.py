@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Iterator
 from contextlib import suppress
 
 from asr.errors import ConfigError
 from streaming.server.processes import template as templates
-from streaming.server.processes.channel import Channel, Message, pair
+from streaming.server.processes.channel import Message, pair
 from streaming.server.processes.handover import HandOver
 from streaming.server.processes.serving import Running, Serving
 from streaming.server.processes.slots import SlotTable
-from streaming.server.processes.workers import Template, Worker
+from streaming.server.processes.workers import Process, Template, Worker
 
 END_SECONDS = 16.0  # for workers to end, which takes each of them at most 15 s
 RETRY_SECONDS = (0.25, 1.0, 4.0, 10.0)  # before a worker that ended at its start is replaced
@@ -97,35 +98,30 @@ class Generations:
 
     # Processes that do not respond
 
-    def asked(self) -> Iterator[Worker | Template]:
+    def asked(self) -> Iterator[Process]:
         """Those that have to respond: not a template that loads the model, nor a worker that it has
         not started, nor a process that was killed."""
-        for worker in self._workers:
-            if worker.pid is not None and worker.pid not in self._killed:
-                yield worker
-        for template in self._templates:
-            if template.is_loaded and template.pid not in self._killed:
-                yield template
+        loaded = (template for template in self._templates if template.is_loaded)
+        for process in (*self._workers, *loaded):
+            if process.pid is not None and process.pid not in self._killed:
+                yield process
 
     def note_figures(self) -> None:
         """Write how many processes accept connections and so on."""
-        pulses = [worker.pulse for worker in self._workers]
-        pulses += [template.pulse for template in self._templates]
+        everybody: tuple[Process, ...] = (*self._workers, *self._templates)
         self._table.note(
             processes=sum(worker.accepts for worker in self._workers),
-            not_responding=sum(pulse.is_late for pulse in pulses),
+            not_responding=sum(process.pulse.is_late for process in everybody),
             replaced=self._replaced,
             hung=self._hung,
         )
         self._changed.set()
 
-    def on_hang(self, process: Worker | Template) -> None:
+    def on_hang(self, process: Process) -> None:
         """Kill it; the end of its channel starts what replaces it."""
         assert process.pid is not None
-        seconds = process.pulse.silent_seconds
-        self._running.report(
-            f"process {process.pid} has not responded for {seconds:.0f} s and is killed"
-        )
+        silent = f"has not responded for {process.pulse.silent_seconds:.0f} s"
+        self._running.report(f"process {process.pid} {silent} and is killed")
         self._killed.add(process.pid)
         self._hung += 1
         process.kill()
@@ -134,12 +130,8 @@ class Generations:
 
     def _start_template(self) -> Template:
         process, end = templates.start(self._serving, self._table, self._running.metrics_folder)
-        template = Template(process)
-        template.channel = Channel(
-            end,
-            lambda message, _: self._on_template(template, message),
-            lambda: self._on_template_end(template),
-        )
+        template = Template(process, pid=process.pid)
+        template.connect(end, self._on_template, self._on_template_end)
         self._templates.append(template)
         return template
 
@@ -191,15 +183,21 @@ class Generations:
             return
         self._restart_again = False
         self._running.report("the processes restart")
-        self._next = self._start_template()
+        try:
+            self._next = self._start_template()
+        except ConfigError as error:
+            self._restart_has_failed(str(error))
 
     def _next_has_failed(self, reason: str) -> None:
-        self._running.report(f"the restart has failed, the old processes go on: {reason}")
         failed, self._next = self._next, None
         assert failed
         for worker in failed.workers:
             self._let_go(worker, "end")
         self._end_if_idle(failed)
+        self._restart_has_failed(reason)
+
+    def _restart_has_failed(self, reason: str) -> None:
+        self._running.report(f"the restart has failed, the old processes go on: {reason}")
         if self._current not in self._templates:  # it cannot replace workers
             asyncio.get_running_loop().call_later(RETRY_SECONDS[-1], self.restart)
 
@@ -234,13 +232,18 @@ class Generations:
             return
         taken = {worker.row for worker in self._workers}
         row = next(row for row in range(self._table.rows) if row not in taken)
-        front_end, worker_end = pair()
+        with suppress(OSError):  # somebody may have removed it
+            os.makedirs(self._running.metrics_folder, 0o700, exist_ok=True)
+        try:
+            front_end, worker_end = pair()
+        except OSError as error:  # too many open files
+            self._running.report(f"no process can be started now: {error.strerror}")
+            template.early_ends += 1
+            self._changed.set()
+            asyncio.get_running_loop().call_later(RETRY_SECONDS[2], self._start_worker, template)
+            return
         worker = Worker(row, template)
-        worker.channel = Channel(
-            front_end,
-            lambda message, _: self._on_worker(worker, message),
-            lambda: self._on_worker_end(worker),
-        )
+        worker.connect(front_end, self._on_worker, self._on_worker_end)
         template.workers.append(worker)
         self._workers.append(worker)
         assert template.channel
@@ -264,7 +267,7 @@ class Generations:
             case _:
                 self._handover.on_message(worker, message)
 
-    def _on_answer(self, process: Worker | Template) -> None:
+    def _on_answer(self, process: Process) -> None:
         was_late = process.pulse.is_late
         process.pulse.answered()
         if was_late:

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from streaming.server.processes.channel import Message
-from streaming.server.processes.last_answers import answer, last_answer
+from streaming.server.processes.last_answers import BUSY, ENDED, Reason, answer, last_answer
 from streaming.server.processes.slots import SlotTable
 from streaming.server.processes.workers import Connection, Worker
 
@@ -102,6 +102,8 @@ class HandOver:
                 connection.is_taken = True
             case ["doing", int(number), doing] if connection := worker.connections.get(number):
                 connection.doing = doing
+            case ["refused", int(number)] if connection := worker.connections.pop(number, None):
+                self._dismiss(connection, BUSY)
             case ["closed", int(number)] if connection := worker.connections.pop(number, None):
                 connection.socket.close()
 
@@ -110,10 +112,13 @@ class HandOver:
         has read nothing. They get another worker."""
         for connection in worker.connections.values():
             if connection.is_taken:
-                encrypted = self._is_encrypted and connection.kind == "http"
-                data = b"" if encrypted else last_answer(connection.doing)
-                task = asyncio.ensure_future(answer(connection.socket, data))
-                self._answers.add(task)
-                task.add_done_callback(self._answers.discard)
+                self._dismiss(connection, ENDED)
             else:
                 self._hand_over(connection)
+
+    def _dismiss(self, connection: Connection, reason: Reason) -> None:
+        encrypted = self._is_encrypted and connection.kind == "http"
+        data = b"" if encrypted else last_answer(connection.doing, reason)
+        task = asyncio.ensure_future(answer(connection.socket, data))
+        self._answers.add(task)
+        task.add_done_callback(self._answers.discard)

@@ -7,10 +7,12 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Self
 
-from streaming.server.processes.channel import Channel
+from streaming.server.processes.channel import Channel, Message
 from streaming.server.processes.heartbeat import Pulse
 from streaming.server.processes.last_answers import Doing
 from streaming.server.processes.slots import SlotTable
@@ -37,26 +39,41 @@ class Connection:
         return is_new or not self.is_taken
 
 
+@dataclass(eq=False, kw_only=True)
+class Process:
+    """A process that talks to the front."""
+
+    pid: int | None = None
+    channel: Channel | None = None
+    pulse: Pulse = field(default_factory=Pulse)
+
+    def connect(
+        self,
+        end: socket.socket,
+        on_message: Callable[[Self, Message], None],
+        on_end: Callable[[Self], None],
+    ) -> None:
+        """Talk over this end of a pair of sockets."""
+        self.channel = Channel(
+            end, lambda message, _: on_message(self, message), lambda: on_end(self)
+        )
+
+    def kill(self) -> None:
+        """End it at once."""
+        if self.pid:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
+
+
 @dataclass(eq=False)
-class Template:
+class Template(Process):
     """A template, and the workers of its generation."""
 
     process: subprocess.Popen[bytes]
-    channel: Channel | None = None
     is_loaded: bool = False
     failure: str | None = None
     early_ends: int = 0  # of workers that ended at their start, one after another
     workers: list[Worker] = field(default_factory=list)
-    pulse: Pulse = field(default_factory=Pulse)
-
-    @property
-    def pid(self) -> int:
-        """Its process's id."""
-        return self.process.pid
-
-    def kill(self) -> None:
-        """End its process at once."""
-        self.process.kill()
 
     def has_ready(self, count: int) -> bool:
         """Whether this many workers accept connections."""
@@ -64,24 +81,15 @@ class Template:
 
 
 @dataclass(eq=False)
-class Worker:
+class Worker(Process):
     """A worker, and the connections that it was handed."""
 
     row: int
     template: Template
-    channel: Channel | None = None
-    pid: int | None = None
     is_ready: bool = False
     is_leaving: bool = False  # it was told to end, or ends by itself
     connections: dict[int, Connection] = field(default_factory=dict)
     started: float = field(default_factory=time.monotonic)
-    pulse: Pulse = field(default_factory=Pulse)
-
-    def kill(self) -> None:
-        """End its process at once."""
-        if self.pid:
-            with suppress(ProcessLookupError):
-                os.kill(self.pid, signal.SIGKILL)
 
     @property
     def accepts(self) -> bool:

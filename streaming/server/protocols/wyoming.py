@@ -73,7 +73,9 @@ async def _serve(
     except Refused as refused:
         service.metrics.refusals.labels(refused.code).inc()
         with suppress(Refused, OSError):
-            await connection.send(Error(refused.message, refused.code))
+            # Without halves of surrogate pairs of the client's text.
+            message = refused.message.encode(errors="replace").decode()
+            await connection.send(Error(message, refused.code))
             await _drain(reader, writer)
     except OSError:
         pass  # the client has disconnected
