@@ -26,7 +26,7 @@ from tests.streaming.server.test_server import start_server  # noqa: E402
 from tests.streaming.web.pages import DONE, LOADED  # noqa: E402
 
 DEMO = BUNDLED_MODEL / "demo.flac"
-WIDTH, HEIGHT = 1000, 580
+WIDTH, HEIGHT = 1000, 608
 TEXT = """[...document.querySelectorAll('#transcript p:not(.partial)')].map(
   final => [...final.querySelectorAll('.word')].map(word => word.textContent).join(' ')
 ).join(' ')"""
