@@ -11,6 +11,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from contextlib import redirect_stdout
 
 import numpy as np
@@ -31,6 +32,7 @@ DEMO = BUNDLED_MODEL / "demo.flac"
 COLUMNS = 86
 PROMPT = "[bold green]$[/] "
 SHOWN_SECONDS = 5.0  # of the recording: its words so far are a partial
+DRAWN_SECONDS = 0.5  # until the level is drawn, too
 MOVES = re.compile(r"\x1b\[\?25[hl]|\x1b\[(\d*)([AK])|(\r)|(\n)")  # that rich writes
 
 
@@ -56,14 +58,15 @@ def listened() -> tuple[list[str], list[str]]:
     """The captions in the middle of the recording, and after it."""
     os.environ |= {"FORCE_COLOR": "1", "COLUMNS": str(COLUMNS)}
     samples, rate = soundfile.read(DEMO, dtype="float32")
-    stream = Stream(Recognizer.load(), rate)
+    stream, middle = Stream(Recognizer.load(), rate), list[str]()
     with redirect_stdout(io.StringIO()) as output:
         captions = TerminalCaptions()
         for block in np.split(samples, range(rate // 10, len(samples), rate // 10)):
             captions.level(decibels(block))
             for event in stream.push(block):
                 captions.show(event)
-            if stream.seconds_pushed < SHOWN_SECONDS:
+            if not middle and stream.seconds_pushed >= SHOWN_SECONDS:
+                time.sleep(DRAWN_SECONDS)
                 middle = screen(output.getvalue())
         last = stream.finish()
         if last.words:

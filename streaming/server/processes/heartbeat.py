@@ -1,7 +1,7 @@
 """Whether the processes respond: the front asks each of them, and its event loop answers.
 
-Recognition and uploads run on threads, so a process answers while it works; the lock of Python's
-interpreter delays an answer by a fraction of a second. A process that does not answer for the time
+Recognition and uploads run on threads, so a process answers while it works, if later: threads share
+the lock of Python's interpreter. A process that does not answer for the time
 of `--hang-seconds` hangs: it was stopped, or its event loop is blocked. Only time in which the
 front itself ran counts, so a machine, container or process group that was suspended loses no
 process.

@@ -176,7 +176,7 @@ def test_work_in_threads_is_no_hang(pcm: bytes) -> None:
         streams = (recite(server.address, pcm, 20) for _ in range(6))
         await asyncio.gather(upload(), upload(), *map(words, range(4)), *streams)
 
-    with processes("--hang-seconds", "1", "--streams-per-client", "20") as server:
+    with processes("--hang-seconds", "4", "--streams-per-client", "20") as server:
         before = server.workers()
         asyncio.run(busy(server))
         assert server.workers() == before and hung(server) == 0
