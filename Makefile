@@ -37,7 +37,7 @@ docs: .venv/docs
 figures: .venv/dev
 	for script in docs/figures/[a-z]*.py; do .venv/bin/python $$script || exit 1; done
 
-.venv/demo: pyproject.toml constraints.txt setup.py $(shell find asr -name "*.pyx" -o -name "*.pxd")
+.venv/demo: pyproject.toml constraints.txt setup.py $(shell find asr -name "*.pyx" -o -name "*.pxd" -o -name "*.h")
 	test -x .venv/bin/python || $(PYTHON) -m venv .venv
 	.venv/bin/python -m pip install --disable-pip-version-check -q -c constraints.txt -e .
 	touch $@

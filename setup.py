@@ -9,6 +9,8 @@ from pathlib import Path
 
 from setuptools import Extension, setup
 
+# asr/acoustic/int8/kernels.h: no fused products, and vectors wider than the CPU's as arguments
+EXACT = ["-ffp-contract=off", "-Wno-psabi"]
 SANITISERS = "-fsanitize=address,undefined"
 
 sanitise = os.environ.get("RILL_SANITISE") == "1"
@@ -17,8 +19,9 @@ setup(
         Extension(
             ".".join(source.with_suffix("").parts),
             [str(source)],
-            depends=[str(shared) for shared in Path("asr").rglob("*.pxd")],
-            extra_compile_args=["-O1", "-g", SANITISERS] if sanitise else ["-O3"],
+            depends=[str(path) for kind in ("pxd", "h") for path in Path("asr").rglob(f"*.{kind}")],
+            include_dirs=[str(source.parent)],
+            extra_compile_args=[*(["-O1", "-g", SANITISERS] if sanitise else ["-O3"]), *EXACT],
             extra_link_args=[SANITISERS] if sanitise else [],
         )
         for source in sorted(Path("asr").rglob("*.pyx"))

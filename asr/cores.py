@@ -18,6 +18,14 @@ def available_cores() -> int:
     return max(1, math.ceil(min(bound, quota_cores())))
 
 
+def default_threads() -> int:
+    """OMP_NUM_THREADS if it is set, as in torch; otherwise the number of usable cores."""
+    requested = os.environ.get("OMP_NUM_THREADS", "")
+    if requested.isdigit() and int(requested):
+        return int(requested)
+    return available_cores()
+
+
 def quota_cores(cgroups: Path = CGROUPS, membership: Path = MEMBERSHIP) -> float:
     """The smallest quota of this process's control groups, in cores; infinity without a quota.
 

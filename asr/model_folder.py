@@ -2,7 +2,8 @@
 
 config.json             format version, the network's shape, the decoder's settings, metadata
 weights.safetensors     the network (asr/acoustic/checkpoint.py)
-onnx/                   the network for ONNX Runtime (asr/acoustic/onnx_export.py)
+int8/                   the network in int8 (asr/acoustic/int8)
+onnx/                   the network for ONNX Runtime, if exported (asr/acoustic/onnx_export.py)
 lexicon.txt.xz          words and their pronunciations
 language_model.bin      the n-gram language model
 pronouncer.onnx         the grapheme-to-phoneme network

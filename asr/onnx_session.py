@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from asr.cores import available_cores
 from asr.errors import ModelError
 
 EXACT_PRODUCTS = "session.x64quantprecision"  # ONNX Runtime's name of the option
@@ -105,11 +104,3 @@ def import_onnxruntime() -> Any:
     import onnxruntime
 
     return onnxruntime
-
-
-def default_threads() -> int:
-    """OMP_NUM_THREADS if it is set, as in torch; otherwise the number of usable cores."""
-    requested = os.environ.get("OMP_NUM_THREADS", "")
-    if requested.isdigit() and int(requested):
-        return int(requested)
-    return available_cores()

@@ -42,7 +42,7 @@ class DecodingOptions:
     lexicon: Path | None = None  # a lexicon file instead of the model's own
     words: Lines = ()  # custom words (asr/lexicon/custom_words.py): "rill  R IH L  :1"; None is ()
     grammar: Lines | None = None  # phrases (asr/decoder/grammar.py): nothing else is recognised
-    engine: EngineName | None = None  # "onnx" or "torch"; the faster that the model has if None
+    engine: EngineName | None = None  # int8, onnx or torch; the fastest that the model has if None
     threads: int | None = None  # of the network, 1 to 1,024; one for each core if None
     alternatives: int = 0  # n-best hypotheses, with their scores, of each segment: 0 to 100
     rescore: Path | None = None  # a language model of `rill lm train` that rescores the n-best

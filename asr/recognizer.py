@@ -55,11 +55,12 @@ from asr.options import MAX_ALTERNATIVES, DecoderName, DecodingOptions, check_wh
 from asr.parts import G2P, load_parts, load_punctuation
 from asr.speech_filter import MIN_SPEECH, likely_words, speech_probability
 from asr.text.punctuation import Punctuation
-from asr.text.written import START, with_written_forms, written_words
+from asr.text.written import START, TextContext, with_written_forms, written_words
 from asr.transcript import (
     Alternative,
     Segment,
     Transcript,
+    Word,
     shift_alternatives,
     shift_words,
     transcript_of,
@@ -102,7 +103,7 @@ class Recognizer:
         """
         self.engine, self.decoder, self.name = engine, decoder, name
         self.g2p, self.alternatives, self.punctuation = g2p, alternatives, punctuation
-        self.chunk_steps, self.min_speech = CHUNK_STEPS, MIN_SPEECH
+        self.chunk_steps, self.min_speech, self.writes = CHUNK_STEPS, MIN_SPEECH, True
 
     @classmethod
     def load(
@@ -202,6 +203,12 @@ class Recognizer:
         changed.alternatives = count
         return changed
 
+    def without_written_forms(self) -> Recognizer:
+        """The same whose segments and finals have words alone: no written form is computed."""
+        changed = copy.copy(self)
+        changed.writes = False
+        return changed
+
     def with_chunk(self, steps: int) -> Recognizer:
         """The same with another chunk length for its streams, in steps of 40 ms: shorter chunks
         give words earlier and cost more."""
@@ -280,7 +287,7 @@ class Recognizer:
                 break
             samples_done = starts + len(samples)
         transcript = transcript_of(segments, samples_done / SAMPLE_RATE, damage)
-        return with_written_forms(transcript, self.punctuation)
+        return with_written_forms(transcript, self.punctuation) if self.writes else transcript
 
     def segments(self, blocks: Iterable[Samples]) -> Iterator[Segment]:
         """The same, each segment as soon as it is recognised; some may have no words.
@@ -292,10 +299,19 @@ class Recognizer:
         context = START
         for starts, samples in _pieces(blocks, damage):
             segment = self._transcribe_piece(samples, starts / SAMPLE_RATE)
-            written, context = written_words(segment.words, self.punctuation, context)
+            written, context = self.written_words(segment.words, context)
             yield replace(segment, written=written)
         for error in damage:
             raise error
+
+    def written_words(
+        self, words: Sequence[Word], context: TextContext
+    ) -> tuple[tuple[Word, ...], TextContext]:
+        """The written form of an utterance, and the context of the next one. It is empty without
+        written forms."""
+        if not self.writes:
+            return (), context
+        return written_words(words, self.punctuation, context)
 
     def _transcribe_piece(self, samples: Samples, start_seconds: float) -> Segment:
         decoding = self.decoder.start()

@@ -23,7 +23,7 @@ import numpy as np
 from asr.audio import SAMPLE_RATE, OffsetFilter, Resampler, Samples
 from asr.errors import ConfigError
 from asr.recognizer import Recognizer, RecognizerState, StepOutput
-from asr.text.written import START, TextContext, written_words
+from asr.text.written import START, TextContext
 from asr.transcript import Word
 from streaming.chunks import ChunkQueue
 from streaming.endpointing import EndpointRules
@@ -198,7 +198,7 @@ class Stream(RenamedMethods):
 
     def _written(self, final: Final) -> Final:
         """The same with its written tokens."""
-        written, self._text = written_words(final.words, self.recognizer.punctuation, self._text)
+        written, self._text = self.recognizer.written_words(final.words, self._text)
         return replace(final, written=written)
 
     @property

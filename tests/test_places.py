@@ -25,7 +25,7 @@ from tests.conftest import DEMO
 from tests.control_groups import limited
 
 RILL = f"{sys.executable} -m asr.cli.main"
-STARTS = "She entered the magnificent room"
+STARTS = "She entered"
 
 
 def shell(script: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -137,7 +137,7 @@ def test_a_machine_without_control_groups_has_its_cores(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("cores", "threads"), [(0.5, 1), (1.0, 1), (1.5, 2)])
 def test_a_quota_of_this_machine_is_found(cores: float, threads: int) -> None:
-    told = "from asr.onnx_session import default_threads; print(default_threads())"
+    told = "from asr.cores import default_threads; print(default_threads())"
     with limited(cores) as begin:
         done = shell(f"export OMP_NUM_THREADS=; {begin} {sys.executable} -c '{told}'")
     expected = min(threads, len(os.sched_getaffinity(0)))
@@ -188,4 +188,4 @@ def test_what_was_recognised_before_a_failing_piece_is_told(
     monkeypatch.setattr(Recognizer, "_transcribe_piece", fails_later)
     long = np.tile(speech, math.ceil(LONGEST_PIECE_SECONDS / 9))
     found = recognizer.transcribe(long)
-    assert found.damage and found.formatted.startswith(STARTS)
+    assert found.damage and "magnificent" in found.text

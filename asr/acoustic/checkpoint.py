@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from asr.acoustic.torch_model import AcousticModel
-from asr.acoustic.types import ONNX_FOLDER, acoustic_config
+from asr.acoustic.types import EXPORTS, acoustic_config
 from asr.errors import ModelError
 from asr.model_folder import BUNDLED_MODEL, write_network_config
 
@@ -25,7 +25,7 @@ WEIGHTS_FILE = "weights.safetensors"
 def save_model(
     model: AcousticModel, folder: str | Path, about: dict[str, Any] | None = None
 ) -> None:
-    """Write a model's folder. Other settings in its config.json are kept; the ONNX files of the
+    """Write a model's folder. Other settings in its config.json are kept; exports of the
     previous weights are removed.
 
     Raises:
@@ -35,7 +35,8 @@ def save_model(
     folder.mkdir(parents=True, exist_ok=True)
     write_weights(model, folder / WEIGHTS_FILE)
     write_network_config(folder, asdict(model.config), about or {})
-    shutil.rmtree(folder / ONNX_FOLDER, ignore_errors=True)
+    for engine in EXPORTS:
+        shutil.rmtree(folder / engine, ignore_errors=True)
 
 
 def write_weights(model: nn.Module, path: str | os.PathLike[str]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from asr.acoustic.onnx_bounds import LOG_MEL_RANGE
+from asr.acoustic.input_bounds import LOG_MEL_RANGE
 from asr.acoustic.onnx_graph import END, Graph, Precision, Weights
 from asr.acoustic.onnx_lstm import add_lstm
 from asr.acoustic.torch_model import AcousticModel, Block

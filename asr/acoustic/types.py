@@ -1,10 +1,11 @@
 """The interface of the engines that run the acoustic model, and the types that they share.
 
-An engine turns frames into emissions, for whole recordings or piece by piece. There are two, whose
-results agree:
+An engine turns frames into emissions, for whole recordings or piece by piece. There are three,
+whose results agree:
 
-    onnx     ONNX Runtime on the files that `rill export` writes: starts faster, runs several times
-             faster, and is the default where a model has these files
+    int8     Rill's own kernels on the files that `rill export` writes (asr/acoustic/int8): the
+             fastest, the same to the bit on every CPU, and the default where a model has them
+    onnx     ONNX Runtime on the files of `rill export --engine onnx`
     torch    the network of the training (asr/acoustic/torch_model.py): the reference
 
 The engines use numpy arrays; in training the same types hold torch tensors.
@@ -25,8 +26,8 @@ from asr.features.log_mel import HOP_SAMPLES, WINDOW_SAMPLES
 from asr.model_folder import network_settings
 
 Mode = Literal["offline", "streaming"]
-EngineName = Literal["onnx", "torch"]
-ONNX_FOLDER = "onnx"  # in a model's folder
+EngineName = Literal["int8", "onnx", "torch"]
+EXPORTS: tuple[EngineName, ...] = ("int8", "onnx")  # engines with files in a folder of the model's
 
 Array = TypeVar("Array")
 

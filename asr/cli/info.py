@@ -14,8 +14,8 @@ import typer
 from asr import __version__
 from asr.acoustic.loading import load_engine
 from asr.cli.options import Model
+from asr.cores import default_threads
 from asr.model_folder import BUNDLED_MODEL, read_model_config
-from asr.onnx_session import default_threads
 
 PACKAGES = ("onnxruntime", "kenlm", "soundfile", "soxr", "numpy", "torch")
 

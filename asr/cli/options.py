@@ -49,6 +49,7 @@ class TextChoice(StrEnum):
 class EngineChoice(StrEnum):
     """What computes the network."""
 
+    int8 = "int8"
     onnx = "onnx"
     torch = "torch"
 
@@ -105,7 +106,7 @@ DecoderOption = Annotated[
 ]
 EngineOption = Annotated[
     EngineChoice | None,
-    typer.Option(help="onnx (the default where the model was exported) or torch, the reference."),
+    typer.Option(help="int8 (the default where it was exported), onnx, or torch, the reference."),
 ]
 MinSpeechOption = Annotated[
     float | None,

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from asr.audio import SAMPLE_RATE, Samples
+from asr.features._mel import log_energies
 
 WINDOW_SAMPLES = 400  # 25 ms
 HOP_SAMPLES = 160  # 10 ms
@@ -41,8 +42,10 @@ def log_mel(samples: Samples) -> np.ndarray:
     clipped = np.clip(samples, -MAX_SAMPLE, MAX_SAMPLE)
     windows = np.lib.stride_tricks.sliding_window_view(clipped, WINDOW_SAMPLES)[::HOP_SAMPLES]
     spectrum = np.fft.rfft(windows * _hann())
-    power = (spectrum.real**2 + spectrum.imag**2).astype(np.float32)  # [frames, 201]
-    frames: np.ndarray = np.log(np.maximum(power @ mel_filters(), ENERGY_FLOOR))
+    real, imaginary = (
+        np.ascontiguousarray(part, np.float32) for part in (spectrum.real, spectrum.imag)
+    )
+    frames: np.ndarray = log_energies(real, imaginary, *_bands(), ENERGY_FLOOR)
     return frames
 
 
@@ -76,6 +79,20 @@ def mel_filters() -> np.ndarray:
     """
     with np.load(Path(__file__).with_name("mel_filters.npz")) as file:
         return np.asarray(file["slaney_80"])
+
+
+@lru_cache(maxsize=1)
+def _bands() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """float32 [80 bands, widest]: the weights of each band's frequencies; int32 [80] the first of
+    them, and their number."""
+    filters = mel_filters()
+    used = [np.flatnonzero(band) for band in filters.T]
+    starts = [frequencies[0] for frequencies in used]
+    widths = [frequencies[-1] - frequencies[0] + 1 for frequencies in used]
+    weights = np.zeros((len(used), max(widths)), np.float32)
+    for band, (start, width) in enumerate(zip(starts, widths)):
+        weights[band, :width] = filters[start : start + width, band]
+    return weights, np.array(starts, np.int32), np.array(widths, np.int32)
 
 
 @lru_cache(maxsize=1)

@@ -39,7 +39,9 @@ def invisible(text: str) -> str:
     if text.isascii() and text.isprintable():
         return ""
     for character in text:
-        if unicodedata.category(character) in ("Cf", "Cc") and not character.isspace():
-            name = unicodedata.name(character, "a control character").lower()
+        category = unicodedata.category(character)
+        if category in ("Cf", "Cc", "Cs") and not character.isspace():
+            nameless = "half a character" if category == "Cs" else "a control character"
+            name = unicodedata.name(character, nameless).lower()
             return f"U+{ord(character):04X} ({name})"
     return ""

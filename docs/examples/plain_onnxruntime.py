@@ -1,6 +1,7 @@
 """An exported model without Rill: numpy, soundfile and onnxruntime alone. Prints the phones heard.
 
-python docs/examples/plain_onnxruntime.py asr/models/en-small/onnx talk-16khz-mono.flac
+rill export --engine onnx --output runs/onnx
+python docs/examples/plain_onnxruntime.py runs/onnx talk-16khz-mono.flac
 """
 
 import json

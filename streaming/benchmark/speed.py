@@ -170,7 +170,7 @@ def in_fp32(
     without torch."""
     try:
         from asr.acoustic.checkpoint import load_model
-        from asr.acoustic.onnx_export import export
+        from asr.acoustic.export import export
     except ModuleNotFoundError as error:
         report(f"without fp32, which needs {error.name} (pip install 'rill-asr[train]')")
         yield None
@@ -178,7 +178,7 @@ def in_fp32(
     from asr.acoustic.onnx_engine import OnnxEngine
 
     with tempfile.TemporaryDirectory() as folder:
-        export(load_model(model), Path(folder) / "onnx", "fp32")
+        export(load_model(model), Path(folder) / "onnx", "onnx", "fp32")
         changed = copy.copy(recognizer)
         changed.engine = OnnxEngine(Path(folder) / "onnx", recognizer.engine.config, 1)
         yield changed

@@ -27,6 +27,7 @@ from asr.errors import ConfigError
 if TYPE_CHECKING:
     from asr.recognizer import Recognizer
 
+MAX_STREAMS = 100_000
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -45,10 +46,11 @@ def serve(
         ),
     ] = None,
     streams: Annotated[
-        int, typer.Option(min=1, help="Maximum number of streams at the same time.")
+        int,
+        typer.Option(min=1, max=MAX_STREAMS, help="Maximum number of streams at the same time."),
     ] = 50,
     streams_per_client: Annotated[
-        int, typer.Option(min=1, help="Maximum number of these from one address.")
+        int, typer.Option(min=1, max=MAX_STREAMS, help="Maximum number of these from one address.")
     ] = 10,
     allow_origin: Annotated[
         list[str] | None,
@@ -97,6 +99,14 @@ def serve(
             "processes; default: 300.",
         ),
     ] = None,
+    hang_seconds: Annotated[
+        float | None,
+        typer.Option(
+            min=1,
+            help="Seconds after which one of several processes that does not respond is killed and "
+            "replaced; default: 10.",
+        ),
+    ] = None,
     upload_seconds: Annotated[float, typer.Option(min=1, help="Maximum audio of one upload.")] = 3
     * 3600.0,
     wyoming: Annotated[
@@ -131,6 +141,8 @@ def serve(
     tls = Tls.of(tls_cert, tls_key)
     if drain_seconds is not None and processes == 1:
         raise ConfigError("--drain-seconds: one process cannot restart; see --processes")
+    if hang_seconds is not None and processes == 1:
+        raise ConfigError("--hang-seconds: one process is not supervised; see --processes")
     at = parse_wyoming(wyoming) if wyoming else None
     if token and at and at[0] not in LOOPBACK:
         raise ConfigError(f"--wyoming {wyoming}: that protocol has no token")
@@ -170,9 +182,10 @@ def serve(
         threads = workers or max(1, available_cores() // count)
         serving = Serving(load, limits, access.bound_to(host), threads, trusted, root, tls, written)
         drain = front.DRAIN_SECONDS if drain_seconds is None else drain_seconds
-        front.serve(serving, count, host, port, ready, _report, at, drain)
+        hang = front.HANG_SECONDS if hang_seconds is None else hang_seconds
+        front.serve(serving, count, host, port, ready, _report, at, drain, hang)
         return
-    from asr.onnx_session import default_threads
+    from asr.cores import default_threads
     from streaming.server.app import create_app
     from streaming.server.running import run
 

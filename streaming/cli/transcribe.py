@@ -233,7 +233,7 @@ def _shared_work(
 ) -> tuple[TranscriptionOptions, int]:
     """The options with the threads of each process, and the number of processes."""
     from asr.batch.finding import STDIN
-    from asr.onnx_session import default_threads
+    from asr.cores import default_threads
     from streaming.cli.transcription import reader_of
 
     if processes and processes > 1 and STDIN in sources:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import textwrap
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Protocol
@@ -14,6 +15,7 @@ from asr.transcript import Word
 from streaming.events import Event, Final
 
 METER_CELLS = 8
+PARTIAL_LINES = 2
 QUIETEST_DB, LOUDEST_DB = -60.0, 0.0
 
 
@@ -102,7 +104,8 @@ class FormattedCaptions:
 
 
 class TerminalCaptions:
-    """Finals stay; below them is one line with the level and the current partial."""
+    """Finals stay; below them are the level and the last two lines of the current partial. Lines
+    break between words."""
 
     def __init__(self) -> None:
         from rich.console import Console
@@ -111,7 +114,7 @@ class TerminalCaptions:
         self._console = Console(highlight=False)
         self._partial, self._decibels = "", QUIETEST_DB
         self._live = Live(
-            get_renderable=self._line, console=self._console, transient=True, refresh_per_second=12
+            get_renderable=self._view, console=self._console, transient=True, refresh_per_second=12
         )
         self._live.start()
 
@@ -120,7 +123,7 @@ class TerminalCaptions:
             self._partial = ""
             self._live.refresh()  # otherwise the old line is drawn again below the final
             if event.words:
-                self._console.print(event.formatted, soft_wrap=True, markup=False, emoji=False)
+                self._console.print(event.formatted, markup=False, emoji=False)
         else:
             self._partial = event.text
         self._live.refresh()
@@ -129,21 +132,20 @@ class TerminalCaptions:
         self._decibels = decibels
 
     def notice(self, text: str) -> None:
-        self._console.print(f"[{text}]", soft_wrap=True, markup=False, emoji=False, style="yellow")
+        self._console.print(f"[{text}]", markup=False, emoji=False, style="yellow")
 
     def close(self) -> None:
         self._partial = ""
         self._live.stop()
 
-    def _line(self) -> Any:
+    def _view(self) -> Any:
         from rich.text import Text
 
         meter = level_meter(self._decibels)
-        room = max(0, self._console.width - len(meter) - 2)
-        text = self._partial
-        if len(text) > room:  # the newest words are at its end
-            text = "…" + text[len(text) - room + 1 :] if room else ""
-        return Text.assemble((meter, "green"), " ", (text, "dim"), no_wrap=True)
+        room = self._console.width - len(meter) - 2
+        lines = textwrap.wrap(self._partial, room, break_on_hyphens=False) if room > 0 else []
+        behind = ("\n" + " " * (len(meter) + 1)).join(lines[-PARTIAL_LINES:])
+        return Text.assemble((meter, "green"), " ", (behind, "dim"), no_wrap=True)
 
 
 def level_meter(decibels: float) -> str:

@@ -169,7 +169,7 @@ class Session:
             if self._is_complete():
                 break
             started = time.monotonic()
-            self.captions.level(_decibels(block.samples))
+            self.captions.level(decibels(block.samples))
             self._show(stream.push(block.samples))
             self.summary.audio_seconds = starts + stream.seconds_pushed
             done = time.monotonic()
@@ -244,7 +244,7 @@ def _saving(path: Path) -> Iterator[Callable[[Samples], Samples]]:
         yield write
 
 
-def _decibels(samples: np.ndarray) -> float:
+def decibels(samples: np.ndarray) -> float:
     """Level of the loudest channel; 0 dB is a full-scale square wave."""
     power = float(np.square(samples).mean(0).max()) if len(samples) else 0.0
     return 10 * float(np.log10(max(power, 1e-10)))

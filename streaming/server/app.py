@@ -68,11 +68,12 @@ def create_app(
                 "version": __version__,
                 "streams": slots.taken,
                 "processes": slots.processes,
+                "not_responding": slots.not_responding,
             }
         )
 
     async def metrics(request: Request) -> Response:
-        figures = exposition(service.registry, service.slots, shared is not None)
+        figures = exposition(service.metrics.registry, service.slots, shared is not None)
         return Response(figures, media_type="text/plain; version=0.0.4")
 
     across_origins = Middleware(

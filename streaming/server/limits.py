@@ -52,7 +52,9 @@ class StreamSlots:
     """Counts the running streams."""
 
     processes = 1  # that accept connections
+    not_responding = 0  # processes that are late to respond
     replaced = 0  # processes that ended unasked
+    hung = 0  # processes that were killed because they did not respond
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits

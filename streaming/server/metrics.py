@@ -3,13 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 
-from prometheus_client import CollectorRegistry, Metric, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Histogram, Metric, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from streaming.server.limits import StreamSlots
+
+DELAYS = (0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0, 10.0)
+
+
+class Metrics:
+    """Figures of this process."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.audio_seconds = Counter(
+            "rill_heard_seconds", "Seconds of audio recognised.", registry=self.registry
+        )
+        self.work_seconds = Counter(
+            "rill_work_seconds", "Seconds of recognition.", registry=self.registry
+        )
+        self.refusals = Counter(
+            "rill_refusals", "Requests refused.", ["code"], registry=self.registry
+        )
+        self.delay_seconds = Histogram(
+            "rill_delay_seconds",
+            "Seconds from the arrival of a chunk's last samples until its words are ready.",
+            buckets=DELAYS,
+            registry=self.registry,
+        )
 
 
 class SlotMetrics(Collector):
@@ -30,6 +55,16 @@ class SlotMetrics(Collector):
             "Processes that ended unasked and were replaced.",
             value=slots.replaced,
         )
+        yield GaugeMetricFamily(
+            "rill_processes_not_responding",
+            "Processes that are late to respond.",
+            value=slots.not_responding,
+        )
+        yield CounterMetricFamily(
+            "rill_processes_hung",
+            "Processes that did not respond and were killed.",
+            value=slots.hung,
+        )
 
 
 def exposition(own: CollectorRegistry, slots: StreamSlots, is_shared: bool) -> bytes:
@@ -43,6 +78,7 @@ def exposition(own: CollectorRegistry, slots: StreamSlots, is_shared: bool) -> b
     registry = CollectorRegistry()
     registry.register(SlotMetrics(slots))
     if is_shared:
-        MultiProcessCollector(registry)
+        with suppress(ValueError):  # somebody has removed the folder
+            MultiProcessCollector(registry)
         return generate_latest(registry)
     return generate_latest(own) + generate_latest(registry)

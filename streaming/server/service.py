@@ -3,30 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
-import math
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-import numpy as np
-from prometheus_client import CollectorRegistry, Counter, Histogram
-
 from asr.errors import AudioError, ConfigError
 from asr.recognizer import Recognizer
 from streaming.endpointing import EndpointRules
-from streaming.events import Event, Final
 from streaming.scheduler import StreamScheduler
 from streaming.server.connections.access import Access
 from streaming.server.limits import Limits, Refused, StreamSlots
+from streaming.server.live_stream import LiveStream, Shared
+from streaming.server.metrics import Metrics
 from streaming.server.words.word_sets import WordSets
 from streaming.stream import Stream
 
 Result = TypeVar("Result")
-
-SAMPLE_BYTES = {"pcm16": 2, "float32": 4}
-DELAYS = (0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0, 10.0)
 
 
 class Service:
@@ -55,23 +48,8 @@ class Service:
         self._timeouts = set[asyncio.Timeout]()  # of clients that are waited for
         self._workers = ThreadPoolExecutor(workers, "recordings")
         self._word_sets = WordSets(recognizer, limits.word_sets, self.run)
-        self.registry = CollectorRegistry()
-        self.audio_seconds = Counter(
-            "rill_heard_seconds", "Seconds of audio recognised.", registry=self.registry
-        )
-        self.work_seconds = Counter(
-            "rill_work_seconds", "Seconds of recognition.", registry=self.registry
-        )
-        self.refusals = Counter(
-            "rill_refusals", "Requests refused.", ["code"], registry=self.registry
-        )
-        self.delay_seconds = Histogram(
-            "rill_delay_seconds",
-            "Seconds from the arrival of a chunk's last samples until its words are ready.",
-            buckets=DELAYS,
-            registry=self.registry,
-        )
-        self.scheduler = StreamScheduler(workers, self.work_seconds.inc)
+        self.metrics = Metrics()
+        self.scheduler = StreamScheduler(workers, self.metrics.work_seconds.inc)
 
     async def run(self, work: Callable[..., Result], *arguments: object) -> Result:
         """Run work that belongs to no stream on a thread."""
@@ -79,7 +57,7 @@ class Service:
         try:
             return await asyncio.get_running_loop().run_in_executor(self._workers, work, *arguments)
         finally:
-            self.work_seconds.inc(time.monotonic() - started)
+            self.metrics.work_seconds.inc(time.monotonic() - started)
 
     async def open(
         self,
@@ -91,6 +69,7 @@ class Service:
         *,
         recognizer: Recognizer | None = None,
         start_seconds: float = 0.0,
+        written: bool = True,
     ) -> LiveStream:
         """A new stream.
 
@@ -99,11 +78,14 @@ class Service:
                 faster than real time.
             recognizer: one of this service's (`recognizer_with`), in place of `words`.
             start_seconds: time of the first sample; the limit of a stream's length counts from 0.
+            written: finals have their written form, which costs some milliseconds each.
 
         Raises:
             Refused: an unsupported sample rate, invalid custom words, or too many sets of them.
         """
         recognizer = recognizer or await self.recognizer_with(words)
+        if not written:
+            recognizer = self.without_written_forms(recognizer)
         try:
             stream = Stream(
                 recognizer,
@@ -116,7 +98,8 @@ class Service:
             )
         except AudioError as error:
             raise Refused("bad_audio", str(error)) from None
-        return LiveStream(self, stream, sample_rate, waits_for_answers, start_seconds)
+        shared = Shared(self.limits, self.scheduler, self.metrics)
+        return LiveStream(shared, stream, sample_rate, waits_for_answers, start_seconds)
 
     async def recognizer_with(
         self,
@@ -146,7 +129,14 @@ class Service:
                 recognizer = await self._word_sets.with_words(words)
         except ConfigError as error:
             raise Refused("bad_words", str(error)) from None
-        return recognizer.with_alternatives(alternatives) if alternatives else recognizer
+        if not alternatives:
+            return recognizer
+        changed = recognizer.with_alternatives(alternatives)
+        return self._word_sets.copied(recognizer, changed)
+
+    def without_written_forms(self, recognizer: Recognizer) -> Recognizer:
+        """The same recogniser for a client that does not want the written form."""
+        return self._word_sets.copied(recognizer, recognizer.without_written_forms())
 
     async def next_from_client(
         self, receive: Callable[[], Awaitable[Result]], hint: str = ""
@@ -195,98 +185,3 @@ class Service:
         self.stopping.set()
         self.scheduler.close()
         self._workers.shutdown(wait=False, cancel_futures=True)
-
-
-class LiveStream:
-    """A `Stream` on the shared scheduler, within the limits."""
-
-    def __init__(
-        self,
-        service: Service,
-        stream: Stream,
-        sample_rate: float,
-        waits_for_answers: bool,
-        start_seconds: float = 0.0,
-    ) -> None:
-        self._service, self._stream, self._rate = service, stream, sample_rate
-        self._start_seconds = start_seconds
-        self._ahead_seconds = math.inf if waits_for_answers else service.limits.ahead_seconds
-        self._started = time.monotonic()
-        self._part = b""  # of an incomplete sample
-
-    @property
-    def seconds_pushed(self) -> float:
-        """Seconds of audio pushed so far."""
-        return self._stream.seconds_pushed
-
-    @property
-    def end_seconds(self) -> float:
-        """Time at which the audio so far ends; the `start_seconds` of a stream that follows."""
-        return self._start_seconds + self.seconds_pushed
-
-    async def push(self, data: bytes, encoding: str, channels: int = 1) -> list[Event]:
-        """Recognise samples in their wire format: little endian, channels interleaved. The bytes of
-        an incomplete sample wait for the next message.
-
-        Raises:
-            Refused: samples that are not finite, too much audio, or audio that is too fast.
-        """
-        size = SAMPLE_BYTES[encoding] * channels
-        data = self._part + data if self._part else data
-        whole = len(data) // size * size
-        self._part = data[whole:]
-        samples = np.frombuffer(
-            data, "<i2" if encoding == "pcm16" else "<f4", whole // size * channels
-        )
-        return await self.push_samples(samples if channels == 1 else samples.reshape(-1, channels))
-
-    async def push_samples(self, samples: np.ndarray) -> list[Event]:
-        """The same for samples as `Stream.push` takes them."""
-        seconds = len(samples) / self._rate
-        limits, elapsed = self._service.limits, time.monotonic() - self._started
-        if self._start_seconds + self.seconds_pushed + seconds > limits.longest_seconds:
-            raise Refused(
-                "too_long", f"a stream may last {limits.longest_seconds:.0f} s; start a new one"
-            )
-        if self.seconds_pushed + seconds > elapsed + self._ahead_seconds:
-            raise Refused(
-                "too_fast",
-                f"audio came {limits.ahead_seconds:.0f} s ahead of time; send it as it is spoken, "
-                "or a file to /v1/audio/transcriptions",
-            )
-        arrived = time.monotonic()
-        future = self._service.scheduler.push(self._stream, samples)
-        waits = not future.done()  # false if the samples complete no chunk
-        try:
-            events = await self._result(future) if waits else future.result()
-        except AudioError as error:
-            raise Refused("bad_audio", str(error)) from None
-        self._service.audio_seconds.inc(seconds)
-        if waits:
-            self._service.delay_seconds.observe(time.monotonic() - arrived)
-        return events
-
-    async def finish(self) -> list[Final]:
-        """The last utterance, if it has words or withdraws those of a partial."""
-        try:
-            events = await self._result(self._service.scheduler.finish(self._stream))
-        except AudioError as error:
-            raise Refused("bad_audio", str(error)) from None
-        finals = [event for event in events if isinstance(event, Final)]
-        return [final for final in finals if final.words or final.revised]
-
-    def check_whole(self) -> None:
-        """Raises Refused if the audio ended within a sample. Called after the last words."""
-        if self._part:
-            raise Refused(
-                "bad_audio",
-                f"the audio ends within a sample; its last {len(self._part)} bytes were ignored",
-            )
-
-    async def _result(self, future: concurrent.futures.Future[list[Event]]) -> list[Event]:
-        try:
-            return await asyncio.wrap_future(future)
-        except asyncio.CancelledError:
-            if future.done() and isinstance(future.exception(), concurrent.futures.CancelledError):
-                raise Refused("closing", "the server is shutting down", 1012, 503) from None
-            raise

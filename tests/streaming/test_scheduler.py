@@ -47,7 +47,7 @@ def alone(recognizer: Recognizer, sounds: list[Samples]) -> list[list[Event]]:
     return events
 
 
-@pytest.fixture(scope="module", params=["onnx", "torch"])
+@pytest.fixture(scope="module", params=["int8", "torch"])
 def engine(request: pytest.FixtureRequest) -> Engine:
     return load_engine(BUNDLED_MODEL, request.param, threads=1)
 

@@ -12,6 +12,13 @@ from asr.cli.options import Model, say
 from training.cli.options import TrainConfigName
 
 
+class ExportChoice(StrEnum):
+    """Engines that have files of their own."""
+
+    int8 = "int8"
+    onnx = "onnx"
+
+
 class PrecisionChoice(StrEnum):
     """Precision of exported weights."""
 
@@ -61,17 +68,19 @@ def export(
     output: Annotated[
         Path | None, typer.Option(help="Folder to write to; the model's own if not given.")
     ] = None,
+    engine: Annotated[
+        ExportChoice, typer.Option(help="int8, Rill's own, or onnx, for ONNX Runtime.")
+    ] = ExportChoice.int8,
     precision: Annotated[
-        PrecisionChoice, typer.Option(help="int8 (small and fast) or fp32.")
+        PrecisionChoice, typer.Option(help="int8 (small and fast); onnx has fp32 too.")
     ] = PrecisionChoice.int8,
 ) -> None:
-    """Write a model for ONNX Runtime: three to four times faster, and without torch."""
+    """Write a model for recognition without torch."""
     from asr.acoustic.checkpoint import load_model
-    from asr.acoustic.onnx_export import export as write
-    from asr.acoustic.types import ONNX_FOLDER
+    from asr.acoustic.export import export as write
     from asr.model_folder import BUNDLED_MODEL
 
     folder = model or BUNDLED_MODEL
-    target = output or folder / ONNX_FOLDER
-    agreement = write(load_model(folder), target, precision.value)
+    target = output or folder / engine.value
+    agreement = write(load_model(folder), target, engine.value, precision.value)
     typer.echo(f"{target}: {agreement.line()}")

@@ -14,8 +14,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from asr.acoustic.checkpoint import load_model
-from asr.acoustic.onnx_export import export
-from asr.acoustic.types import ONNX_FOLDER, Mode
+from asr.acoustic.export import export
+from asr.acoustic.types import Mode
 from asr.model_folder import save_settings
 from asr.recognizer import Recognizer
 from training.evaluation.confidence import fit_calibration, reliability, word_confidences
@@ -72,7 +72,7 @@ def fit_model(
 
 
 def _export(folder: Path) -> str:
-    return export(load_model(folder), folder / ONNX_FOLDER, "int8").line()
+    return export(load_model(folder), folder / "int8").line()
 
 
 def write_table(card: Path, cells: dict[Mode, list[Cell]]) -> None:

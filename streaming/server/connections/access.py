@@ -9,6 +9,7 @@ always allowed.
 from __future__ import annotations
 
 import ipaddress
+import re
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -106,9 +107,12 @@ def token_of(token: str | None, file: Path | None) -> str | None:
     """The token of `--token`, or that of `--token-file` without the space around it.
 
     Raises:
-        ConfigError: both are given, or the file cannot be read or is not one line of text.
+        ConfigError: both are given, the file cannot be read or is not one line of text, or a token
+            that no header can carry.
     """
     if file is None:
+        if token is not None and (not token or token.strip() != token or not token.isprintable()):
+            raise ConfigError("--token: needs characters without line breaks or space around them")
         return token
     if token is not None:
         raise ConfigError("--token and --token-file: give one of them (RILL_TOKEN is --token)")
@@ -175,7 +179,7 @@ def _origin(text: str) -> str:
             and not (parts.query or parts.fragment or parts.username)
         ):
             authority = Authority(parts.hostname, parts.port)
-            if parts.path in ("", "/"):
+            if parts.path in ("", "/") and _is_name(authority.host):
                 host = f"[{authority.host}]" if ":" in authority.host else authority.host
                 default = DEFAULT_PORTS.get(parts.scheme)
                 port = "" if authority.port in (None, default) else f":{authority.port}"
@@ -189,9 +193,19 @@ def _host_option(text: str) -> str:
     if text == ANY:
         return text
     authority = _authority(f"//{text}")
-    if authority is None or authority.port is not None or "/" in text:
+    if (
+        authority is None
+        or authority.port is not None
+        or "/" in text
+        or not _is_name(authority.host)
+    ):
         raise ConfigError(f"--allow-host {text}: expected a name without port, as rill.example.com")
     return authority.host
+
+
+def _is_name(host: str) -> bool:
+    """Whether browsers send this as the name of a server: names of other alphabets are encoded."""
+    return _is_numeric(host) or bool(re.fullmatch(r"[A-Za-z0-9._-]+", host))
 
 
 def _host_of(origin: str) -> str:

@@ -9,7 +9,8 @@
       └── template ── the next one, while SIGHUP restarts the server
 
 The front holds no model and does no recognition. It keeps a duplicate of every connection, so that
-clients of a killed worker get an error. The template has no threads, because it forks. Streams of
+clients of a killed worker get an error. Workers and templates answer its questions, and one that
+does not is killed (`heartbeat.py`). The template has no threads, because it forks. Streams of
 all workers are counted in shared memory (`slots.py`), and the metrics are summed over files
 (prometheus-client's multiprocess mode).
 """

@@ -2,10 +2,11 @@
 
 A message is a list that starts with its name; it may carry a file descriptor. The messages:
 
-front → template   start ROW (a worker's end of its channel)
-template → front   loaded; failed REASON; started ROW PID; exited PID STATUS
-front → worker     take NUMBER KIND (a connection); drain SECONDS; end
-worker → front     ready; taken NUMBER; doing NUMBER WHAT; closed NUMBER; ending
+front → template   start ROW (a worker's end of its channel); ping
+template → front   loaded; failed REASON; started ROW PID; exited PID STATUS; pong
+front → worker     take NUMBER KIND (a connection); drain SECONDS; end; ping
+worker → front     ready; taken NUMBER; refused NUMBER; doing NUMBER WHAT; closed NUMBER; ending;
+                   pong
 """
 
 from __future__ import annotations

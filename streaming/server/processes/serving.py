@@ -1,4 +1,4 @@
-"""The settings of a server, as its processes get them."""
+"""The settings of a server, and how its processes run."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from streaming.server.limits import Limits
 if TYPE_CHECKING:
     from asr.recognizer import Recognizer
 
+DRAIN_SECONDS = 300.0  # that streams of old processes may continue after SIGHUP
+
 
 @dataclass(frozen=True)
 class Serving:
@@ -26,3 +28,13 @@ class Serving:
     root_path: str = ""
     tls: Tls | None = None
     written: bool = True  # as of `Service`
+
+
+@dataclass(frozen=True)
+class Running:
+    """How the processes run."""
+
+    processes: int  # workers
+    drain_seconds: float  # that streams of old processes may continue after a restart
+    metrics_folder: str
+    report: Callable[[str], None]  # is given a line when a process is replaced

@@ -19,7 +19,7 @@ import numpy as np
 from streaming.server.limits import Limits, StreamSlots, check_slots
 
 PLACE_BYTES = 8
-SECRET, PROCESSES, REPLACED, HEADER = 0, 1, 2, 3  # places before the first row
+SECRET, PROCESSES, NOT_RESPONDING, REPLACED, HUNG, HEADER = range(6)  # places before the first row
 
 
 class SlotTable:
@@ -45,13 +45,24 @@ class SlotTable:
         return int(self._header[PROCESSES])
 
     @property
+    def not_responding(self) -> int:
+        """Processes that are late to respond, and are killed if they go on so."""
+        return int(self._header[NOT_RESPONDING])
+
+    @property
     def replaced(self) -> int:
         """Workers that ended unasked and were replaced."""
         return int(self._header[REPLACED])
 
-    def note(self, processes: int, replaced: int) -> None:
+    @property
+    def hung(self) -> int:
+        """Processes that were killed because they did not respond."""
+        return int(self._header[HUNG])
+
+    def note(self, processes: int, not_responding: int, replaced: int, hung: int) -> None:
         """Write these numbers; the front does."""
-        self._header[PROCESSES], self._header[REPLACED] = processes, replaced
+        self._header[PROCESSES], self._header[NOT_RESPONDING] = processes, not_responding
+        self._header[REPLACED], self._header[HUNG] = replaced, hung
 
     def key(self, client: str) -> np.uint64:
         """A client's key: not zero, and unknown to clients."""
@@ -76,9 +87,9 @@ class SlotTable:
         self._rows[row, np.flatnonzero(self._rows[row] == key)[0]] = 0
 
     def clear(self, row: int) -> None:
-        """Empty the row of a process that has ended."""
-        with self.locked():
-            self._rows[row] = 0
+        """Empty the row of a process that has ended. The front takes no lock: a process that was
+        stopped may hold it."""
+        self._rows[row] = 0
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -103,9 +114,19 @@ class SharedSlots(StreamSlots):
         return self._table.processes
 
     @property
+    def not_responding(self) -> int:  # type: ignore[override]
+        """Processes that are late to respond."""
+        return self._table.not_responding
+
+    @property
     def replaced(self) -> int:  # type: ignore[override]
         """Processes that ended unasked and were replaced."""
         return self._table.replaced
+
+    @property
+    def hung(self) -> int:  # type: ignore[override]
+        """Processes that were killed because they did not respond."""
+        return self._table.hung
 
     @property
     def taken(self) -> int:

@@ -20,8 +20,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import NoReturn
 
-from asr.errors import RillError
-from streaming.server.processes.channel import receive, send
+from asr.errors import ConfigError, RillError
+from streaming.server.processes.channel import pair, receive, send
 from streaming.server.processes.serving import Serving
 from streaming.server.processes.slots import SlotTable
 
@@ -35,22 +35,29 @@ MAX_SETTINGS_BYTES = 2**17
 def start(
     serving: Serving, table: SlotTable, metrics_folder: str
 ) -> tuple[subprocess.Popen[bytes], socket.socket]:
-    """Start a template; the second value is the front's end of its channel."""
-    front, end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    with end:
-        program = PROGRAM.format(
-            path=sys.path,
-            module=__name__,
-            end=end.fileno(),
-            table=table.descriptor,
-            rows=table.rows,
-        )
-        process = subprocess.Popen(
-            [sys.executable, "-P", "-c", program],
-            stdin=subprocess.DEVNULL,
-            pass_fds=(end.fileno(), table.descriptor),
-            env=os.environ | {METRICS_FOLDER: metrics_folder},
-        )
+    """Start a template; the second value is the front's end of its channel.
+
+    Raises:
+        ConfigError: too many open files, too many processes, or too little memory.
+    """
+    try:
+        front, end = pair()
+        with end:
+            program = PROGRAM.format(
+                path=sys.path,
+                module=__name__,
+                end=end.fileno(),
+                table=table.descriptor,
+                rows=table.rows,
+            )
+            process = subprocess.Popen(
+                [sys.executable, "-P", "-c", program],
+                stdin=subprocess.DEVNULL,
+                pass_fds=(end.fileno(), table.descriptor),
+                env=os.environ | {METRICS_FOLDER: metrics_folder},
+            )
+    except OSError as error:
+        raise ConfigError(f"no process can be started: {error.strerror}") from None
     with suppress(OSError):  # it has ended already, which the front notices
         front.send(pickle.dumps(serving))
     return process, front
@@ -111,10 +118,14 @@ def _fork_until_the_end(end: socket.socket, work: Callable[[socket.socket, int],
                 _report_ended(end)
                 continue
             received = receive(end)
-            if received is None:
-                return
-            (_, row), (descriptor,) = received
-            _fork(end, row, socket.socket(fileno=descriptor), inherited, work)
+            match received:
+                case None:
+                    return
+                case ["ping"], _:
+                    with suppress(OSError):
+                        send(end, "pong")
+                case ["start", int(row)], [descriptor]:
+                    _fork(end, row, socket.socket(fileno=descriptor), inherited, work)
 
 
 def _fork(

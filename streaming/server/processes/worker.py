@@ -83,6 +83,10 @@ class Worker(Server):
 
     def _on_message(self, message: ChannelMessage, descriptors: list[int]) -> None:
         match message:
+            case ["ping"]:
+                self._channel.send("pong")
+            case ["take", int(number), str(kind)] if not descriptors:  # too many open files
+                self._channel.send("refused", number)
             case ["take", int(number), str(kind)]:
                 self._channel.send("taken", number)
                 take = asyncio.ensure_future(self._take(number, kind, descriptors[0]))

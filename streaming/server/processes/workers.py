@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
 import subprocess
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Self
 
-from streaming.server.processes.channel import Channel
+from streaming.server.processes.channel import Channel, Message
+from streaming.server.processes.heartbeat import Pulse
 from streaming.server.processes.last_answers import Doing
 from streaming.server.processes.slots import SlotTable
 
@@ -33,12 +39,37 @@ class Connection:
         return is_new or not self.is_taken
 
 
+@dataclass(eq=False, kw_only=True)
+class Process:
+    """A process that talks to the front."""
+
+    pid: int | None = None
+    channel: Channel | None = None
+    pulse: Pulse = field(default_factory=Pulse)
+
+    def connect(
+        self,
+        end: socket.socket,
+        on_message: Callable[[Self, Message], None],
+        on_end: Callable[[Self], None],
+    ) -> None:
+        """Talk over this end of a pair of sockets."""
+        self.channel = Channel(
+            end, lambda message, _: on_message(self, message), lambda: on_end(self)
+        )
+
+    def kill(self) -> None:
+        """End it at once."""
+        if self.pid:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
+
+
 @dataclass(eq=False)
-class Template:
+class Template(Process):
     """A template, and the workers of its generation."""
 
     process: subprocess.Popen[bytes]
-    channel: Channel | None = None
     is_loaded: bool = False
     failure: str | None = None
     early_ends: int = 0  # of workers that ended at their start, one after another
@@ -50,13 +81,11 @@ class Template:
 
 
 @dataclass(eq=False)
-class Worker:
+class Worker(Process):
     """A worker, and the connections that it was handed."""
 
     row: int
     template: Template
-    channel: Channel | None = None
-    pid: int | None = None
     is_ready: bool = False
     is_leaving: bool = False  # it was told to end, or ends by itself
     connections: dict[int, Connection] = field(default_factory=dict)
@@ -65,7 +94,7 @@ class Worker:
     @property
     def accepts(self) -> bool:
         """Whether it may be handed a connection."""
-        return self.is_ready and not self.is_leaving
+        return self.is_ready and not self.is_leaving and not self.pulse.is_late
 
     @property
     def is_young(self) -> bool:

@@ -6,7 +6,6 @@ import json
 import math
 import zlib
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 from starlette.responses import JSONResponse, PlainTextResponse, Response
@@ -20,11 +19,6 @@ from streaming.server.protocols.openai_fields import TranscriptionRequest
 MIN_CONFIDENCE = 1e-4  # log-probabilities are of the words' confidences
 FRAMES_PER_SECOND = 100  # of Whisper, whose frames `seek` counts
 _PUNCTUATION = ',?!;:…"“”()[]'
-
-
-def in_form(segment: Segment, written: bool) -> Segment:
-    """A segment with its written tokens only if these are requested."""
-    return segment if written else replace(segment, written=())
 
 
 def text_of(words: Sequence[Word]) -> str:

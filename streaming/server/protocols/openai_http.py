@@ -30,7 +30,6 @@ from streaming.server.protocols.openai_answers import (
     error_record,
     error_response,
     event,
-    in_form,
     logprobs,
     segment_times,
     text_of,
@@ -82,7 +81,9 @@ async def _transcribe(request: Request, service: Service, task: str) -> Response
             audio = UploadedAudio(read_blocks(asked.file.file, name=name), service.limits)
             await held.enter_async_context(stopped_on_disconnect(request, audio, service))
             recognizer = await _recognizer(asked, service)
-            segments = _segments(audio, recognizer, asked.written, service)
+            if not asked.written:
+                recognizer = service.without_written_forms(recognizer)
+            segments = _segments(audio, recognizer, service)
             if asked.stream:
                 events = _events(segments, asked, audio, held.pop_all(), service)
                 return StreamingResponse(events, media_type="text/event-stream")
@@ -149,26 +150,26 @@ def _refusal(error: Exception, service: Service) -> Refused:
         refused = Refused("bad_audio", str(error), field="file")
     else:
         refused = internal(error)
-    service.refusals.labels(refused.code).inc()
+    service.metrics.refusals.labels(refused.code).inc()
     return refused
 
 
 async def _segments(
-    audio: UploadedAudio, recognizer: Recognizer, written: bool, service: Service
+    audio: UploadedAudio, recognizer: Recognizer, service: Service
 ) -> AsyncIterator[Segment]:
     """One segment after another, so that the threads are free in between."""
     found = recognizer.segments(audio)
     try:
         while (segment := await service.run(next, found, None)) is not None:
             if segment.words:
-                yield in_form(segment, written)
+                yield segment
     except Disconnected:
         if service.stopping.is_set():
             raise Refused(
                 "closing", "the server is shutting down; try again later", status=503
             ) from None
         raise
-    service.audio_seconds.inc(audio.seconds)
+    service.metrics.audio_seconds.inc(audio.seconds)
 
 
 async def _events(

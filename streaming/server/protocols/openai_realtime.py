@@ -30,6 +30,7 @@ from asr.transcript import Word
 from streaming.events import Event, Final, Partial
 from streaming.server.audio.g711 import decode_a_law, decode_mu_law
 from streaming.server.limits import Refused
+from streaming.server.live_stream import LiveStream
 from streaming.server.protocols.openai_answers import error_type, logprobs, text_of, usage
 from streaming.server.protocols.openai_session import Session
 from streaming.server.protocols.sockets import (
@@ -38,7 +39,7 @@ from streaming.server.protocols.sockets import (
     receive_within,
     send_within,
 )
-from streaming.server.service import LiveStream, Service
+from streaming.server.service import Service
 from streaming.server.words.prompts import prompt_words
 
 SUBPROTOCOL = "realtime"
@@ -120,7 +121,7 @@ class _Conversation:
             except Refused as refused:
                 if refused.code not in RECOVERABLE:
                     raise
-                self._service.refusals.labels(refused.code).inc()
+                self._service.metrics.refusals.labels(refused.code).inc()
                 await self._send(**_error(refused, event_id))
         if self._service.closing.is_set() and self._stream:
             await self._commit()

@@ -28,10 +28,11 @@ from asr.audio import SAMPLE_RATE
 from asr.errors import AudioError
 from asr.text.written import TEXT_FORMS
 from streaming.endpointing import EndpointRules
-from streaming.events import Event, Final
+from streaming.events import Event
 from streaming.microphone.captions import event_record
 from streaming.server.audio.ogg_opus import OPUS_RATE, OggOpus
 from streaming.server.limits import Refused
+from streaming.server.live_stream import SAMPLE_BYTES
 from streaming.server.protocols.sockets import (
     converse,
     json_object,
@@ -39,7 +40,7 @@ from streaming.server.protocols.sockets import (
     receive_within,
     send_within,
 )
-from streaming.server.service import SAMPLE_BYTES, Service
+from streaming.server.service import Service
 
 OPUS = "opus-in-ogg"
 
@@ -77,6 +78,7 @@ async def _run(websocket: WebSocket, service: Service) -> None:
         start.words,
         start.second_pass,
         EndpointRules(silence_after_words=start.silence),
+        written=written,
     )
     recognizer = service.recognizer
     ready = {
@@ -91,10 +93,10 @@ async def _run(websocket: WebSocket, service: Service) -> None:
             if opus:
                 async for samples in _decoded(opus, message, service):
                     events = await stream.push_samples(samples)
-                    await _send_events(websocket, service, events, arrived, written)
+                    await _send_events(websocket, service, events, arrived)
             else:
                 events = await stream.push(message, start.encoding)
-                await _send_events(websocket, service, events, arrived, written)
+                await _send_events(websocket, service, events, arrived)
             continue
         match json_object(message).get("type"):
             case "keepalive":
@@ -107,7 +109,7 @@ async def _run(websocket: WebSocket, service: Service) -> None:
     else:
         if not service.closing.is_set():
             return  # the client disconnected without finish
-    await _send_events(websocket, service, await stream.finish(), time.monotonic(), written)
+    await _send_events(websocket, service, await stream.finish(), time.monotonic())
     stream.check_whole()
     if opus and opus.is_incomplete:
         raise Refused(
@@ -122,11 +124,8 @@ async def _send_events(
     service: Service,
     events: Sequence[Event],
     arrived: float,
-    written: bool,
 ) -> None:
     for event in events:
-        if isinstance(event, Final) and not written:
-            event = replace(event, written=())
         record = event_record(event) | {"latency": round(1000 * (time.monotonic() - arrived))}
         await send_within(websocket, json.dumps(record), service)
 

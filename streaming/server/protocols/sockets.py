@@ -51,7 +51,7 @@ async def _refuse(
     refused: Refused,
     error: Callable[[Refused], dict[str, Any]],
 ) -> None:
-    service.refusals.labels(refused.code).inc()
+    service.metrics.refusals.labels(refused.code).inc()
     if websocket.client_state is not WebSocketState.CONNECTED:
         return
     # The connection closes even if the client does not read the message.

@@ -25,6 +25,7 @@ from asr.recognizer import Recognizer
 from asr.transcript import Word
 from streaming.events import Event, Final
 from streaming.server.limits import Refused
+from streaming.server.live_stream import LiveStream
 from streaming.server.protocols.sockets import (
     converse,
     json_object,
@@ -33,7 +34,7 @@ from streaming.server.protocols.sockets import (
 )
 from streaming.server.protocols.vosk_answers import in_vosks_form, partial_answer, result_answer
 from streaming.server.protocols.vosk_config import VoskConfig
-from streaming.server.service import LiveStream, Service
+from streaming.server.service import Service
 
 WITHOUT_ANSWER = ("slow_reader", "closing")  # errors whose client does not get its last words
 _BINARY_COMMAND = re.compile(rb'\s*\{\s*"(eof|reset)"\s*:\s*1\s*\}\s*')
@@ -121,6 +122,7 @@ class _Conversation:
             waits_for_answers=True,
             recognizer=self._recognizer,
             start_seconds=self._end_seconds,
+            written=False,
         )
 
     async def _answer_end(self) -> None:

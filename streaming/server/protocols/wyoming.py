@@ -31,8 +31,9 @@ from streaming.events import Event, Final
 from streaming.server.connections.access import address_key
 from streaming.server.failures import internal
 from streaming.server.limits import Refused
+from streaming.server.live_stream import LiveStream
 from streaming.server.protocols.sockets import json_object, number
-from streaming.server.service import LiveStream, Service
+from streaming.server.service import Service
 from streaming.server.words.languages import is_english
 
 LANGUAGE = "en"
@@ -70,9 +71,11 @@ async def _serve(
         except Exception as failure:
             raise internal(failure) from None
     except Refused as refused:
-        service.refusals.labels(refused.code).inc()
+        service.metrics.refusals.labels(refused.code).inc()
         with suppress(Refused, OSError):
-            await connection.send(Error(refused.message, refused.code))
+            # Without halves of surrogate pairs of the client's text.
+            message = refused.message.encode(errors="replace").decode()
+            await connection.send(Error(message, refused.code))
             await _drain(reader, writer)
     except OSError:
         pass  # the client has disconnected
@@ -142,7 +145,7 @@ class Connection:
         if self._stream:
             raise Refused("bad_message", "audio-start within a recording; audio-stop comes first")
         self._format = _format(data)
-        self._stream = await self._service.open(self._format[0], self._words)
+        self._stream = await self._service.open(self._format[0], self._words, written=False)
         self._texts = []
         await self.send(TranscriptStart(language=LANGUAGE))
 

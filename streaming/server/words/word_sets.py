@@ -7,7 +7,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from functools import partial
-from weakref import WeakValueDictionary
+from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from asr.recognizer import Recognizer
 from streaming.server.limits import Refused
@@ -32,6 +32,7 @@ class WordSets:
         """
         self._recognizer, self._max_sets, self._run = recognizer, max_sets, run
         self._live: WeakValueDictionary[Key, Recognizer] = WeakValueDictionary()
+        self._originals = WeakKeyDictionary[Recognizer, Recognizer]()  # of copies
         self._recent: OrderedDict[Key, Recognizer] = OrderedDict()
         self._tasks: dict[Key, asyncio.Task[Recognizer]] = {}
 
@@ -48,6 +49,11 @@ class WordSets:
     async def with_grammar(self, phrases: Words) -> Recognizer:
         """The recogniser of these phrases alone; raises as `with_words`."""
         return await self._shared(("grammar", phrases))
+
+    def copied(self, recognizer: Recognizer, changed: Recognizer) -> Recognizer:
+        """A changed copy of one of these recognisers: its set is in use as long as the copy is."""
+        self._originals[changed] = recognizer
+        return changed
 
     async def _shared(self, key: Key) -> Recognizer:
         recognizer = self._live.get(key)

@@ -1,5 +1,7 @@
-// Keeps the transcript over a reload, and says where that is not possible.
+// Keeps the transcript and its recordings over a reload, and says where that is not possible.
 
+import { addPlayer } from "../transcript/player.js";
+import { MAX_BYTES, Recordings } from "../transcript/recordings.js";
 import { MAX_CHARACTERS, Storage } from "../transcript/storage.js";
 
 const SAVE_AFTER_MS = 500; // a file's utterances come many at once
@@ -7,10 +9,14 @@ const SAVE_AFTER_MS = 500; // a file's utterances come many at once
 // save(part) and remove(parts) follow the changes; open(transcript) brings back what was kept.
 export function keepTranscript(notices) {
   const storage = new Storage();
+  const recordings = new Recordings();
+  const recorded = new Set(); // the parts whose recordings are kept, or could not be
   const waiting = new Set();
   const note = document.querySelector("#kept");
   let timer = null;
   let transcript = null;
+  let withRecordings = false;
+  let unkept = null; // the title of the last recording that could not be kept
 
   function save(part) {
     waiting.add(part);
@@ -22,8 +28,17 @@ export function keepTranscript(notices) {
     timer = null;
     for (const part of waiting) {
       if (!storage.save(part)) sayFull(part);
+      else if (part.recording && storage.isAllowed) keepRecording(part);
     }
     waiting.clear();
+    showUse();
+  }
+
+  async function keepRecording(part) {
+    if (recorded.has(part)) return;
+    recorded.add(part);
+    if (await recordings.keep(part, part.recording)) return;
+    unkept = part.title;
     showUse();
   }
 
@@ -38,8 +53,11 @@ export function keepTranscript(notices) {
   function remove(parts) {
     for (const part of parts) {
       waiting.delete(part);
+      recorded.delete(part);
       storage.remove(part);
+      if (part.title === unkept) unkept = null;
     }
+    recordings.remove(parts.map(({ id }) => id));
     notices.dismiss("full");
     // There may be room now.
     for (const part of transcript.parts) if (part.utterances.length > 0) save(part);
@@ -61,6 +79,18 @@ export function keepTranscript(notices) {
       saveWaiting();
     });
     showUse();
+    openRecordings(transcript.parts.filter(({ isOld }) => isOld));
+  }
+
+  async function openRecordings(parts) {
+    const files = await recordings.load(parts.map(({ id }) => id));
+    for (const part of parts) {
+      if (!files.has(part.id)) continue;
+      recorded.add(part);
+      addPlayer(part, files.get(part.id));
+    }
+    withRecordings = await recordings.isAllowed();
+    showUse();
   }
 
   function showUse() {
@@ -70,7 +100,12 @@ export function keepTranscript(notices) {
     }
     const percent = Math.ceil((100 * storage.characters) / MAX_CHARACTERS);
     const use = percent >= 50 ? ` ${percent} % of the room is used.` : "";
-    note.textContent = `This browser keeps the transcript until you delete it.${use}`;
+    const megabytes = MAX_BYTES / 2 ** 20;
+    const what = withRecordings
+      ? `the transcript and its recordings (the newest ${megabytes} MB) until you delete them.`
+      : "the transcript until you delete it.";
+    const lost = unkept === null ? "" : ` There is no room for the recording “${unkept}”.`;
+    note.textContent = `This browser keeps ${what}${use}${lost}`;
   }
 
   return { save, remove, open };

@@ -2,6 +2,7 @@
 
 // Adds a player for the file. A recording that the browser cannot decode has none.
 export function addPlayer(part, file) {
+  part.recording = file;
   const audio = document.createElement("audio");
   audio.controls = true;
   audio.preload = "metadata";
@@ -9,6 +10,7 @@ export function addPlayer(part, file) {
   audio.setAttribute("aria-label", `Recording ${part.title}`);
   audio.addEventListener("error", () => {
     audio.remove();
+    part.recording = null;
     part.element.classList.remove("playable");
     URL.revokeObjectURL(audio.src);
   });
@@ -32,7 +34,7 @@ export function connectPlayback(root) {
     const audio = place?.closest(".part").querySelector("audio");
     if (!audio) return;
     audio.currentTime = Number(place.dataset.start);
-    audio.play();
+    audio.play().catch(() => {}); // it may be deleted or paused before it starts
   }
 
   function started(audio) {

@@ -60,6 +60,7 @@ export class Transcript {
       utterances: [],
       ...kept,
       ...{ title, spoken, isOld: kept !== null, element, partial, partialWords: [], cancel: null },
+      recording: null, // the file that is played
     };
     const remove = button("Delete", "plain", () => this.removePart(part, true));
     remove.setAttribute("aria-label", `Delete ${title}`);

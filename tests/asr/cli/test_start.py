@@ -38,7 +38,7 @@ def test_info() -> None:
     for part in (
         BUNDLED_MODEL.name,
         "512 and 256 cells",
-        "onnx, int8",
+        "engine int8",
         "latency",
         "torch 2",
         "CPU",

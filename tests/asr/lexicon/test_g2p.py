@@ -114,7 +114,7 @@ def test_unusable_files_are_errors(network: G2PNetwork, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="no such file"):
         GraphemeToPhoneme(tmp_path / "no")
     with pytest.raises(ModelError, match="not a grapheme-to-phoneme model"):
-        GraphemeToPhoneme(BUNDLED_MODEL / "onnx" / "full.onnx")
+        GraphemeToPhoneme(BUNDLED_MODEL / "punctuation.onnx")
 
 
 def test_a_dictionary_that_is_too_small_is_an_error() -> None:

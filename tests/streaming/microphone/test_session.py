@@ -21,7 +21,8 @@ import soundfile
 from asr.audio import SAMPLE_RATE, Resampler, Samples
 from asr.errors import AudioError, ConfigError
 from asr.recognizer import Recognizer
-from streaming.events import Event, Final
+from asr.transcript import Word
+from streaming.events import Event, Final, Partial
 from streaming.microphone import device as microphone
 from streaming.microphone import session as listening
 from streaming.microphone.captions import TerminalCaptions, level_meter
@@ -185,16 +186,49 @@ def test_a_device_that_comes_back_continues(
     assert second.words[0].start == pytest.approx(first.words[0].start + 3.0, abs=0.01)
 
 
-def test_the_meter_and_the_line_fit_a_narrow_terminal(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_meter_and_the_view_fit_a_narrow_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (level_meter(-90), level_meter(-30), level_meter(0)) == ("▯" * 8, "▮▮▮▮▯▯▯▯", "▮" * 8)
     monkeypatch.setenv("COLUMNS", "24")
     captions = TerminalCaptions()
-    line = captions._line
     captions._partial = "the words that came last are the ones to see"
-    assert len(line()) <= 24 and line().plain.endswith("ones to see")
+    assert captions._view().plain.splitlines() == ["▯▯▯▯▯▯▯▯ the ones to", " " * 9 + "see"]
+    monkeypatch.setenv("COLUMNS", "5")
     captions.close()
+
+
+def test_lines_of_a_terminal_break_between_words(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """At each width, all words of a final are whole, and so are those of a partial, which rolls."""
+    text = [
+        "she",
+        "entered",
+        "the",
+        "magnificent",
+        "room",
+        "which",
+        "appeared",
+        "to",
+        "occupy",
+        "the",
+        "entire",
+        "castle",
+    ]
+    words = tuple(Word(word, at, at + 1, 0.9) for at, word in enumerate(text))
+    for width in (22, 31, 60, 200):
+        monkeypatch.setenv("COLUMNS", str(width))
+        captions = TerminalCaptions()
+        for count in range(1, len(words) + 1):
+            captions.show(Partial(words[:count]))
+            lines = [line[9:] for line in captions._view().plain.splitlines()]
+            shown = " ".join(lines).split()
+            assert len(lines) <= 2 and all(len(line) + 10 <= width for line in lines)
+            assert shown == text[count - len(shown) : count]
+        captions.show(Final(words))
+        captions.close()
+        printed = capsys.readouterr().out
+        assert " ".join(printed.split()).endswith(" ".join(text))
+        assert all(len(line) <= width for line in printed.splitlines())
 
 
 # With a sound server: PulseAudio, a sink without a loudspeaker, and its monitor as microphone.

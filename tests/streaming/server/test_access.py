@@ -151,6 +151,13 @@ def test_a_public_server_accepts_any_name_from_programs_but_not_from_pages() -> 
         ("--allow-host", "rill.example.com:8080"),
         ("--allow-host", "https://rill.example.com"),
         ("--allow-host", ""),
+        ("--allow-host", "rill example"),
+        ("--allow-host", "rill.example.com/page"),
+        ("--allow-host", "rill.exämple.com"),
+        ("--allow-origin", "https://rill example"),
+        ("--token", ""),
+        ("--token", " sesame"),
+        ("--token", "open\nsesame"),
         ("--trusted-proxy", "nginx"),
         ("--trusted-proxy", "10.0.0.1/8"),
     ],
@@ -158,6 +165,22 @@ def test_a_public_server_accepts_any_name_from_programs_but_not_from_pages() -> 
 def test_an_invalid_option_is_reported(option: str, value: str) -> None:
     result = CliRunner().invoke(app, ["serve", option, value])
     assert isinstance(result.exception, ConfigError) and option in str(result.exception)
+
+
+def test_names_of_other_forms_are_allowed() -> None:
+    names = ["rill_server", "RILL.example.com.", "192.0.2.1", "[2001:db8::1]", "*"]
+    kept = {"rill_server", "rill.example.com", "192.0.2.1", "2001:db8::1", "*"}
+    assert Access.of(None, hosts=names).hosts == kept
+    assert Access.of(None, ["chrome-extension://abcdef", "null"]).origins == {
+        "chrome-extension://abcdef",
+        "null",
+    }
+
+
+@pytest.mark.parametrize("option", ["--streams", "--streams-per-client"])
+def test_more_streams_than_memory_has_places_for_are_refused(option: str) -> None:
+    result = CliRunner().invoke(app, ["serve", "--processes", "2", option, "1000000000000"])
+    assert result.exit_code == 2 and option in result.output
 
 
 def test_the_scheme_of_a_token_has_no_case() -> None:

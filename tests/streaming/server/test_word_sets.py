@@ -63,6 +63,27 @@ def test_an_unused_set_is_dropped_for_a_new_one(recognizer: Recognizer) -> None:
     assert made.words == [CATS, DOGS, BIRDS]
 
 
+def test_a_changed_copy_keeps_its_set_in_use(recognizer: Recognizer) -> None:
+    """Vosk's clients get copies: with alternatives, and without written forms."""
+
+    async def ask() -> None:
+        sets = WordSets(recognizer, 1, Recorder().run)
+        original = await sets.with_words(CATS)
+        copy = sets.copied(original, original.with_alternatives(3))
+        copy = sets.copied(copy, copy.without_written_forms())
+        del original
+        await asyncio.sleep(0)
+        gc.collect()
+        with pytest.raises(Refused, match="1 different sets"):
+            for _ in range(2):  # the first one may drop what is kept for later
+                await sets.with_words(DOGS)
+        del copy
+        gc.collect()
+        assert await sets.with_words(DOGS)
+
+    asyncio.run(ask())
+
+
 def test_invalid_words_do_not_count_as_a_set(recognizer: Recognizer) -> None:
     async def ask() -> None:
         sets = WordSets(recognizer, 1, Recorder().run)

@@ -118,6 +118,8 @@ BAD = {
     % (b"a" * 100_000)
     + START,
     "half a character": b'{"type": "ping", "data": {"text": "\\ud800"}}\n',
+    "half a character in a name": b'{"type": "transcribe", "data": '
+    b'{"transcript_names": ["r\\ud800"]}}\n' + START,
     "8 bits": START.replace(b'"width": 2', b'"width": 1'),
     "no channels": START.replace(b'"channels": 1', b'"channels": 0'),
     "a rate that is none": START.replace(b"16000", b"NaN"),

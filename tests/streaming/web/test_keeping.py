@@ -30,6 +30,14 @@ RELOAD = "(window.isOld = true, setTimeout(() => location.reload(), 0), true)"
 RELOADED = f"!window.isOld && {LOADED}"
 KEPT = "Object.keys(localStorage).filter(key => key.startsWith('rill-part-')).length"
 
+RECORDINGS = """new Promise(resolve => { // their number
+  const opened = indexedDB.open('rill', 1);
+  opened.onsuccess = () => {
+    const counted = opened.result.transaction('recordings').objectStore('recordings').count();
+    counted.onsuccess = () => (opened.result.close(), resolve(counted.result));
+  };
+})"""
+
 
 async def reload(page: Page) -> None:
     await page.value(RELOAD)
@@ -58,6 +66,60 @@ def test_a_transcript_survives_a_reload_until_it_is_deleted(
         await page.value(click("#clear"))
         await reload(page)
         assert await page.value(WORDS) == "" and await page.value(KEPT) == 0
+
+    assert visit(browser, server, tmp_path / "profile", use).problems == []
+
+
+def test_a_recording_is_played_after_a_reload_until_it_is_deleted(
+    server: str, browser: Open, tmp_path: Path
+) -> None:
+    player = "document.querySelectorAll('.part.playable audio').length"
+
+    async def use(page: Page) -> None:
+        await page.choose_file("input[type=file]", DEMO)
+        await page.until(DONE)
+        await page.until(f"{RECORDINGS}.then(count => count === 1)")
+        await reload(page)
+        await page.until(f"{player} === 1 && document.querySelector('audio').readyState >= 1")
+        word = "document.querySelectorAll('#transcript p .word')[8]"
+        await page.value(f"{word}.click()")
+        await page.until("!!document.querySelector('.playing')")
+        start = float(await page.value(f"{word}.dataset.start"))
+        assert start <= await page.value("document.querySelector('audio').currentTime") < start + 3
+        assert "recordings" in await page.value("document.querySelector('#kept').textContent")
+
+        await page.value(click(".part header button"))
+        await page.until(f"{RECORDINGS}.then(count => count === 0)")
+        await page.value(click(".notice .plain"))  # undo
+        await page.until(f"{RECORDINGS}.then(count => count === 1)")
+        await reload(page)
+        await page.until(f"{player} === 1")
+        await page.value(click("#clear"))
+        await reload(page)
+        assert await page.value(player) == 0 and await page.value(RECORDINGS) == 0
+
+    assert visit(browser, server, tmp_path / "profile", use).problems == []
+
+
+def test_the_oldest_recordings_make_room(server: str, browser: Open, tmp_path: Path) -> None:
+    sequence = """(async () => {
+      const { Recordings } = await import('/transcript/recordings.js');
+      const store = new Recordings(1000);
+      const file = (bytes) => new File([new Uint8Array(bytes)], 'x.wav');
+      const answers = [];
+      for (const [id, created, bytes] of [
+        ['b', 2, 400], ['a', 1, 400], ['c', 3, 300], ['d', 4, 1001], ['c', 3, 500],
+      ]) answers.push(await store.keep({ id, created }, file(bytes)));
+      const left = await store.load(['a', 'b', 'c', 'd']);
+      await store.load(['c']);  // b belongs to no part any more
+      const last = await store.load(['b', 'c']);
+      return [answers, [...left].map(([id, { size }]) => id + size), [...last.keys()]];
+    })()"""
+
+    async def use(page: Page) -> None:
+        answers, left, last = await page.value(sequence)
+        assert answers == [True, True, True, False, True]
+        assert sorted(left) == ["b400", "c500"] and last == ["c"]
 
     assert visit(browser, server, tmp_path / "profile", use).problems == []
 

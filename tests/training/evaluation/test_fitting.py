@@ -19,7 +19,7 @@ from training.evaluation.score_table import Cell
 @pytest.mark.slow  # a minute: the network is exported and both modes are measured
 def test_a_fitted_model_recognises_and_its_card_has_the_tables(tmp_path: Path) -> None:
     model = tmp_path / "model"
-    shutil.copytree(BUNDLED_MODEL, model, ignore=shutil.ignore_patterns("onnx", "demo*"))
+    shutil.copytree(BUNDLED_MODEL, model, ignore=shutil.ignore_patterns("int8", "demo*"))
     save_settings(model, "decoding", {"lm_weight": 0.5})
     for speaker in "abcdefgh":
         folder = tmp_path / "corpus" / speaker
@@ -33,7 +33,7 @@ def test_a_fitted_model_recognises_and_its_card_has_the_tables(tmp_path: Path) -
     )
     result = CliRunner().invoke(app, ["fit", str(model), str(config)])
     assert result.exit_code == 0, result.output
-    assert (model / "onnx").is_dir()
+    assert (model / "int8").is_dir()
     fitted = read_model_config(model)
     assert fitted["decoding"]["lm_weight"] > 0.5
     assert fitted["confidence"] != read_model_config(BUNDLED_MODEL)["confidence"]

@@ -147,13 +147,12 @@ class _Run:
         config = self._config
         epoch, window = divmod(self.update, self.updates_per_epoch)
         # Each epoch divides the text at other places.
-        row = np.roll(self._numbers, int(_random(config, epoch).integers(len(self._numbers))))
-        row = row[: self._streams * self._steps + 1].astype(np.int64)
-        part = slice(window * config.window, (window + 1) * config.window)
-        words, following = (
-            torch.from_numpy(side.reshape(self._streams, -1)[:, part].copy()).to(self.device)
-            for side in (row[:-1], row[1:])
-        )
+        shift = int(_random(config, epoch).integers(len(self._numbers)))
+        start = window * config.window
+        steps = np.arange(start, min(start + config.window, self._steps) + 1)
+        places = np.arange(self._streams)[:, None] * self._steps + steps - shift
+        row = torch.from_numpy(self._numbers[places % len(self._numbers)].astype(np.int64))
+        words, following = row[:, :-1].to(self.device), row[:, 1:].to(self.device)
         if window == 0:
             self._state, self.mean_loss = None, 0.0
         for group in self._optimiser.param_groups:

@@ -1,0 +1,81 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
+"""Mel energies and their logarithms, the same to the bit on every CPU.
+
+numpy's products and logarithms depend on the CPU's instruction set in their last bits. Here each sum
+has one order, and the logarithm is a polynomial (Cephes' logf).
+"""
+
+import numpy as np
+
+from libc.stdint cimport uint32_t
+from libc.string cimport memcpy
+
+
+def log_energies(
+    const float[:, ::1] real,
+    const float[:, ::1] imaginary,
+    const float[:, ::1] filters,
+    const int[::1] starts,
+    const int[::1] widths,
+    float lowest,
+):
+    """float32 [frames, bands]: the logarithm of each band's energy, at least that of `lowest`.
+
+    Args:
+        real, imaginary: spectrum [frames, frequencies].
+        filters: [bands, widest], the weights of each band's frequencies from its first one on.
+        starts, widths: [bands] each band's first frequency, and their number.
+    """
+    cdef Py_ssize_t frames = real.shape[0], frequencies = real.shape[1]
+    cdef Py_ssize_t bands = filters.shape[0], t, band, k, start
+    cdef float energy
+    if not (
+        imaginary.shape[0] == frames
+        and imaginary.shape[1] == frequencies
+        and len(starts) == len(widths) == bands
+    ):
+        raise ValueError("the shapes of the arrays differ")
+    for band in range(bands):
+        if not (
+            0 <= starts[band] <= frequencies - widths[band] and 0 <= widths[band] <= filters.shape[1]
+        ):
+            raise ValueError("a band reaches beyond the spectrum")
+    power = np.empty(frequencies, np.float32)
+    found = np.empty((frames, bands), np.float32)
+    cdef float[::1] of_frame = power
+    cdef float[:, ::1] its = found
+    with nogil:
+        for t in range(frames):
+            for k in range(frequencies):
+                of_frame[k] = real[t, k] * real[t, k] + imaginary[t, k] * imaginary[t, k]
+            for band in range(bands):
+                energy, start = 0, starts[band]
+                for k in range(widths[band]):
+                    energy += of_frame[start + k] * filters[band, k]
+                its[t, band] = logarithm(energy if energy > lowest else lowest)
+    return found
+
+
+cdef float logarithm(float x) noexcept nogil:
+    """The natural logarithm of a positive normal number."""
+    cdef uint32_t bits
+    cdef float m, z, y, e
+    memcpy(&bits, &x, 4)
+    e = <float>(<int>(bits >> 23) - 126)
+    bits = (bits & 0x007FFFFF) | 0x3F000000
+    memcpy(&m, &bits, 4)  # 0.5 to 1
+    if m < <float>0.70710678:
+        e = e - 1
+        m = m + m
+    m = m - 1
+    z = m * m
+    y = <float>7.0376836292e-2 * m - <float>1.1514610310e-1
+    y = y * m + <float>1.1676998740e-1
+    y = y * m - <float>1.2420140846e-1
+    y = y * m + <float>1.4249322787e-1
+    y = y * m - <float>1.6668057665e-1
+    y = y * m + <float>2.0000714765e-1
+    y = y * m - <float>2.4999993993e-1
+    y = y * m + <float>3.3333331174e-1
+    y = y * m * z + e * <float>-2.12194440e-4 - z * <float>0.5
+    return m + y + e * <float>0.693359375
