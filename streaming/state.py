@@ -135,8 +135,8 @@ def unpack_state(data: bytes | bytearray | memoryview, recognizer: Recognizer) -
 
 def _words_of(recognizer: Recognizer) -> dict[str, str]:
     """A checksum of each custom word, or phrase of a grammar, by its text."""
-    words: SearchWords | None = getattr(recognizer.decoder, "words", None)
-    phrases = words.phrases.values() if words else ()
+    words = getattr(recognizer.decoder, "words", None)  # flashlight's has no phrases
+    phrases = words.phrases.values() if isinstance(words, SearchWords) else ()
     return {phrase.text: f"{zlib.crc32(repr(phrase).encode()):08x}" for phrase in phrases}
 
 

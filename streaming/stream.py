@@ -267,7 +267,8 @@ class Stream(RenamedMethods):
             rules: from now on; the saved ones if not given.
 
         Raises:
-            ModelError: the bytes are no stream's state, or another model's.
+            ModelError: the bytes are no stream's state, another model's, or that of a stream with
+                other custom words.
         """
         state = unpack_state(data, recognizer)
         rate, second_pass = state["resampler"]["sample_rate"], state["second_pass"]
