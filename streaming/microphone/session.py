@@ -28,6 +28,7 @@ from streaming.microphone.device import (
     choose_device,
     rescan_devices,
 )
+from streaming.microphone.silence import SilenceWatch
 from streaming.stream import Stream
 
 RETRY_SECONDS = 1.0
@@ -132,6 +133,8 @@ class Session:
     second_pass: bool
     stop: threading.Event
     summary: Summary = field(default_factory=Summary)
+    _device: Device = field(init=False)  # of this connection
+    _silence: SilenceWatch = field(init=False)
 
     def run(self, microphone: Microphone) -> str | None:
         """Recognise one connection to its end; returns why it was lost, if it was."""
@@ -146,6 +149,7 @@ class Session:
             tap=self._saved if self.write else None,
             savable=False,
         )
+        self._device, self._silence = microphone.device, SilenceWatch(microphone.sample_rate)
         lost = None
         with microphone:
             while not (self.stop.is_set() or self._is_complete()):
@@ -157,6 +161,7 @@ class Session:
                 self._process(stream, starts, blocks)
                 self._count_dropped(microphone)
         self._process(stream, starts, microphone.read())  # what arrived before it was closed
+        self.captions.hint(None)
         self._show([stream.finish()])
         self.summary.overflows += microphone.overflows
         return lost
@@ -170,6 +175,8 @@ class Session:
                 break
             started = time.monotonic()
             self.captions.level(decibels(block.samples))
+            if change := self._silence.push(block.samples):
+                self.captions.hint(silence_hint(self._device) if change == "silent" else None)
             self._show(stream.push(block.samples))
             self.summary.audio_seconds = starts + stream.seconds_pushed
             done = time.monotonic()
@@ -242,6 +249,14 @@ def _saving(path: Path) -> Iterator[Callable[[Samples], Samples]]:
 
     with file:
         yield write
+
+
+def silence_hint(device: Device) -> str:
+    """What to say of a device that gives no sound."""
+    return (
+        f"nothing but silence comes from '{device.name}'. Is it muted, or is another microphone in "
+        "use? rill listen --list-devices shows them, --device NAME chooses"
+    )
 
 
 def decibels(samples: np.ndarray) -> float:
