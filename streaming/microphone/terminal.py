@@ -99,7 +99,7 @@ class TerminalCaptions:
             self._write(f"{ERASE_VIEW}{NO_WRAP}{text}{WRAP}{up}\r")
 
     def _view(self) -> list[Text]:
-        """The lines below the finals. They leave the last column free: some terminals wrap there."""
+        """The lines below the finals. The last column is free: some terminals wrap there."""
         width = self._console.width - 1
         meter = level_meter(self._decibels)
         room = width - len(meter) - 1
