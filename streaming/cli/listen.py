@@ -42,7 +42,10 @@ class LiveFormat(StrEnum):
 def listen(
     device: Annotated[
         str | None,
-        typer.Option(help="Number or part of the name; default: the system's microphone."),
+        typer.Option(
+            help="Number or part of the name; monitor: what the computer plays; default: the "
+            "system's microphone."
+        ),
     ] = None,
     list_devices: Annotated[
         bool, typer.Option("--list-devices", help="Print the input devices and exit.")

@@ -27,6 +27,7 @@ from streaming.microphone.device import (
     Microphone,
     choose_device,
     rescan_devices,
+    shown_name,
 )
 from streaming.microphone.silence import SilenceWatch
 from streaming.stream import Stream
@@ -90,13 +91,15 @@ def listen(
         session = Session(recognizer, captions, write, seconds, rules, second_pass, stop)
         session.summary.saved = save
         microphone: Microphone | None = Microphone(chosen)
-        captions.notice(f"listening to '{chosen.name}' at {chosen.sample_rate} Hz, Ctrl-C ends")
+        captions.notice(
+            f"listening to {shown_name(chosen)} at {chosen.sample_rate} Hz, Ctrl-C ends"
+        )
         while microphone:
             lost = session.run(microphone)
             if not lost:
                 break
             captions.notice(f"{lost}; waiting for it to come back, Ctrl-C ends")
-            microphone = _opened_again(chosen.name, stop)
+            microphone = _opened_again(chosen.key, stop)
             if microphone:
                 session.summary.reconnections += 1
                 captions.notice(f"'{chosen.name}' is back")
@@ -213,12 +216,12 @@ class Session:
             )
 
 
-def _opened_again(name: str, stop: threading.Event) -> Microphone | None:
-    """The microphone of that name, once it is back; None if the user ends the wait."""
+def _opened_again(key: str, stop: threading.Event) -> Microphone | None:
+    """The microphone of that key, once it is back; None if the user ends the wait."""
     while not stop.wait(RETRY_SECONDS):
         try:
             rescan_devices()
-            microphone = Microphone(choose_device(name))
+            microphone = Microphone(choose_device(key))
         except AudioError:
             continue
         if microphone.has_audio(RETRY_SECONDS):
@@ -253,9 +256,14 @@ def _saving(path: Path) -> Iterator[Callable[[Samples], Samples]]:
 
 def silence_hint(device: Device) -> str:
     """What to say of a device that gives no sound."""
+    reason = (
+        "Is nothing played, or another output in use?"
+        if device.is_monitor
+        else "Is it muted, or another microphone in use?"
+    )
     return (
-        f"nothing but silence comes from '{device.name}'. Is it muted, or is another microphone in "
-        "use? rill listen --list-devices shows them, --device NAME chooses"
+        f"nothing but silence comes from {shown_name(device)}. {reason} rill listen --list-devices "
+        "shows the others, --device NAME chooses one"
     )
 
 

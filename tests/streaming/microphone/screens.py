@@ -24,6 +24,12 @@ class CuttingScreen(pyte.Screen):  # type: ignore[misc]
 class WrappingScreen(pyte.Screen):  # type: ignore[misc]
     """A screen that wraps lines anew when its width changes, as most terminals do."""
 
+    def erase_in_display(self, how: int = 0, *unused: Any, **private: Any) -> None:
+        super().erase_in_display(how, *unused, **private)
+        if how == 0:
+            for y in range(self.cursor.y + bool(self.cursor.x), self.lines):
+                self.buffer[y].continues = False
+
     def resize(self, lines: int | None = None, columns: int | None = None) -> None:
         height, width = lines or self.lines, columns or self.columns
         used = max([self.cursor.y, *(y for y, text in enumerate(self.display) if text.strip())])
