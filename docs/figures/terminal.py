@@ -24,8 +24,8 @@ from rich.text import Text
 from asr import Recognizer
 from asr.model_folder import BUNDLED_MODEL
 from streaming import Stream
-from streaming.microphone.captions import TerminalCaptions
 from streaming.microphone.session import decibels
+from streaming.microphone.terminal import TerminalCaptions
 
 ROOT = HERE.parents[1]
 DEMO = BUNDLED_MODEL / "demo.flac"
@@ -33,7 +33,8 @@ COLUMNS = 86
 PROMPT = "[bold green]$[/] "
 SHOWN_SECONDS = 5.0  # of the recording: its words so far are a partial
 DRAWN_SECONDS = 0.5  # until the level is drawn, too
-MOVES = re.compile(r"\x1b\[\?25[hl]|\x1b\[(\d*)([AK])|(\r)|(\n)")  # that rich writes
+# What the captions write: settings, up, erase to the end, returns and line feeds.
+MOVES = re.compile(r"\x1b\[\?\d+[hl]|\x1b\[(\d*)([AJ])|\r|(\n)")
 
 
 def screen(written: str) -> list[str]:
@@ -42,11 +43,11 @@ def screen(written: str) -> list[str]:
     for move in MOVES.finditer(written):
         lines[row] += written[start : move.start()]
         start = move.end()
-        count, code, returns, feeds = move.groups()
+        count, code, feeds = move.groups()
         if code == "A":
             row -= int(count or 1)
-        elif code == "K" or returns:
-            lines[row] = ""
+        elif code == "J":
+            lines[row:] = [""]
         elif feeds:
             row += 1
             lines += [""] * (row + 1 - len(lines))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 from contextlib import closing
 from enum import StrEnum
 from pathlib import Path
@@ -43,7 +42,10 @@ class LiveFormat(StrEnum):
 def listen(
     device: Annotated[
         str | None,
-        typer.Option(help="Number or part of the name; default: the system's microphone."),
+        typer.Option(
+            help="Number or part of the name; monitor: what the computer plays; default: the "
+            "system's microphone."
+        ),
     ] = None,
     list_devices: Annotated[
         bool, typer.Option("--list-devices", help="Print the input devices and exit.")
@@ -83,11 +85,11 @@ def listen(
         FormattedCaptions,
         JsonCaptions,
         PlainCaptions,
-        TerminalCaptions,
     )
     from streaming.microphone.device import choose_device, default_device, some_input_devices
     from streaming.microphone.session import listen as run_session
     from streaming.microphone.session import stopped_by_signals
+    from streaming.microphone.terminal import TerminalCaptions, is_drawable
 
     if list_devices:
         devices, default = some_input_devices(), default_device()
@@ -111,7 +113,7 @@ def listen(
     )
     rules = endpoint_rules(silence_after_words=silence, min_speech=min_speech)
     plain = JsonCaptions() if format is LiveFormat.json else PlainCaptions()
-    captions = TerminalCaptions() if sys.stdout.isatty() and format is LiveFormat.text else plain
+    captions = TerminalCaptions() if is_drawable() and format is LiveFormat.text else plain
     with stopped_by_signals() as stop, closing(captions):
         written = format_text is TextChoice.written
         shown = FormattedCaptions(captions, case.value, written)

@@ -1,10 +1,10 @@
-"""How events are shown: on a terminal, as plain lines in a pipe, or as JSON."""
+"""How events are shown: as plain lines in a pipe, or as JSON; on a terminal:
+streaming/microphone/terminal.py."""
 
 from __future__ import annotations
 
 import json
 import sys
-import textwrap
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Protocol
@@ -13,10 +13,6 @@ from asr.formats.json_lines import alternative_records, word_record
 from asr.text.casing import Case, alternatives_in_case, words_in_case
 from asr.transcript import Word
 from streaming.events import Event, Final
-
-METER_CELLS = 8
-PARTIAL_LINES = 2
-QUIETEST_DB, LOUDEST_DB = -60.0, 0.0
 
 
 class Captions(Protocol):
@@ -30,6 +26,9 @@ class Captions(Protocol):
 
     def notice(self, text: str) -> None:
         """Show a message to the user, such as dropped audio."""
+
+    def hint(self, text: str | None) -> None:
+        """Show a message as long as it is true; None withdraws it."""
 
     def close(self) -> None:
         """End the output."""
@@ -47,6 +46,10 @@ class PlainCaptions:
 
     def notice(self, text: str) -> None:
         print(f"rill: {text}", file=sys.stderr, flush=True)
+
+    def hint(self, text: str | None) -> None:
+        if text:
+            self.notice(text)
 
     def close(self) -> None:
         pass
@@ -90,7 +93,8 @@ class FormattedCaptions:
 
     def __init__(self, inner: Captions, case: Case, written: bool) -> None:
         self._inner, self._case, self._written = inner, case, written
-        self.level, self.notice, self.close = inner.level, inner.notice, inner.close
+        self.level, self.notice, self.hint = inner.level, inner.notice, inner.hint
+        self.close = inner.close
 
     def show(self, event: Event) -> None:
         event = replace(event, words=words_in_case(event.words, self._case))
@@ -101,55 +105,3 @@ class FormattedCaptions:
                 written=words_in_case(event.written, self._case) if self._written else (),
             )
         self._inner.show(event)
-
-
-class TerminalCaptions:
-    """Finals stay; below them are the level and the last two lines of the current partial. Lines
-    break between words."""
-
-    def __init__(self) -> None:
-        from rich.console import Console
-        from rich.live import Live
-
-        self._console = Console(highlight=False)
-        self._partial, self._decibels = "", QUIETEST_DB
-        self._live = Live(
-            get_renderable=self._view, console=self._console, transient=True, refresh_per_second=12
-        )
-        self._live.start()
-
-    def show(self, event: Event) -> None:
-        if isinstance(event, Final):
-            self._partial = ""
-            self._live.refresh()  # otherwise the old line is drawn again below the final
-            if event.words:
-                self._console.print(event.formatted, markup=False, emoji=False)
-        else:
-            self._partial = event.text
-        self._live.refresh()
-
-    def level(self, decibels: float) -> None:
-        self._decibels = decibels
-
-    def notice(self, text: str) -> None:
-        self._console.print(f"[{text}]", markup=False, emoji=False, style="yellow")
-
-    def close(self) -> None:
-        self._partial = ""
-        self._live.stop()
-
-    def _view(self) -> Any:
-        from rich.text import Text
-
-        meter = level_meter(self._decibels)
-        room = self._console.width - len(meter) - 2
-        lines = textwrap.wrap(self._partial, room, break_on_hyphens=False) if room > 0 else []
-        behind = ("\n" + " " * (len(meter) + 1)).join(lines[-PARTIAL_LINES:])
-        return Text.assemble((meter, "green"), " ", (behind, "dim"), no_wrap=True)
-
-
-def level_meter(decibels: float) -> str:
-    """A bar of eight cells, -60 to 0 dB."""
-    share = (decibels - QUIETEST_DB) / (LOUDEST_DB - QUIETEST_DB)
-    full = round(METER_CELLS * min(1.0, max(0.0, share)))
-    return "▮" * full + "▯" * (METER_CELLS - full)

@@ -1,7 +1,11 @@
-"""Input devices through sounddevice. Every lost sample is counted."""
+"""Input devices through sounddevice. Every lost sample is counted.
+
+On Linux the sources of a sound server are devices too (streaming/microphone/sound_server.py).
+"""
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections import deque
@@ -12,10 +16,20 @@ from typing import Any
 import numpy as np
 
 from asr.errors import AudioError
+from streaming.microphone.sound_server import (
+    SOURCE_VARIABLE,
+    Source,
+    default_source_name,
+    monitor_of_default_sink,
+    recording_from,
+    sources,
+)
 
 QUEUE_SECONDS = 30.0  # of audio that may wait for the recogniser
 BLOCK_SECONDS = 0.02
 DEVICE_TIMEOUT_SECONDS = 2.0  # without a block; then the device counts as unplugged
+SERVER_DEVICE = "pulse"  # PortAudio's device that is the sound server
+MONITOR = "monitor"  # as --device: what the computer plays
 
 
 @dataclass(frozen=True)
@@ -26,11 +40,24 @@ class Device:
     name: str
     sample_rate: int
     channels: int
+    source: Source | None = None  # of the sound server
+    opened_by: int | None = None  # the number of PortAudio's device, where it is not `number`
+
+    @property
+    def key(self) -> str:
+        """The name that `choose_device` finds this device by, and no other one."""
+        return self.source.name if self.source else self.name
+
+    @property
+    def is_monitor(self) -> bool:
+        """The device has what the computer plays."""
+        return bool(self.source and self.source.monitor_of)
 
     def line(self, is_default: bool = False) -> str:
         """A line of the list of devices."""
         mark = "*" if is_default else " "
-        return f"{mark}{self.number:>3}  {self.name} ({self.channels} in, {self.sample_rate} Hz)"
+        line = f"{mark}{self.number:>3}  {self.name} ({self.channels} in, {self.sample_rate} Hz)"
+        return f"{line}  {self.source.name}" if self.source else line
 
 
 @dataclass(frozen=True)
@@ -42,12 +69,13 @@ class Block:
 
 
 def input_devices() -> list[Device]:
-    """All devices that have input channels.
+    """All devices that have input channels: those of PortAudio, then the sources of the sound
+    server, if there is one.
 
     Raises:
         AudioError: PortAudio is missing.
     """
-    return [
+    devices = [
         Device(
             int(found["index"]),
             str(found["name"]),
@@ -56,6 +84,16 @@ def input_devices() -> list[Device]:
         )
         for found in _sounddevice().query_devices()
         if found["max_input_channels"] > 0
+    ]
+    server = next((device for device in devices if device.name == SERVER_DEVICE), None)
+    if not server:
+        return devices
+    following = max(device.number for device in devices) + 1
+    return devices + [
+        Device(
+            number, source.description, source.sample_rate, source.channels, source, server.number
+        )
+        for number, source in enumerate(sources(), following)
     ]
 
 
@@ -76,25 +114,49 @@ def default_device() -> Device | None:
 
 
 def choose_device(wanted: str | None = None) -> Device:
-    """The device with this number, or with this text in its name; the system's default if None.
+    """The device with this number, or with this text in its name; the system's default if None;
+    what the computer plays for "monitor".
+
+    A name that several have is a microphone of the sound server before it is a device of PortAudio,
+    which the server may hold, and before it is a monitor.
 
     Raises:
         AudioError: no device matches, or several do; the message lists all devices. No other device
             is used instead.
     """
+    if wanted and wanted.lower() == MONITOR:
+        return _default_monitor()
     devices = some_input_devices()
     if wanted is None:
         if found := default_device():
             return found
         raise AudioError(f"the system has no default microphone; {_choices(devices)}")
-    matching = [device for device in devices if wanted == str(device.number)] or [
-        device for device in devices if wanted.lower() in device.name.lower()
+    exact = [d for d in devices if wanted in (str(d.number), d.key)] or [
+        d for d in devices if wanted == d.name
     ]
-    exact = [device for device in matching if wanted in (device.name, str(device.number))]
-    if len(exact or matching) == 1:
-        return (exact or matching)[0]
+    matching = exact or [
+        d for d in devices if wanted.lower() in d.name.lower() or wanted.lower() in d.key.lower()
+    ]
+    for group in (
+        [d for d in matching if d.source and not d.is_monitor],
+        [d for d in matching if not d.source],
+        matching,
+    ):
+        if len(group) == 1:
+            return group[0]
+        if group:
+            break
     problem = "several input devices have" if matching else "no input device has"
     raise AudioError(f"{problem} '{wanted}' as number or in the name; {_choices(devices)}")
+
+
+def shown_name(device: Device) -> str:
+    """The name in quotes; with the source behind it where the sound server chooses that."""
+    if device.source or device.name not in (SERVER_DEVICE, "default"):
+        return f"'{device.name}'"
+    name = os.environ.get(SOURCE_VARIABLE) or default_source_name()
+    behind = next((f" ({one.description})" for one in sources() if one.name == name), "")
+    return f"'{device.name}'{behind}"
 
 
 def rescan_devices() -> None:
@@ -178,18 +240,20 @@ class Microphone:
         sounddevice = _sounddevice()
         reasons = []
         # Most devices mix down to one channel; some open only with all of their channels.
-        for channels in dict.fromkeys((1, min(2, self.device.channels), self.device.channels)):
+        device = self.device
+        for channels in dict.fromkeys((1, min(2, device.channels), device.channels)):
             try:
-                stream = sounddevice.InputStream(
-                    samplerate=self.sample_rate,
-                    blocksize=round(BLOCK_SECONDS * self.sample_rate),
-                    device=self.device.number,
-                    channels=channels,
-                    dtype="float32",
-                    latency=5 * BLOCK_SECONDS,
-                    callback=self._receive,
-                )
-                stream.start()
+                with recording_from(device.source.name if device.source else None):
+                    stream = sounddevice.InputStream(
+                        samplerate=self.sample_rate,
+                        blocksize=round(BLOCK_SECONDS * self.sample_rate),
+                        device=device.number if device.opened_by is None else device.opened_by,
+                        channels=channels,
+                        dtype="float32",
+                        latency=5 * BLOCK_SECONDS,
+                        callback=self._receive,
+                    )
+                    stream.start()
                 return stream
             except sounddevice.PortAudioError as error:
                 reasons.append(str(error).splitlines()[0])
@@ -211,6 +275,17 @@ class Microphone:
                 self._dropped_samples += oldest
             self._last_block = block.arrived
             self._arrived.notify()
+
+
+def _default_monitor() -> Device:
+    source = monitor_of_default_sink(sources())
+    for device in input_devices():
+        if device.source == source:
+            return device
+    raise AudioError(
+        f"--device {MONITOR}: PortAudio has no device '{SERVER_DEVICE}'; install ALSA's plugin for "
+        "the sound server (Debian: libasound2-plugins; Fedora: alsa-plugins-pulseaudio)"
+    )
 
 
 def _choices(devices: list[Device]) -> str:

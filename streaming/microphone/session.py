@@ -27,7 +27,9 @@ from streaming.microphone.device import (
     Microphone,
     choose_device,
     rescan_devices,
+    shown_name,
 )
+from streaming.microphone.silence import SilenceWatch
 from streaming.stream import Stream
 
 RETRY_SECONDS = 1.0
@@ -89,13 +91,15 @@ def listen(
         session = Session(recognizer, captions, write, seconds, rules, second_pass, stop)
         session.summary.saved = save
         microphone: Microphone | None = Microphone(chosen)
-        captions.notice(f"listening to '{chosen.name}' at {chosen.sample_rate} Hz, Ctrl-C ends")
+        captions.notice(
+            f"listening to {shown_name(chosen)} at {chosen.sample_rate} Hz, Ctrl-C ends"
+        )
         while microphone:
             lost = session.run(microphone)
             if not lost:
                 break
             captions.notice(f"{lost}; waiting for it to come back, Ctrl-C ends")
-            microphone = _opened_again(chosen.name, stop)
+            microphone = _opened_again(chosen.key, stop)
             if microphone:
                 session.summary.reconnections += 1
                 captions.notice(f"'{chosen.name}' is back")
@@ -132,6 +136,8 @@ class Session:
     second_pass: bool
     stop: threading.Event
     summary: Summary = field(default_factory=Summary)
+    _device: Device = field(init=False)  # of this connection
+    _silence: SilenceWatch = field(init=False)
 
     def run(self, microphone: Microphone) -> str | None:
         """Recognise one connection to its end; returns why it was lost, if it was."""
@@ -146,6 +152,7 @@ class Session:
             tap=self._saved if self.write else None,
             savable=False,
         )
+        self._device, self._silence = microphone.device, SilenceWatch(microphone.sample_rate)
         lost = None
         with microphone:
             while not (self.stop.is_set() or self._is_complete()):
@@ -157,6 +164,7 @@ class Session:
                 self._process(stream, starts, blocks)
                 self._count_dropped(microphone)
         self._process(stream, starts, microphone.read())  # what arrived before it was closed
+        self.captions.hint(None)
         self._show([stream.finish()])
         self.summary.overflows += microphone.overflows
         return lost
@@ -170,6 +178,8 @@ class Session:
                 break
             started = time.monotonic()
             self.captions.level(decibels(block.samples))
+            if change := self._silence.push(block.samples):
+                self.captions.hint(silence_hint(self._device) if change == "silent" else None)
             self._show(stream.push(block.samples))
             self.summary.audio_seconds = starts + stream.seconds_pushed
             done = time.monotonic()
@@ -206,12 +216,12 @@ class Session:
             )
 
 
-def _opened_again(name: str, stop: threading.Event) -> Microphone | None:
-    """The microphone of that name, once it is back; None if the user ends the wait."""
+def _opened_again(key: str, stop: threading.Event) -> Microphone | None:
+    """The microphone of that key, once it is back; None if the user ends the wait."""
     while not stop.wait(RETRY_SECONDS):
         try:
             rescan_devices()
-            microphone = Microphone(choose_device(name))
+            microphone = Microphone(choose_device(key))
         except AudioError:
             continue
         if microphone.has_audio(RETRY_SECONDS):
@@ -242,6 +252,19 @@ def _saving(path: Path) -> Iterator[Callable[[Samples], Samples]]:
 
     with file:
         yield write
+
+
+def silence_hint(device: Device) -> str:
+    """What to say of a device that gives no sound."""
+    reason = (
+        "Is nothing played, or another output in use?"
+        if device.is_monitor
+        else "Is it muted, or another microphone in use?"
+    )
+    return (
+        f"nothing but silence comes from {shown_name(device)}. {reason} rill listen --list-devices "
+        "shows the others, --device NAME chooses one"
+    )
 
 
 def decibels(samples: np.ndarray) -> float:

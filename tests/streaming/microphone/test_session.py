@@ -21,14 +21,14 @@ import soundfile
 from asr.audio import SAMPLE_RATE, Resampler, Samples
 from asr.errors import AudioError, ConfigError
 from asr.recognizer import Recognizer
-from asr.transcript import Word
-from streaming.events import Event, Final, Partial
+from streaming.events import Event, Final
 from streaming.microphone import device as microphone
 from streaming.microphone import session as listening
-from streaming.microphone.captions import TerminalCaptions, level_meter
 from streaming.microphone.device import Device, Microphone, choose_device
 from streaming.microphone.session import listen
+from streaming.microphone.silence import SilenceWatch
 from streaming.recordings import transcribe_streaming
+from tests.streaming.microphone.screens import Terminal, WrappingScreen
 
 RATE = 48_000
 DEVICES = [
@@ -44,6 +44,7 @@ class RecordedCaptions:
     def __init__(self) -> None:
         self.events: list[Event] = []
         self.notices: list[str] = []
+        self.hints: list[str | None] = []
 
     def show(self, event: Event) -> None:
         self.events.append(event)
@@ -53,6 +54,9 @@ class RecordedCaptions:
 
     def notice(self, text: str) -> None:
         self.notices.append(text)
+
+    def hint(self, text: str | None) -> None:
+        self.hints.append(text)
 
     def close(self) -> None:
         pass
@@ -145,6 +149,38 @@ def test_every_word_is_recognised_and_saved(
 
 
 @pytest.mark.usefixtures("device_thread")
+def test_a_silent_microphone_is_named_until_sound_comes(
+    recognizer: Recognizer, speech: Samples, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stop, captions = threading.Event(), RecordedCaptions()
+    silence = np.full(6 * RATE, 0.02, np.float32)  # a constant offset
+    silence[::7] += 0.0005
+
+    def send(self: Microphone) -> SimpleNamespace:
+        for samples in (silence, np.repeat(speech[: 2 * SAMPLE_RATE], 3), silence):
+            deliver(self, samples)
+        stop.set()
+        return SimpleNamespace(active=True, abort=lambda **_: None, close=lambda **_: None)
+
+    monkeypatch.setattr(Microphone, "_open", send)
+    listen(recognizer, captions, stop=stop)
+    hint, withdrawn, *rest = captions.hints
+    assert hint and "nothing but silence comes from 'USB Headset'" in hint and "--device" in hint
+    assert withdrawn is None and not any(rest)
+
+
+def test_a_pause_is_no_silent_microphone() -> None:
+    speech, silence = np.full((480, 1), 0.1), np.zeros((480, 1))
+    speech[::2] *= -1
+    watch = SilenceWatch(48_000)
+    assert watch.push(speech) is None
+    changes = [watch.push(silence) for _ in range(4000)]  # 40 s
+    assert changes.index("silent") == 2999 and changes.count("silent") == 1
+    assert [watch.push(speech), watch.push(speech)] == ["sound", None]
+    assert [watch.push(silence) for _ in range(4000)] == [None] * 4000
+
+
+@pytest.mark.usefixtures("device_thread")
 def test_audio_that_cannot_be_saved_is_reported(recognizer: Recognizer, tmp_path: Path) -> None:
     there = tmp_path / "there.flac"
     there.write_bytes(b"an earlier talk")
@@ -186,51 +222,6 @@ def test_a_device_that_comes_back_continues(
     assert second.words[0].start == pytest.approx(first.words[0].start + 3.0, abs=0.01)
 
 
-def test_the_meter_and_the_view_fit_a_narrow_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert (level_meter(-90), level_meter(-30), level_meter(0)) == ("▯" * 8, "▮▮▮▮▯▯▯▯", "▮" * 8)
-    monkeypatch.setenv("COLUMNS", "24")
-    captions = TerminalCaptions()
-    captions._partial = "the words that came last are the ones to see"
-    assert captions._view().plain.splitlines() == ["▯▯▯▯▯▯▯▯ the ones to", " " * 9 + "see"]
-    monkeypatch.setenv("COLUMNS", "5")
-    captions.close()
-
-
-def test_lines_of_a_terminal_break_between_words(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """At each width, all words of a final are whole, and so are those of a partial, which rolls."""
-    text = [
-        "she",
-        "entered",
-        "the",
-        "magnificent",
-        "room",
-        "which",
-        "appeared",
-        "to",
-        "occupy",
-        "the",
-        "entire",
-        "castle",
-    ]
-    words = tuple(Word(word, at, at + 1, 0.9) for at, word in enumerate(text))
-    for width in (22, 31, 60, 200):
-        monkeypatch.setenv("COLUMNS", str(width))
-        captions = TerminalCaptions()
-        for count in range(1, len(words) + 1):
-            captions.show(Partial(words[:count]))
-            lines = [line[9:] for line in captions._view().plain.splitlines()]
-            shown = " ".join(lines).split()
-            assert len(lines) <= 2 and all(len(line) + 10 <= width for line in lines)
-            assert shown == text[count - len(shown) : count]
-        captions.show(Final(words))
-        captions.close()
-        printed = capsys.readouterr().out
-        assert " ".join(printed.split()).endswith(" ".join(text))
-        assert all(len(line) <= width for line in printed.splitlines())
-
-
 # With a sound server: PulseAudio, a sink without a loudspeaker, and its monitor as microphone.
 
 
@@ -248,6 +239,28 @@ def start_listening(environment: dict[str, str], *options: str) -> subprocess.Po
     return subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
+
+
+def test_a_terminal_hints_at_silence_and_may_be_resized(
+    sound_server: dict[str, str], played: Path
+) -> None:
+    command = [sys.executable, "-m", "asr.cli.main", "listen", "--device", "pulse"]
+    terminal = Terminal(command, WrappingScreen(90, 30), sound_server)
+    terminal.read_until("nothing but silence comes from 'pulse'", 40)
+    terminal.resize(50)
+    lines = terminal.settle(0.1)
+    assert sum("▯" in line for line in lines) == 1 and all(len(line) <= 50 for line in lines)
+    player = subprocess.Popen(["paplay", "--device=rill", played], env=sound_server)
+    terminal.read_until("nothing but silence", 20, gone=True)
+    for columns in (80, 35, 64):
+        terminal.settle(0.01)
+        terminal.resize(columns)
+    player.wait()
+    terminal.process.send_signal(signal.SIGINT)
+    lines = terminal.end()
+    assert terminal.process.returncode == 0
+    assert not any(char in "▮▯" for line in lines for char in line)
+    assert sum(len(line.split()) for line in lines) > 15  # a notice, the words, the figures
 
 
 def wait_until_open(environment: dict[str, str]) -> None:
