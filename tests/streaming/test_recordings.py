@@ -34,7 +34,7 @@ def sounds(speech: Samples) -> list[Samples]:
     return [
         np.concatenate([first[SAMPLE_RATE:], silence, second[: 2 * SAMPLE_RATE]]),
         first * 0.3,
-        second[: SAMPLE_RATE + 77],
+        second[: 2 * SAMPLE_RATE + 77],
         silence,
         second * 2.0,
     ]

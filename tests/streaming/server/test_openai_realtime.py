@@ -209,7 +209,7 @@ def test_clear_drops_the_turn(server: Server, pcm24: bytes) -> None:
 def test_a_prompt_the_spoken_form_and_log_probabilities(server: Server, pcm24: bytes) -> None:
     transcription = {
         "model": "gpt-4o-transcribe", "prompt": "Joolde", "language": "en-US",
-        "keywords": ["twenty  W IH CH AH P IH R D  :2"],
+        "keywords": ["seventeen  W IH CH AH P IH R D  :2"],
     }  # fmt: skip
 
     async def use(connection: Any) -> list[Any]:
@@ -235,8 +235,8 @@ def test_a_prompt_the_spoken_form_and_log_probabilities(server: Server, pcm24: b
 
     session = {"turn_detection": None, "transcription": transcription}
     written, spoken = run_session(server, session, use)
-    assert "Joolde" in written.transcript and "20" in written.transcript.split()
-    assert "twenty" in spoken.transcript.split()
+    assert "Joolde" in written.transcript and "17" in written.transcript.split()
+    assert "seventeen" in spoken.transcript.split()
     tokens = "".join(token.token for token in spoken.logprobs)
     assert tokens.strip() == spoken.transcript
 

@@ -170,26 +170,26 @@ def test_log_probabilities_are_of_the_words(server: Server, transcript: Transcri
 
 
 # "which appeared" of the recording, as another word.
-TWENTY = ("hotwords", "twenty  W IH CH AH P IH R D  :2")
+SEVENTEEN = ("hotwords", "seventeen  W IH CH AH P IH R D  :2")
 
 
 @pytest.mark.parametrize("granularity", ["word", "segment"])
 def test_the_text_is_the_written_form(server: Server, granularity: str) -> None:
     form = ("response_format", "verbose_json"), ("timestamp_granularities[]", granularity)
-    written = ask(server, TWENTY, *form).json()
-    assert " 20 " in written["text"] and "twenty" not in written["text"]
-    spoken = ask(server, TWENTY, *form, ("format_text", "spoken")).json()
-    assert " twenty " in spoken["text"] and "20" not in spoken["text"]
+    written = ask(server, SEVENTEEN, *form).json()
+    assert " 17 " in written["text"] and "seventeen" not in written["text"]
+    spoken = ask(server, SEVENTEEN, *form, ("format_text", "spoken")).json()
+    assert " seventeen " in spoken["text"] and "17" not in spoken["text"]
     if granularity == "word":
-        assert "20" in [word["word"] for word in written["words"]]
-        assert "twenty" in [word["word"] for word in spoken["words"]]
+        assert "17" in [word["word"] for word in written["words"]]
+        assert "seventeen" in [word["word"] for word in spoken["words"]]
     else:
-        assert " 20 " in written["segments"][0]["text"]
+        assert " 17 " in written["segments"][0]["text"]
 
 
 @pytest.mark.parametrize("response_format", ["text", "srt", "vtt"])
 def test_subtitles_are_the_written_form_too(server: Server, response_format: str) -> None:
-    assert "20" in ask(server, TWENTY, ("response_format", response_format)).text.split()
+    assert "17" in ask(server, SEVENTEEN, ("response_format", response_format)).text.split()
 
 
 def test_text_is_one_line(server: Server, transcript: Transcript) -> None:

@@ -37,7 +37,7 @@ from tests.streaming.server.processes import (
     shared_kilobytes,
     until,
 )
-from tests.streaming.server.test_openai_requests import TWENTY
+from tests.streaming.server.test_openai_requests import SEVENTEEN
 from tests.streaming.server.test_server import (
     START,
     connected,
@@ -127,8 +127,8 @@ def test_processes_share_the_model_and_have_no_threads_when_they_fork(server: Pr
 def test_all_processes_write_text_in_the_form_of_the_command() -> None:
     with processes("--format-text", "spoken") as server:
         url = f"http://{server.address}/v1/audio/transcriptions"
-        form = dict([TWENTY])
-        for wanted, present, absent in [({}, "twenty", "20"), (WRITTEN, "20", "twenty")]:
+        form = dict([SEVENTEEN])
+        for wanted, present, absent in [({}, "seventeen", "17"), (WRITTEN, "17", "seventeen")]:
             files = {"file": DEMO.read_bytes()}
             text = httpx.post(url, files=files, data=form | wanted, timeout=60).json()["text"]
             assert present in text.split() and absent not in text.split()

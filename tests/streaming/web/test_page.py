@@ -27,7 +27,7 @@ from tests.streaming.web.pages import (
 )
 
 # The demo has no number: this word sounds as "which appeared" and is written as 20.
-TWENTY = "twenty  W IH CH AH P IH R D  :2"
+SEVENTEEN = "seventeen  W IH CH AH P IH R D  :2"
 DOWNLOADS = """(window.blobs = [], window.url ??= URL.createObjectURL,
   URL.createObjectURL = (blob) => (blobs.push(blob), url.call(URL, blob)), true)"""
 
@@ -89,26 +89,26 @@ def test_written_tokens_are_shown_and_downloaded(
     server: str, browser: Open, tmp_path: Path
 ) -> None:
     async def choose(page: Page) -> None:
-        await page.value(f"document.querySelector('#words').value = {TWENTY!r}")
+        await page.value(f"document.querySelector('#words').value = {SEVENTEEN!r}")
         await page.choose_file("input[type=file]", DEMO)
         await page.until(DONE)
-        assert "20" in plain(await page.value(WORDS))
+        assert "17" in plain(await page.value(WORDS))
         await page.value(DOWNLOADS)
         texts = {}
         for name in ("txt", "srt", "vtt", "json"):
             await page.value(click(f"[data-format={name}]"))
             texts[name] = await page.value("blobs.at(-1).text()")
         for name in ("txt", "srt", "vtt"):
-            assert "20" in plain(texts[name]), texts[name]
+            assert "17" in plain(texts[name]), texts[name]
         record = json.loads(texts["json"])
-        assert "20" in plain(record["formatted"]) and "20" not in plain(record["text"])
-        assert "twenty" in [word["word"] for word in record["words"]]
+        assert "17" in plain(record["formatted"]) and "17" not in plain(record["text"])
+        assert "seventeen" in [word["word"] for word in record["words"]]
         assert all(0 <= word["confidence"] <= 1 for word in record["words"])
-        await page.value(searched("twenty"))  # the spoken words are found too
+        await page.value(searched("seventeen"))  # the spoken words are found too
         found = "[...document.querySelectorAll('.current')]"
-        assert plain(await page.value(f"{found}[0].textContent")) == ["20"]
+        assert plain(await page.value(f"{found}[0].textContent")) == ["17"]
         detail = await page.value(f"{found}[0].dataset.detail")
-        assert detail.startswith("“twenty”, ") and "confidence" in detail
+        assert detail.startswith("“seventeen”, ") and "confidence" in detail
 
     assert visit(browser, server, tmp_path / "profile", choose).problems == []
 
