@@ -108,7 +108,7 @@ def _parsed(text: str) -> list[Source]:
     before 15 have none."""
     found = []
     for part in re.split(r"^Source #\d+$", text, flags=re.M)[1:]:
-        fields = dict(re.findall(r"^\t(\w[\w ]*): (.+)$", part, re.M))
+        fields: dict[str, str] = dict(re.findall(r"^\t(\w[\w ]*): (.+)$", part, re.M))
         shape = re.search(r"(\d+)ch (\d+)Hz", fields.get("Sample Specification", ""))
         if "Name" not in fields or not shape:
             continue
