@@ -66,6 +66,11 @@ def export(
     if engine == "int8" and precision != "int8":
         raise ConfigError(f"the engine int8 has no {precision} weights; the engine onnx has")
     folder = Path(folder)
+    other = "int8" if engine == "onnx" else "onnx"
+    if folder.name == other:  # where `load_engine` looks for the other's files
+        raise ConfigError(
+            f"{folder}: a folder of the engine {other}; name it {engine}, or otherwise"
+        )
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".export-") as temporary:

@@ -103,6 +103,7 @@ def serve(
         float | None,
         typer.Option(
             min=1,
+            max=3600,
             help="Seconds after which one of several processes that does not respond is killed and "
             "replaced; default: 10.",
         ),

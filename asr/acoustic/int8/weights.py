@@ -78,7 +78,7 @@ def write_weights(folder: Path, arrays: dict[str, np.ndarray], config: AcousticC
             file.write(np.ascontiguousarray(array).tobytes())
     about = {
         "format": FORMAT,
-        "fingerprint": f"int8 {zlib.crc32((folder / WEIGHTS).read_bytes())}",
+        "fingerprint": _fingerprint((folder / WEIGHTS).read_bytes()),
         "network": asdict(config),
         "arrays": places,
     }
@@ -105,6 +105,8 @@ def read_weights(folder: str | os.PathLike[str]) -> tuple[str, dict[str, np.ndar
         raise ModelError(f"{weights}: no such file. {REMEDY}")
     try:
         mapped = np.memmap(weights, np.uint8, "r")
+        if _fingerprint(mapped.data) != fingerprint:
+            raise ValueError("not the weights that about.json describes")
         arrays = {}
         for name, (start, kind, shape) in places.items():
             size = int(np.prod(shape)) * np.dtype(kind).itemsize
@@ -113,3 +115,8 @@ def read_weights(folder: str | os.PathLike[str]) -> tuple[str, dict[str, np.ndar
     except (OSError, ValueError, TypeError) as error:
         raise ModelError(f"{weights}: damaged ({error}). {REMEDY}") from None
     return fingerprint, arrays
+
+
+def _fingerprint(weights: bytes | memoryview) -> str:
+    """A checksum, which takes ten milliseconds."""
+    return f"int8 {zlib.crc32(weights)}"

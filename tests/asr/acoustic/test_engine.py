@@ -225,6 +225,25 @@ def test_int8_weights_of_another_shape_are_an_error(folder: Path) -> None:
         load_engine(folder)
 
 
+def test_changed_int8_weights_are_an_error(folder: Path) -> None:
+    path = folder / "int8" / "weights.bin"
+    weights = bytearray(path.read_bytes())
+    place = np.random.default_rng().integers(len(weights))
+    weights[place] ^= 1
+    path.write_bytes(weights)
+    with pytest.raises(ModelError, match=r"damaged.*rill export"):
+        load_engine(folder)
+
+
+@pytest.mark.parametrize(("engine", "other"), [("int8", "onnx"), ("onnx", "int8")])
+def test_an_engine_is_not_exported_over_another(
+    folder: Path, engine: EngineName, other: EngineName
+) -> None:
+    with pytest.raises(ConfigError, match=f"of the engine {other}"):
+        export(load_model(folder), folder / other, engine)
+    assert load_engine(folder, other).name == other
+
+
 def test_the_fastest_engine_with_files_is_used(folder: Path) -> None:
     for expected in EXPORTS:
         assert load_engine(folder).name == expected
