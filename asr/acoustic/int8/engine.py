@@ -6,8 +6,9 @@ bit alone and in a batch, for every way of cutting a recording, and on every CPU
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -96,16 +97,30 @@ class Int8Engine(SteppingEngine):
 
     def run_whole(self, frames: np.ndarray) -> Emitted:
         """A whole recording; `SteppingEngine.run_whole`."""
+        if self._threads == 1:
+            return self._run_whole(frames, map)
+        # A thread of this run alone: a process that forks later takes none with it.
+        with ThreadPoolExecutor(2, thread_name_prefix="rill-direction") as threads:
+            return self._run_whole(frames, threads.map)
+
+    def _run_whole(
+        self, frames: np.ndarray, run_both: Callable[..., Iterable[np.ndarray]]
+    ) -> Emitted:
+        """
+        Args:
+            run_both: as `map`.
+        """
         x = self._embedded(frames)
         for block in self._blocks:
             inputs = quantised(x, block.units)
-            if self._threads > 1:
-                backwards = self._second_thread.submit(self._backwards, block.backward, inputs)
-                projected = self._forwards(block.forward, inputs) + backwards.result()
-            else:
-                projected = self._forwards(block.forward, inputs)
-                projected += self._backwards(block.backward, inputs)
-            x = layer_norm(x + projected, *block.norm)
+            forwards, backwards = run_both(
+                lambda one: one(),
+                (
+                    partial(self._forwards, block.forward, inputs),
+                    partial(self._backwards, block.backward, inputs),
+                ),
+            )
+            x = layer_norm(x + (forwards + backwards), *block.norm)
         return self._emitted(x)
 
     def _forwards(self, direction: Direction, inputs: np.ndarray) -> np.ndarray:
@@ -140,10 +155,6 @@ class Int8Engine(SteppingEngine):
     def _silence(self, batch: int) -> np.ndarray:
         """The look-ahead of the last step."""
         return np.zeros((batch, self.config.lookahead, self.config.hidden), np.float32)
-
-    @cached_property
-    def _second_thread(self) -> ThreadPoolExecutor:
-        return ThreadPoolExecutor(1, thread_name_prefix="rill-backward")
 
 
 def _gates(direction: Direction, inputs: np.ndarray) -> np.ndarray:

@@ -3,6 +3,7 @@
     about.json     fingerprint, the network's shape, and each array's place in weights.bin
     weights.bin    the arrays, each at a multiple of 4096 bytes
 
+safetensors aligns arrays to 8 bytes and copies them; the kernels want whole lines of the cache.
 Every output channel of a product has its own scale (symmetric quantisation). The scale of the
 inputs is part of the weights.
 """

@@ -17,7 +17,7 @@ from asr.acoustic.loading import load_engine
 from asr.audio import SAMPLE_RATE, Samples
 from asr.features.log_mel import log_mel
 from asr.model_folder import BUNDLED_MODEL
-from asr.onnx_session import PRODUCT, products_saturate
+from asr.onnx_session import PRODUCT
 from asr.recognizer import Recognizer
 from tests.asr.acoustic.test_engine import streamed
 
@@ -129,7 +129,6 @@ def test_products_that_saturate_are_noticed() -> None:
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[3])}
     done = subprocess.run([*command, code], env=environment, capture_output=True, text=True)
     assert done.stdout.split() == ["True"], done.stderr
-    assert products_saturate() in (True, False)
 
 
 def test_the_product_is_the_described_graph() -> None:

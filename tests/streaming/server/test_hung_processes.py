@@ -23,7 +23,7 @@ from asr.recognizer import Recognizer
 from streaming.microphone.captions import event_record
 from streaming.stream import Stream
 from tests.streaming.server.processes import Processes, children, is_running, processes, until
-from tests.streaming.server.test_processes import PIECE, finished, rest, started
+from tests.streaming.server.test_processes import PIECE, check_ends, finished, rest, started
 from tests.streaming.server.test_server import (
     START,
     connected,
@@ -78,15 +78,7 @@ def test_a_stopped_process_is_replaced_and_its_clients_are_told(
 
     with processes(*HANGS) as server:
         ends = asyncio.run(stopped_under_load(server))
-        lost = [messages for messages, code in ends if code == 1011]
-        kept = [messages for messages, code in ends if code == 1000]
-        assert len(lost) == len(kept) == 2
-        for messages in kept:
-            assert final_words(messages) == expected and messages[-1]["type"] == "done"
-        for messages in lost:
-            assert messages[-1]["type"] == "error" and messages[-1]["code"] == "internal"
-            events = [{k: v for k, v in m.items() if k != "latency"} for m in messages[:-1]]
-            assert events == before
+        check_ends(ends, expected, before)
         until(lambda: server.health()["processes"] == 2 and len(server.workers()) == 2)
         assert server.health()["not_responding"] == server.health()["streams"] == 0
         assert hung(server) == server.metric("rill_processes_replaced_total") == 1

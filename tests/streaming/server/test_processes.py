@@ -72,6 +72,24 @@ async def started(stack: AsyncExitStack, server: Processes, path: str = "/v1/str
     return socket
 
 
+def check_ends(ends: list[tuple[list[dict], int]], expected: list, before: list[dict]) -> None:
+    """Two clients have all their words, and two have lost their process: the events before, and an
+    error.
+
+    Args:
+        ends: the messages of each client and the code of its socket's end.
+    """
+    lost = [messages for messages, code in ends if code == 1011]
+    kept = [messages for messages, code in ends if code == 1000]
+    assert len(lost) == len(kept) == 2
+    for messages in kept:
+        assert final_words(messages) == expected and messages[-1]["type"] == "done"
+    for messages in lost:
+        assert messages[-1]["type"] == "error" and messages[-1]["code"] == "internal"
+        events = [{k: v for k, v in m.items() if k != "latency"} for m in messages[:-1]]
+        assert events == before
+
+
 async def rest(socket: Any) -> list[dict[str, Any]]:
     """All messages until the close."""
     messages = []
@@ -198,15 +216,7 @@ def test_a_killed_process_loses_the_words_of_its_own_clients_from_then_on_and_no
 
     replaced = server.metric("rill_processes_replaced_total")
     ends = asyncio.run(killed_under_load())
-    lost = [messages for messages, code in ends if code == 1011]
-    kept = [messages for messages, code in ends if code == 1000]
-    assert len(lost) == len(kept) == 2
-    for messages in kept:
-        assert final_words(messages) == expected and messages[-1]["type"] == "done"
-    for messages in lost:
-        assert messages[-1]["type"] == "error" and messages[-1]["code"] == "internal"
-        events = [{k: v for k, v in m.items() if k != "latency"} for m in messages[:-1]]
-        assert events == before
+    check_ends(ends, expected, before)
     until(lambda: server.health()["processes"] == 2 and len(server.workers()) == 2)
     assert "signal 9" in server.line()
     assert server.metric("rill_processes_replaced_total") == replaced + 1
