@@ -2,13 +2,14 @@
 """Mel energies and their logarithms, the same to the bit on every CPU.
 
 numpy's products and logarithms depend on the CPU's instruction set in their last bits. Here each sum
-has one order, and the logarithm is a polynomial (Cephes' logf).
+has one order, and the logarithm is that of logarithm.h.
 """
 
 import numpy as np
 
-from libc.stdint cimport uint32_t
-from libc.string cimport memcpy
+
+cdef extern from "logarithm.h" nogil:
+    float natural_logarithm(float x)
 
 
 def log_energies(
@@ -52,30 +53,5 @@ def log_energies(
                 energy, start = 0, starts[band]
                 for k in range(widths[band]):
                     energy += of_frame[start + k] * filters[band, k]
-                its[t, band] = logarithm(energy if energy > lowest else lowest)
+                its[t, band] = natural_logarithm(energy if energy > lowest else lowest)
     return found
-
-
-cdef float logarithm(float x) noexcept nogil:
-    """The natural logarithm of a positive normal number."""
-    cdef uint32_t bits
-    cdef float m, z, y, e
-    memcpy(&bits, &x, 4)
-    e = <float>(<int>(bits >> 23) - 126)
-    bits = (bits & 0x007FFFFF) | 0x3F000000
-    memcpy(&m, &bits, 4)  # 0.5 to 1
-    if m < <float>0.70710678:
-        e = e - 1
-        m = m + m
-    m = m - 1
-    z = m * m
-    y = <float>7.0376836292e-2 * m - <float>1.1514610310e-1
-    y = y * m + <float>1.1676998740e-1
-    y = y * m - <float>1.2420140846e-1
-    y = y * m + <float>1.4249322787e-1
-    y = y * m - <float>1.6668057665e-1
-    y = y * m + <float>2.0000714765e-1
-    y = y * m - <float>2.4999993993e-1
-    y = y * m + <float>3.3333331174e-1
-    y = y * m * z + e * <float>-2.12194440e-4 - z * <float>0.5
-    return m + y + e * <float>0.693359375

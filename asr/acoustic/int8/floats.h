@@ -5,17 +5,30 @@ INLINE f16 NAME(all)(float value)
     return value - (f16){0}; /* in every lane */
 }
 
-INLINE f16 NAME(chosen)(i16 where, f16 yes, f16 no)
+typedef float NAME(native) __attribute__((vector_size(NATIVE_BYTES)));
+typedef int32_t NAME(native_int) __attribute__((vector_size(NATIVE_BYTES)));
+typedef uint8_t NAME(native_byte) __attribute__((vector_size(NATIVE_BYTES / 4)));
+
+/* In vectors of the CPU: GCC takes a comparison of longer ones apart into single numbers. */
+INLINE f16 NAME(clamped)(f16 x, float low, float high)
 {
-    return (f16)((where & (i16)yes) | (~where & (i16)no));
+    NAME(native) part, least = low - (NAME(native)){0}, most = high - (NAME(native)){0};
+    UNROLLED for (size_t k = 0; k < sizeof x; k += sizeof part) {
+        memcpy(&part, (char *)&x + k, sizeof part);
+        NAME(native_int) is_low = part < least, is_high = part > most;
+        part = (NAME(native))((is_low & (NAME(native_int))least) |
+                              (is_high & (NAME(native_int))most) |
+                              (~(is_low | is_high) & (NAME(native_int))part));
+        memcpy((char *)&x + k, &part, sizeof part);
+    }
+    return x;
 }
 
 /* e^x within 2 units of the last place: x = n ln 2 + r, a polynomial of r (Cephes' expf). */
 INLINE f16 NAME(exp)(f16 x)
 {
-    const f16 low = NAME(all)(-87.0f), high = NAME(all)(88.0f), round = NAME(all)(12582912.0f);
-    x = NAME(chosen)(x < low, low, x);
-    x = NAME(chosen)(x > high, high, x);
+    const f16 round = NAME(all)(12582912.0f);
+    x = NAME(clamped)(x, -87.0f, 88.0f);
     f16 shifted = x * 1.44269504f + round;
     i16 n = (i16)shifted - (i16)round;
     f16 whole = shifted - round;
@@ -27,29 +40,6 @@ INLINE f16 NAME(exp)(f16 x)
     p = p * r + 5.0000001201e-1f;
     p = p * (r * r) + r + 1.0f;
     return p * (f16)((n + 127) << 23);
-}
-
-/* The natural logarithm of positive normal numbers (Cephes' logf). */
-INLINE f16 NAME(log)(f16 x)
-{
-    i16 bits = (i16)x, half = {0};
-    half += 0x3f000000;
-    i16 exponent = (bits >> 23) - 126;
-    f16 m = (f16)((bits & 0x007fffff) | half); /* 0.5 to 1 */
-    i16 is_small = m < NAME(all)(0.70710678f);
-    exponent += is_small; /* -1 where it is */
-    m = NAME(chosen)(is_small, m + m, m) - 1.0f;
-    f16 e = __builtin_convertvector(exponent, f16), z = m * m;
-    f16 p = m * 7.0376836292e-2f - 1.1514610310e-1f;
-    p = p * m + 1.1676998740e-1f;
-    p = p * m - 1.2420140846e-1f;
-    p = p * m + 1.4249322787e-1f;
-    p = p * m - 1.6668057665e-1f;
-    p = p * m + 2.0000714765e-1f;
-    p = p * m - 2.4999993993e-1f;
-    p = p * m + 3.3333331174e-1f;
-    p = p * m * z + e * -2.12194440e-4f - z * 0.5f;
-    return m + p + e * 0.693359375f;
 }
 
 INLINE f16 NAME(sigmoid)(f16 x)
@@ -76,17 +66,20 @@ INLINE float NAME(sum)(f16 x)
 static TARGET_SET void NAME(quantise)(Rows rows, ptrdiff_t width, const float *x,
                                       const float *units, uint8_t *out)
 {
-    const f16 low = NAME(all)(-127.0f), high = NAME(all)(127.0f), round = NAME(all)(12582912.0f);
+    const f16 round = NAME(all)(12582912.0f), most = NAME(all)(127.0f);
     for (ptrdiff_t b = 0; b < rows.members; b++)
         for (ptrdiff_t t = 0; t < rows.steps; t++) {
             const float *row = x + b * rows.of_member + t * rows.of_step;
-            for (ptrdiff_t k = 0; k < width; k += LANES, out += LANES) {
-                f16 y = *(const f16 *)(row + k);
-                y *= units ? *(const f16 *)(units + k) : high;
-                y = NAME(chosen)(y < low, low, y);
-                y = NAME(chosen)(y > high, high, y);
-                i16 whole = (i16)(y + round) - (i16)round + 128;
-                *(u16 *)out = __builtin_convertvector(whole, u16);
+            for (ptrdiff_t k = 0; k < width; k += LANES) {
+                f16 y = *(const f16 *)(row + k) * (units ? *(const f16 *)(units + k) : most);
+                i16 whole = (i16)(NAME(clamped)(y, -127.0f, 127.0f) + round) - (i16)round + 128;
+                UNROLLED for (size_t i = 0; i < sizeof whole; i += NATIVE_BYTES) {
+                    NAME(native_int) part;
+                    memcpy(&part, (char *)&whole + i, sizeof part);
+                    NAME(native_byte) bytes = __builtin_convertvector(part, NAME(native_byte));
+                    memcpy(out, &bytes, sizeof bytes);
+                    out += sizeof bytes;
+                }
             }
         }
 }
@@ -122,7 +115,7 @@ static TARGET_SET void NAME(log_softmax)(ptrdiff_t rows, ptrdiff_t stride, ptrdi
             memcpy(&some, x + k, (width - k < LANES ? width - k : LANES) * sizeof(float));
             total += NAME(sum)(NAME(exp)(some - highest));
         }
-        const float log_total = NAME(log)(NAME(all)(total))[0];
+        const float log_total = natural_logarithm(total);
         for (ptrdiff_t k = 0; k < width; k++)
             out[k] = x[k] - highest - log_total;
     }

@@ -15,13 +15,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../features/logarithm.h"
+
 #define PANEL 64   /* outputs whose weights lie together: [groups of 4 inputs][64 outputs][4] */
 #define MAX_ROWS 4 /* inputs that share a load of the weights; of more GCC would spill the sums */
+#define AHEAD_BYTES 2048 /* of a prefetch: AMD's CPUs without AVX-512 else wait for memory */
 #define LANES 16
+#define UNROLLED _Pragma("GCC unroll 8")
 
 typedef float f16 __attribute__((vector_size(64), aligned(4), may_alias));
 typedef int32_t i16 __attribute__((vector_size(64), aligned(4), may_alias));
-typedef uint8_t u16 __attribute__((vector_size(16), aligned(1), may_alias));
 
 /* Weights of a product, quantised and packed by asr/acoustic/int8/weights.py. */
 typedef struct {
@@ -57,14 +60,17 @@ typedef struct {
 #define SET avx512
 #define TARGET_SET __attribute__((target("avx2,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")))
 #define SUMS_WITH_VNNI
+#define NATIVE_BYTES 64
 #include "one_set.h"
 #define SET avx2
 #define TARGET_SET __attribute__((target("avx2")))
 #define SUMS_WITH_AVX2
+#define NATIVE_BYTES 32
 #include "one_set.h"
 #endif
 #define SET any
 #define TARGET_SET
+#define NATIVE_BYTES 16
 #include "one_set.h"
 
 /* The kernels of an instruction set ("avx512", "avx2", "any"), of the best one of this CPU if the

@@ -1,6 +1,5 @@
 /* Products of int8 weights, and the LSTM, for one instruction set (kernels.h). */
 
-#define UNROLLED _Pragma("GCC unroll 8")
 /* Exact sums [rows, 64] of one panel: of inputs, without their zero of 128, times weights. */
 INLINE void NAME(sums)(const int rows, ptrdiff_t groups, const uint8_t *const *x, const int8_t *w,
                        const int32_t *middles, int32_t sums[MAX_ROWS][PANEL])
@@ -28,21 +27,25 @@ INLINE void NAME(sums)(const int rows, ptrdiff_t groups, const uint8_t *const *x
        127 twice at most. */
     (void)middles;
     const __m256i zero = _mm256_set1_epi8((char)128), ones = _mm256_set1_epi16(1);
-    for (int half = 0; half < 2; half++)
-        for (int start = 0; start < rows; start += 2) {
+    const int wide = rows == 1 ? 8 : 4; /* vectors: those of two rows fit the registers */
+    for (int first = 0; first < 8; first += wide)
+        UNROLLED for (int start = 0; start < rows; start += 2) {
             const int count = rows - start < 2 ? rows - start : 2;
-            const int8_t *its = w + 128 * half;
-            __m256i total[2][4];
-            for (int r = 0; r < count; r++)
-                for (int s = 0; s < 4; s++)
+            const int8_t *its = w + 32 * first;
+            __m256i total[2][8];
+            UNROLLED for (int r = 0; r < count; r++)
+                UNROLLED for (int s = 0; s < wide; s++)
                     total[r][s] = _mm256_setzero_si256();
-            for (ptrdiff_t g = 0; g < groups; g++, its += 4 * PANEL)
-                for (int r = 0; r < count; r++) {
+            for (ptrdiff_t g = 0; g < groups; g++, its += 4 * PANEL) {
+                if (first + start == 0)
+                    UNROLLED for (int line = 0; line < 4; line++)
+                        __builtin_prefetch(its + AHEAD_BYTES + 64 * line);
+                UNROLLED for (int r = 0; r < count; r++) {
                     int32_t four;
                     memcpy(&four, x[start + r] + 4 * g, 4);
                     const __m256i input = _mm256_xor_si256(_mm256_set1_epi32(four), zero);
                     const __m256i size = _mm256_abs_epi8(input);
-                    for (int s = 0; s < 4; s++) {
+                    UNROLLED for (int s = 0; s < wide; s++) {
                         const __m256i signed_weights = _mm256_sign_epi8(
                             _mm256_loadu_si256((const __m256i *)(its + 32 * s)), input);
                         const __m256i pairs = _mm256_maddubs_epi16(size, signed_weights);
@@ -50,9 +53,10 @@ INLINE void NAME(sums)(const int rows, ptrdiff_t groups, const uint8_t *const *x
                             _mm256_add_epi32(total[r][s], _mm256_madd_epi16(pairs, ones));
                     }
                 }
-            for (int r = 0; r < count; r++)
-                for (int s = 0; s < 4; s++)
-                    _mm256_storeu_si256((__m256i *)(sums[start + r] + 32 * half + 8 * s),
+            }
+            UNROLLED for (int r = 0; r < count; r++)
+                UNROLLED for (int s = 0; s < wide; s++)
+                    _mm256_storeu_si256((__m256i *)(sums[start + r] + 8 * (first + s)),
                                         total[r][s]);
         }
 #else
