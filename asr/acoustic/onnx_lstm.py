@@ -79,6 +79,12 @@ def add_lstm(
     return results[0], results[1], results[2]
 
 
+def torch_gates(weights: np.ndarray, hidden: int) -> np.ndarray:
+    """ONNX's order of the gates, [4 gates * (hidden + pins), ...], in torch's, without the pins."""
+    i, o, f, c = (gate[:hidden] for gate in np.split(weights, 4))
+    return np.concatenate([i, f, c, o])
+
+
 def _pinned_input(graph: Graph, name: str, x: str, bounds: np.ndarray) -> str:
     """x [steps, batch, in] in units of its bounds, with the pins: [steps, batch, in + 4]."""
     units = np.concatenate([1 / bounds, np.repeat([1, -1], PINS_PER_SIGN)]).astype(np.float32)

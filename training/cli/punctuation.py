@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from asr.cli.options import say
+from asr.cli.options import CORPUS, Model, load_recognizer, say
 from training.cli.options import PunctuationConfigName
 
 punctuation_app = typer.Typer(
@@ -56,3 +56,18 @@ def evaluate(
 
     for row in evaluate_text(Punctuation(network), read_text(text), words, pauses):
         typer.echo(row.line())
+
+
+@punctuation_app.command()
+def pauses(
+    corpus: Annotated[Path, typer.Argument(help=CORPUS)],
+    sentences: Annotated[
+        Path, typer.Argument(help="A text with the sentences that were read, one a line.")
+    ],
+    model: Model = None,
+) -> None:
+    """Measure the pauses at marks within utterances, as the recogniser sees them."""
+    from training.punctuation.pauses import measured_pauses, pause_lines
+
+    for line in pause_lines(measured_pauses(load_recognizer(model), corpus, sentences)):
+        typer.echo(line)

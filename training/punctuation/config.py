@@ -28,12 +28,14 @@ class PunctuationConfig(StrictModel):
 
     texts: list[TextPart] = Field(min_length=1)
     output: str
+    # A punctuation.onnx of the same sizes: the run starts from its weights.
+    start: str | None = None
     held_out: int = Field(50, ge=2)  # every N-th run of 200 lines is held out of training
     embedding: Cells = 48
     hidden: Cells = 192
     layers: int = Field(2, ge=1, le=8)
     dropout: float = Field(0.2, ge=0, lt=1)
-    epochs: int = Field(2, ge=1, le=100_000)
+    epochs: float = Field(2, gt=0, le=100_000)
     samples: int = Field(96, ge=1, le=100_000)  # in a batch
     # Words of a sample: the utterance and the context before it.
     sample_words: Annotated[
@@ -41,7 +43,8 @@ class PunctuationConfig(StrictModel):
     ] = (6, 80)
     sentence_end_share: Share = 0.75  # of samples that end where a sentence ends
     pauses_share: Share = 0.6  # of samples whose pauses are known
-    wrong_words_share: Share = 0.04  # of words that are replaced by others, as by a recogniser
+    # Of words that are replaced by others, as by a recogniser: up to twice this in a sample.
+    wrong_words_share: Annotated[float, Field(ge=0, le=0.5)] = 0.04
     learning_rate: float = Field(2e-3, gt=0, le=100)
     warm_up_updates: int = Field(200, ge=1)
     weight_decay: float = Field(0.01, ge=0, le=1000)

@@ -10,7 +10,7 @@ import numpy as np
 
 from asr.text.punctuation import CONTEXT_WORDS, Case, Mark, Punctuation
 from training.punctuation.corpus import MarkedText
-from training.punctuation.samples import drawn_pauses
+from training.punctuation.pauses import drawn_pauses
 
 CAPITALS = "capitals"
 UTTERANCE_WORDS = (6, 60)

@@ -12,18 +12,9 @@ from torch import Tensor
 from asr.text.punctuation import PAUSE_FEATURES, Mark, scaled_pauses, word_features
 from training.punctuation.config import PunctuationConfig
 from training.punctuation.corpus import MarkedText
+from training.punctuation.pauses import drawn_pauses
 
 IGNORED = -100  # torch's label of what does not count in the loss
-
-# Pauses between recognised words, by the mark between them: the share of places without one, and
-# the mean and standard deviation of the logarithm of the others' seconds.
-PAUSES = {
-    Mark.NONE: (0.86, -2.3, 0.8),
-    Mark.COMMA: (0.45, -1.5, 0.8),
-    Mark.STOP: (0.25, -0.9, 0.8),
-    Mark.QUESTION: (0.25, -0.9, 0.8),
-    Mark.EXCLAMATION: (0.25, -0.9, 0.8),
-}
 
 
 @dataclass(frozen=True)
@@ -62,7 +53,8 @@ class Sampler:
         marks = text.marks[places].astype(np.int64)
         cases = np.where(self._starts[places], IGNORED, text.cases[places].astype(np.int64))
         words = text.words[places]
-        wrong = random.random(words.shape) < config.wrong_words_share
+        share = random.uniform(0, 2 * config.wrong_words_share, (count, 1))
+        wrong = random.random(words.shape) < share
         words = np.where(wrong, text.words[random.integers(len(text), size=words.shape)], words)
         cases = np.where(wrong, IGNORED, cases)
         return Samples(
@@ -81,11 +73,3 @@ class Sampler:
         features[..., 1] = scaled_pauses(seconds) * known[:, None]
         features[:, -1] = (0, 0, 1)
         return features
-
-
-def drawn_pauses(marks: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """Seconds of silence after each word."""
-    table = np.array([PAUSES[mark] for mark in Mark])
-    none, mean, deviation = np.moveaxis(table[marks], -1, 0)
-    seconds = np.exp(mean + deviation * random.standard_normal(marks.shape))
-    return np.where(random.random(marks.shape) < none, 0, seconds)

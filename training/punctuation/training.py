@@ -24,6 +24,7 @@ from training.punctuation.corpus import MarkedText, read_corpus
 from training.punctuation.evaluation import evaluate_text
 from training.punctuation.network import PunctuationNetwork, write_punctuation
 from training.punctuation.samples import IGNORED, Sampler
+from training.punctuation.starting import start_from
 from training.run.averaging import make_average
 from training.run.checkpoint import read_checkpoint, write_checkpoint
 from training.run.non_finite import NonFiniteLosses
@@ -57,7 +58,7 @@ def train_punctuation(config: PunctuationConfig, report: Callable[[str], None] =
         report(f"resumed at update {run.update} of {run.total_updates}")
     report(
         f"{len(corpus.train)} words ({len(corpus.train.vocabulary)} different ones), "
-        f"{run.total_updates} updates in {config.epochs} epochs on {run.device}"
+        f"{run.total_updates} updates in {config.epochs:g} epochs on {run.device}"
     )
     saved_at = time.monotonic()
     while run.update < run.total_updates:
@@ -86,7 +87,10 @@ class _Run:
         self.text = zlib.crc32(text.words.tobytes() + text.marks.tobytes())
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         torch.manual_seed(config.seed)
-        self._network = PunctuationNetwork(config).to(self.device)
+        network = PunctuationNetwork(config)
+        if config.start:
+            start_from(config.start, network)
+        self._network = network.to(self.device)
         self._average = make_average(self._network, EMA_DECAY, 0)
         self._optimiser: Any = torch.optim.AdamW(
             self._network.parameters(),
@@ -96,7 +100,7 @@ class _Run:
             fused=True,
         )
         words_per_update = config.samples * config.sample_words[1] // 2
-        self.total_updates = max(1, config.epochs * len(text) // words_per_update)
+        self.total_updates = max(1, int(config.epochs * len(text) / words_per_update))
         self.update, self.mean_loss = 0, 0.0
         self._bad_losses = NonFiniteLosses(report)
 

@@ -121,3 +121,19 @@ def test_bad_texts_and_files_are_reported(tmp_path: Path) -> None:
         Punctuation(tmp_path / "bad.onnx")
     with pytest.raises(ModelError, match="no such file"):
         Punctuation(tmp_path / "none.onnx")
+
+
+def test_a_run_starts_from_the_weights_of_another(tmp_path: Path) -> None:
+    first = train_punctuation(settings(tmp_path), lambda line: None)
+    small = {"learning_rate": 1e-7, "output": str(tmp_path / "second"), "samples": 512}
+    second = train_punctuation(settings(tmp_path, start=str(first), **small), lambda line: None)
+    table = evaluate_text(Punctuation(second), read_text(tmp_path / "text.txt"), words=3_000)
+    assert min(row.value for row in table if row.there) > 90
+    other = {"output": str(tmp_path / "third"), "hidden": 16}
+    with pytest.raises(ConfigError, match=r"start: .*another network"):
+        train_punctuation(settings(tmp_path, start=str(first), **other), lambda line: None)
+    with pytest.raises(ConfigError, match=r"start: .*missing or damaged"):
+        train_punctuation(
+            settings(tmp_path, start=str(tmp_path / "text.txt"), output=str(tmp_path / "fourth")),
+            lambda line: None,
+        )
