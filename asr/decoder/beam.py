@@ -119,6 +119,8 @@ class BeamDecoding:
         self._phones: list[np.ndarray] = []
         self._entries: list[_PathEntry] = []  # of the last call of `words`
         self._path = np.zeros((2, 0), int)  # that they are on
+        self._gaps: list[Gap] = []
+        self._gaps_until = 0  # so many committed steps
 
     def push(self, emission: Emitted) -> None:
         """Process more steps: [1, steps, tokens]."""
@@ -165,6 +167,11 @@ class BeamDecoding:
         """The gaps between entries of the committed path, in order: all hypotheses have the words
         before and after them. None is within a phrase, or between two fillers of a grammar."""
         path = self._search.committed
+        if path.shape[1] != self._gaps_until:
+            self._gaps_until, self._gaps = path.shape[1], self._find_gaps(path)
+        return self._gaps
+
+    def _find_gaps(self, path: np.ndarray) -> list[Gap]:
         found = []
         for at, next_at in pairwise(np.flatnonzero(path[0] >= 0).tolist()):
             if path[0][at] == path[0][next_at] == self._words.filler:
