@@ -305,13 +305,17 @@ class Recognizer:
             raise error
 
     def written_words(
-        self, words: Sequence[Word], context: TextContext
+        self, words: Sequence[Word], context: TextContext, following: Sequence[Word] = ()
     ) -> tuple[tuple[Word, ...], TextContext]:
         """The written form of an utterance, and the context of the next one. It is empty without
-        written forms."""
+        written forms.
+
+        Args:
+            following: words after it that are known already, where speech goes on after a cut.
+        """
         if not self.writes:
             return (), context
-        return written_words(words, self.punctuation, context)
+        return written_words(words, self.punctuation, context, following)
 
     def _transcribe_piece(self, samples: Samples, start_seconds: float) -> Segment:
         decoding = self.decoder.start()

@@ -1,7 +1,8 @@
 """Endpoint detection. Pure computation: durations in, a decision out.
 
 The rules are those of sherpa-onnx (after Kaldi): a silence after words ends the utterance, a longer
-silence without words starts a new one, and the length of an utterance is bounded.
+silence without words starts a new one, and the length of an utterance is bounded. Rill adds a cut
+between words for speech without pauses (streaming/cutting.py).
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Literal
 
 from asr.speech_filter import MIN_SPEECH
 
-Endpoint = Literal["none", "pause", "forced"]
+Endpoint = Literal["none", "pause", "cut", "forced"]
 # The second pass starts after this share of the silence that ends an utterance. With a smaller
 # share it is discarded more often; the rest of the silence is the time in which it runs.
 SECOND_PASS_SHARE = 2 / 3
@@ -28,6 +29,7 @@ class EndpointRules:
     silence_without_words: float = 2.4
     longest_utterance: float = 20.0  # after this, any short pause ends it
     short_pause: float = 0.2
+    cut_after_seconds: float = 20.0  # after this, it is cut between two words
     longest_without_pause: float = 30.0  # after this, it is cut within speech
     min_speech: float = MIN_SPEECH
     least_sureness: InitVar[float | None] = None  # the name of min_speech in release 0.1
@@ -53,6 +55,7 @@ def endpoint(
     silence_seconds: float,
     has_words: bool,
     ahead_seconds: float = 0.0,
+    can_cut: bool = False,
 ) -> Endpoint:
     """Whether the utterance ends here.
 
@@ -63,9 +66,11 @@ def endpoint(
         ahead_seconds: of audio that has arrived and waits for its look-ahead. It counts as silence,
             because every endpoint would be late by it otherwise; speech in it belongs to the next
             utterance. `short_pause` of silence is required in any case.
+        can_cut: there is a place between two words to cut it at.
 
     Returns:
-        "pause" at a silence, "forced" for a cut within speech, else "none".
+        "pause" at a silence, "cut" for a cut between words before its end, "forced" for a cut
+        within speech at its end, else "none".
     """
     needed = rules.silence_after_words if has_words else rules.silence_without_words
     needed = _required_silence(rules, needed, ahead_seconds)
@@ -73,6 +78,8 @@ def endpoint(
         needed = min(needed, rules.short_pause)
     if silence_seconds >= needed - TOLERANCE_SECONDS:
         return "pause"
+    if can_cut and utterance_seconds >= rules.cut_after_seconds - TOLERANCE_SECONDS:
+        return "cut"
     return "forced" if utterance_seconds >= rules.longest_without_pause else "none"
 
 

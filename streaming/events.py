@@ -21,14 +21,21 @@ class _Utterance:
 
 @dataclass(frozen=True)
 class Partial(_Utterance):
-    """The words of the running utterance so far; later events may change them."""
+    """The words of the running utterance so far; later events may change them.
+
+    `own_words` is how many of the first words are in this utterance wherever it is cut
+    (streaming/cutting.py); those after them may start the next one.
+    """
+
+    own_words: int | None = None
 
 
 @dataclass(frozen=True)
 class Final(_Utterance):
     """The words of an utterance that has ended; they do not change. Empty without speech.
 
-    `revised` is true when the last `Partial` had words that this event does not begin with.
+    `revised` is true when the last `Partial` had words that this event does not begin with. Words
+    after a cut are the next utterance's and do not count.
     `alternatives` has as many hypotheses as the recogniser is configured for, best first.
     """
 
@@ -36,6 +43,9 @@ class Final(_Utterance):
     alternatives: tuple[Alternative, ...] = ()
     # The words as people write them (asr/text/written.py). Empty without words.
     written: tuple[Word, ...] = ()
+    # Where speech without a pause was cut, in the time of the words; the next utterance starts
+    # there. None for an utterance that ended otherwise.
+    cut_seconds: float | None = None
 
     @property
     def formatted(self) -> str:

@@ -117,8 +117,8 @@ def _process_blocks(
         stream.accept(block)
         while stream.has_chunk:
             yield None
-            for ended in stream.work():
-                finals += ended
+            for events in stream.work():
+                finals += [event for event in events if isinstance(event, Final)]
     finals.append(stream.finish())
     yield transcript_of(_segments(finals), stream.seconds_pushed, damage)
 

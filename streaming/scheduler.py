@@ -22,7 +22,7 @@ import numpy as np
 
 from asr.audio import Samples
 from asr.recognizer import Recognizer, RecognizerState, StepOutput
-from streaming.events import Event, Final, Partial
+from streaming.events import Event, Partial
 from streaming.stream import Stream
 
 Result = TypeVar("Result")
@@ -61,8 +61,8 @@ def push_batch(
         for number, partials in zip(ready, results):
             try:
                 events[number] += raised_if_failed(partials)
-                for finals in streams[number].work():
-                    events[number] += finals
+                for found in streams[number].work():
+                    events[number] += found
             except Exception as error:
                 failures[number] = error
     return [failures.get(number, found) for number, found in enumerate(events)]
@@ -128,7 +128,7 @@ class _Job:
     """A request that has no result yet."""
 
     stream: Stream
-    pieces: Iterator[list[Final]] | None = None  # of a stream's `work` that has started
+    pieces: Iterator[Sequence[Event]] | None = None  # of a stream's `work` that has started
     events: list[Event] = field(default_factory=list)
     future: Future[list[Event]] = field(default_factory=Future)
 

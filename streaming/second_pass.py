@@ -9,7 +9,7 @@ endpoint, the second pass is discarded and runs again at the next endpoint.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -31,6 +31,7 @@ class SecondPass:
         frames: np.ndarray,
         steps: int,
         min_speech: float,
+        history: Sequence[str] = (),
     ) -> None:
         """A run that has not started.
 
@@ -40,13 +41,14 @@ class SecondPass:
             frames: [frames, mels] of the utterance, and some that follow as look-ahead.
             steps: network steps that belong to the utterance.
             min_speech: of the speech filter (asr/speech_filter.py).
+            history: the words before an utterance that goes on after a cut.
         """
         self.frames, self.steps = frames, steps
         self.words: list[Word] = []  # times in seconds since the first step; valid once done
         self.done = False
         self._recognizer, self._preceding_frames = recognizer, preceding_frames
         self._min_speech = min_speech
-        self._decoding = recognizer.decoder.start()
+        self._decoding = recognizer.decoder.start(history)
         self._pieces = self._run()
 
     def work(self) -> Iterator[None]:

@@ -23,6 +23,7 @@ STATE_VERSION = 6
 WORDS_SHOWN = 5  # of custom words that differ
 PLAIN = (
     "first_step",
+    "history",
     "silent_steps",
     "reading",
     "shown",
@@ -103,6 +104,7 @@ def unpack_state(data: bytes | bytearray | memoryview, recognizer: Recognizer) -
             raise ValueError("an emission lacks its phones or letters")
         plain.setdefault("start_seconds", 0.0)  # absent from states of release 0.1
         plain.setdefault("text", {})  # absent from older states
+        plain.setdefault("history", [])
         extent = plain["reading"]  # of the second pass
         state = {key: plain[key] for key in PLAIN} | {
             "resampler": {

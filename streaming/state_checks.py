@@ -15,6 +15,7 @@ from asr.acoustic.types import AcousticConfig
 from asr.audio import HIGHEST_SAMPLE_RATE, LOWEST_SAMPLE_RATE, MAX_CHANNELS, SAMPLE_RATE
 from asr.audio.mono import BLOCK_SECONDS
 from asr.audio.offset import BLOCK_SAMPLES
+from asr.decoder.search.vocabulary import HISTORY_WORDS
 from asr.decoder.types import check_emission
 from asr.errors import ModelError
 from asr.features.log_mel import MEL_BANDS, WINDOW_SAMPLES
@@ -70,6 +71,12 @@ def check_state(state: dict[str, Any], config: AcousticConfig) -> None:
     for name, value in vars(state["rules"]).items():
         if not _is_number(value) or not value >= 0:
             raise ValueError(f"the rule {name} is {value!r}")
+    texts = state["history"]
+    if not isinstance(texts, list) or len(texts) > HISTORY_WORDS:
+        raise ValueError(f"history is {texts!r}"[:100])
+    for text in texts:
+        if not isinstance(text, str) or not 0 < len(text) <= MAX_WORD_LETTERS:
+            raise ValueError(f"a word of the history is {text!r}"[:100])
     for word in state["shown"]:
         _check_word(word)
 

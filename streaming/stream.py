@@ -14,7 +14,7 @@ bit-identical words and times for every way of cutting it.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 
@@ -109,8 +109,8 @@ class Stream(RenamedMethods):
             events: list[Event] = []
             while self.has_chunk:
                 events += self.process(*self.recognizer.step(*self.next_chunk()))
-                for finals in self.work():
-                    events += finals
+                for found in self.work():
+                    events += found
             return events
 
     def finish(self) -> Final:
@@ -164,22 +164,31 @@ class Stream(RenamedMethods):
         run = self._utterance.second_pass
         return self._utterance.endpoint != "none" or bool(run and not run.done)
 
-    def work(self) -> Iterator[list[Final]]:
+    def work(self) -> Iterator[list[Event]]:
         """Run the second pass if it is due, and end the utterance if this is its endpoint: pieces
-        of work, each about as long as that of a chunk, with the events of each."""
+        of work, each about as long as that of a chunk, with the events of each. After a cut the
+        next utterance has words already: a `Partial` of them follows the `Final`."""
         if self._utterance.second_pass:
             yield from ([] for _ in self._utterance.second_pass.work())
         if self._utterance.endpoint == "none":
             return
         ended = self._utterance
+        final_words: tuple[Word, ...] = ()
         for final in ended.finish(self._end_seconds):
             # A Final without words withdraws the words of the last Partial.
             is_needed = final and (final.words or ended.partial_words)
-            yield [self._written(final)] if final and is_needed else []
+            final_words = final.words if final else ()
+            yield [self._written(final, ended.words_after_cut)] if final and is_needed else []
         if ended.endpoint == "pause":
             # Training starts each utterance with the LSTM's state at zero.
             self._state = self.recognizer.forget(self._state)
-        self._utterance = ended.following()
+        following = ended.following(final_words)
+        if ended.endpoint == "cut":
+            for output in ended.steps_after_cut():
+                following.process(output)
+                yield []
+            yield list(following.update())
+        self._utterance = following
 
     def finish_work(self) -> Iterator[Final | None]:
         """`finish` in pieces of work; the last piece returns the utterance."""
@@ -196,9 +205,9 @@ class Stream(RenamedMethods):
         for final in self._utterance.finish(self._end_seconds):
             yield final and self._written(final)
 
-    def _written(self, final: Final) -> Final:
+    def _written(self, final: Final, following: Sequence[Word] = ()) -> Final:
         """The same with its written tokens."""
-        written, self._text = self.recognizer.written_words(final.words, self._text)
+        written, self._text = self.recognizer.written_words(final.words, self._text, following)
         return replace(final, written=written)
 
     @property
@@ -239,6 +248,7 @@ class Stream(RenamedMethods):
                 "before": self._utterance.preceding_frames,
                 "emissions": self._utterance.emissions,
                 "first_step": self._utterance.first_step,
+                "history": list(self._utterance.history),
                 "silent_steps": self._utterance.silent_steps,
                 "reading": self._utterance.second_pass_extent,
                 "shown": [vars(word) for word in self._utterance.partial_words],
@@ -288,6 +298,7 @@ class Stream(RenamedMethods):
             state["first_step"],
             state["frames"],
             state["before"],
+            tuple(state["history"]),
         )
         for emission in state["emissions"]:
             utterance.process(StepOutput(state["frames"][:0], emission))

@@ -9,7 +9,7 @@ import copy
 import math
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from itertools import chain, takewhile
+from itertools import chain, pairwise, takewhile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,7 +21,7 @@ from asr.decoder.rescoring import Rescorer
 from asr.decoder.search.nbest import Hypothesis, Search
 from asr.decoder.search.settings import BeamSettings
 from asr.decoder.search.vocabulary import SearchWords
-from asr.decoder.types import BLANK_ID, Clock, check_emission
+from asr.decoder.types import BLANK_ID, Clock, Gap, check_emission, words_until
 from asr.language_model.ngram import LanguageModel
 from asr.lexicon.cache import cached_lexicon
 from asr.lexicon.custom_words import CustomWord
@@ -87,9 +87,15 @@ class BeamDecoder:
         changed.settings = settings
         return changed
 
-    def start(self) -> BeamDecoding:
-        """The decoding of a new utterance. Trie and language model are shared."""
-        return BeamDecoding(self.words, self.clock, self.settings, self.calibration, self.rescorer)
+    def start(self, history: Sequence[str] = ()) -> BeamDecoding:
+        """The decoding of a new utterance. Trie and language model are shared.
+
+        Args:
+            history: the words before it, if it goes on with their sentence.
+        """
+        return BeamDecoding(
+            self.words, self.clock, self.settings, self.calibration, self.rescorer, history
+        )
 
 
 class BeamDecoding:
@@ -102,14 +108,19 @@ class BeamDecoding:
         settings: BeamSettings,
         calibration: Calibration = UNCHANGED,
         rescorer: Rescorer | None = None,
+        history: Sequence[str] = (),
     ) -> None:
         self.steps = 0
         self._calibration, self._rescorer = calibration, rescorer
         self._words, self._clock, self._settings = words, clock, settings
-        self._search = Search(words, settings)
+        # None at the start of a sentence; () after words that the language model lacks.
+        self._history = words.history(history) if history else None
+        self._search = Search(words, settings, self._history)
         self._phones: list[np.ndarray] = []
         self._entries: list[_PathEntry] = []  # of the last call of `words`
         self._path = np.zeros((2, 0), int)  # that they are on
+        self._gaps: list[Gap] = []
+        self._gaps_until = 0  # so many committed steps
 
     def push(self, emission: Emitted) -> None:
         """Process more steps: [1, steps, tokens]."""
@@ -151,6 +162,28 @@ class BeamDecoding:
             after = end
         self._entries, self._path = entries, path
         return [word for entry in entries for word in entry.words]
+
+    def gaps(self) -> list[Gap]:
+        """The gaps between entries of the committed path, in order: all hypotheses have the words
+        before and after them. None is within a phrase, or between two fillers of a grammar."""
+        path = self._search.committed
+        if path.shape[1] != self._gaps_until:
+            self._gaps_until, self._gaps = path.shape[1], self._find_gaps(path)
+        return self._gaps
+
+    def _find_gaps(self, path: np.ndarray) -> list[Gap]:
+        found = []
+        for at, next_at in pairwise(np.flatnonzero(path[0] >= 0).tolist()):
+            if path[0][at] == path[0][next_at] == self._words.filler:
+                continue
+            end = _entry_end(path, at)
+            voiced = np.flatnonzero(path[1][end : next_at + 1] != BLANK_ID)
+            found.append(Gap(end, end + int(voiced[0])))
+        return found
+
+    def words_before(self, step: int) -> list[Word]:
+        """The words before a step of a gap. No step can be pushed after this."""
+        return words_until(self.words(finished=True), self._clock.seconds(step))
 
     def _unchanged_entries(self, path: np.ndarray) -> list[_PathEntry]:
         """The entries of the last call of `words` that are in the part common to both paths."""
@@ -204,7 +237,7 @@ class BeamDecoding:
         if not self._rescorer:
             return nbest
         gains = self._rescorer.gains(
-            [hypothesis.numbers for hypothesis in nbest],
+            [(self._history or ()) + hypothesis.numbers for hypothesis in nbest],
             self._words,
             self._settings.rescore_share,
         )

@@ -26,7 +26,7 @@ from asr.acoustic.types import Emitted
 from asr.decoder.beam import BeamDecoding
 from asr.decoder.search.settings import BeamSettings
 from asr.decoder.search.vocabulary import SearchWords, phrase_trie
-from asr.decoder.types import Clock, Decoding
+from asr.decoder.types import Clock, Decoding, Gap, words_until
 from asr.errors import ConfigError
 from asr.language_model._score_cache import ScoreCache
 from asr.lexicon.custom_words import CustomWord, custom_words
@@ -87,18 +87,19 @@ class GrammarDecoder:
         trie = phrase_trie(numbered, [0.0] * len(numbered))
         self.words = SearchWords(_NoLanguageModel(), [], trie, numbered, filler=0)
 
-    def start(self) -> Decoding:
-        """The decoding of a new utterance. The trie is shared."""
+    def start(self, history: Sequence[str] = ()) -> Decoding:
+        """The decoding of a new utterance. The trie is shared. Each phrase is as likely after any
+        words."""
         beam = BeamDecoding(self.words, self.clock, self.settings)
-        return GrammarDecoding(beam, self.settings.beam)
+        return GrammarDecoding(beam, self.settings.beam, self.clock)
 
 
 class GrammarDecoding:
     """The beam of one utterance."""
 
-    def __init__(self, beam: BeamDecoding, beam_size: int) -> None:
+    def __init__(self, beam: BeamDecoding, beam_size: int, clock: Clock) -> None:
         self.steps = 0
-        self._beam, self._beam_size = beam, beam_size
+        self._beam, self._beam_size, self._clock = beam, beam_size, clock
 
     def push(self, emission: Emitted) -> None:
         """Process more steps: [1, steps, tokens]."""
@@ -116,6 +117,14 @@ class GrammarDecoding:
                 confidence = min(word.confidence for word in same)
                 found.append(Word(UNKNOWN, same[0].start, same[-1].end, confidence))
         return found
+
+    def gaps(self) -> list[Gap]:
+        """The gaps before and after phrases that no later step changes, in order."""
+        return self._beam.gaps()
+
+    def words_before(self, step: int) -> list[Word]:
+        """The words before a step of a gap. No step can be pushed after this."""
+        return words_until(self.words(finished=True), self._clock.seconds(step))
 
     def alternatives(self, count: int) -> tuple[Alternative, ...]:
         """The n-best hypotheses, the best first. No step can be pushed after this."""

@@ -5,12 +5,13 @@ asr/decoder/types.py has the interface of decoders. asr/decoder/beam.py is the o
 
 from __future__ import annotations
 
-from itertools import groupby
+from collections.abc import Sequence
+from itertools import groupby, pairwise
 
 import numpy as np
 
 from asr.acoustic.types import Emitted
-from asr.decoder.types import BLANK_ID, Clock, check_emission
+from asr.decoder.types import BLANK_ID, Clock, Gap, check_emission, words_until
 from asr.text.alphabet import LETTER_TOKENS, WORD_BOUNDARY
 from asr.transcript import Alternative, Word
 
@@ -21,8 +22,8 @@ class GreedyDecoder:
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
 
-    def start(self) -> GreedyDecoding:
-        """The decoding of a new utterance."""
+    def start(self, history: Sequence[str] = ()) -> GreedyDecoding:
+        """The decoding of a new utterance. Letters do not depend on the words before them."""
         return GreedyDecoding(self.clock)
 
 
@@ -48,24 +49,23 @@ class GreedyDecoding:
         if not self._best:
             return []
         best, probability = np.concatenate(self._best), np.concatenate(self._probability)
-        spelled: list[list[tuple[str, int, int]]] = [[]]
-        step = 0
-        for token, group in groupby(best.tolist()):
-            count = len(list(group))
-            if LETTER_TOKENS[token] == WORD_BOUNDARY:
-                spelled.append([])
-            elif token != BLANK_ID:
-                spelled[-1].append((LETTER_TOKENS[token], step, step + count))
-            step += count
         return [
             Word(
                 "".join(letter for letter, _, _ in word),
                 *self._clock.span(word[0][1], word[-1][2]),
                 float(np.mean([probability[start:end].max() for _, start, end in word])),
             )
-            for word in spelled
-            if word
+            for word in _spelled(best)
         ]
+
+    def gaps(self) -> list[Gap]:
+        """The gaps between words, in order: the best letter of a step never changes."""
+        spelled = _spelled(np.concatenate(self._best)) if self._best else []
+        return [Gap(word[-1][2], after[0][1]) for word, after in pairwise(spelled)]
+
+    def words_before(self, step: int) -> list[Word]:
+        """The words before a step of a gap."""
+        return words_until(self.words(), self._clock.seconds(step))
 
     def alternatives(self, count: int) -> tuple[Alternative, ...]:
         """The only hypothesis of greedy decoding."""
@@ -73,3 +73,17 @@ class GreedyDecoding:
         texts = tuple(word.word for word in words)
         score = float(np.log(np.concatenate([*self._probability, np.ones(0)])).sum())
         return (Alternative(texts, score, tuple((word.start, word.end) for word in words)),)
+
+
+def _spelled(best: np.ndarray) -> list[list[tuple[str, int, int]]]:
+    """The letters of each word: letter, first step, end step."""
+    spelled: list[list[tuple[str, int, int]]] = [[]]
+    step = 0
+    for token, group in groupby(best.tolist()):
+        count = len(list(group))
+        if LETTER_TOKENS[token] == WORD_BOUNDARY:
+            spelled.append([])
+        elif token != BLANK_ID:
+            spelled[-1].append((LETTER_TOKENS[token], step, step + count))
+        step += count
+    return [word for word in spelled if word]

@@ -6,7 +6,8 @@ one `Decoding` for each utterance: `push` processes steps, `words` returns the w
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -18,6 +19,14 @@ from asr.transcript import Alternative, Word
 BLANK_ID = 0
 # Of a log-probability. Its true limit is 0; emissions that are not quite normalised pass too.
 MAX_LOG = 100.0
+TIME_TOLERANCE_SECONDS = 1e-6  # multiples of a step are not exact in binary
+
+
+class Gap(NamedTuple):
+    """The steps between two words: from the end of one to the start of the next."""
+
+    start: int
+    end: int
 
 
 class Decoding(Protocol):
@@ -38,12 +47,24 @@ class Decoding(Protocol):
     def alternatives(self, count: int) -> tuple[Alternative, ...]:
         """The n-best hypotheses of all steps, the best first. No step can be pushed after this."""
 
+    def gaps(self) -> list[Gap]:
+        """The gaps between words that no later step changes, in order."""
+
+    def words_before(self, step: int) -> list[Word]:
+        """The words before a step of a gap. No step can be pushed after this."""
+
 
 class Decoder(Protocol):
     """Starts decodings and holds what they share."""
 
-    def start(self) -> Decoding:
-        """The decoding of a new utterance, at step 0."""
+    clock: Clock
+
+    def start(self, history: Sequence[str] = ()) -> Decoding:
+        """The decoding of a new utterance, at step 0.
+
+        Args:
+            history: the words before it, if it goes on with their sentence.
+        """
 
 
 def check_emission(emission: Emitted) -> None:
@@ -75,6 +96,11 @@ def decode(decoder: Decoder, emission: Emitted) -> list[Word]:
     return decoding.words(finished=True)
 
 
+def words_until(words: Iterable[Word], seconds: float) -> list[Word]:
+    """The words that start before a time."""
+    return [word for word in words if word.start < seconds - TIME_TOLERANCE_SECONDS]
+
+
 class Clock:
     """Converts the steps of an utterance to seconds."""
 
@@ -87,3 +113,7 @@ class Clock:
         start = max(0.0, (first_step - self.delay_steps) * self.step_seconds)
         end = max(start, (end_step - self.delay_steps) * self.step_seconds)
         return start, max(end, start + self.step_seconds)
+
+    def seconds(self, step: int) -> float:
+        """The time of a step, less the delay of the acoustic model."""
+        return max(0.0, (step - self.delay_steps) * self.step_seconds)

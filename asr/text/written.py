@@ -31,7 +31,10 @@ START = TextContext()
 
 
 def written_words(
-    words: Sequence[Word], punctuation: Punctuation | None = None, context: TextContext = START
+    words: Sequence[Word],
+    punctuation: Punctuation | None = None,
+    context: TextContext = START,
+    following: Sequence[Word] = (),
 ) -> tuple[tuple[Word, ...], TextContext]:
     """Written tokens of one utterance, and the context of the next one.
 
@@ -40,16 +43,19 @@ def written_words(
 
     Args:
         punctuation: numbers alone are written if there is none.
+        following: words after it that are known already; the marks depend on them.
     """
     if not words:
         return (), context
     spoken = [word.word for word in words]
     if punctuation:
-        pauses = [after.start - word.end for word, after in pairwise(words)]
+        pauses = [after.start - word.end for word, after in pairwise([*words, *following])]
         before = None if context.end_s is None else words[0].start - context.end_s
         gaps = ((*context.pauses_s, before) if context.words else ()) + (*pauses, None)
-        marked = punctuation.mark([*context.words, *spoken], gaps)[len(context.words) :]
-        kept, known = [*context.words, *spoken][-CONTEXT_WORDS:], [*gaps[:-1]]
+        texts = [*context.words, *spoken]
+        all_marked = punctuation.mark([*texts, *(word.word for word in following)], gaps)
+        marked = all_marked[len(context.words) : len(texts)]
+        kept, known = texts[-CONTEXT_WORDS:], [*gaps[: len(texts) - 1]]
         after = TextContext(
             tuple(kept),
             tuple(known[len(known) - len(kept) + 1 :]),

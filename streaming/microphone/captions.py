@@ -72,6 +72,8 @@ def event_record(event: Event) -> dict[str, Any]:
         record |= words_and_written(event.words, event.written)
         record["formatted"] = event.formatted
         record["revised"] = event.revised
+        if event.cut_seconds is not None:
+            record["cut_seconds"] = round(event.cut_seconds, 3)
         if event.alternatives:
             record["alternatives"] = alternative_records(event.alternatives)
     else:

@@ -102,7 +102,7 @@ def test_missing_parts_are_reported(state: bytes, recognizer: Recognizer) -> Non
         others = {other: array for other, array in arrays.items() if other != name}
         with pytest.raises(ModelError, match="not the state of a stream, or damaged"):
             Stream.restore(without_checksum(others, plain), recognizer)
-    for name in set(plain) - {"start_seconds", "text", "words"}:
+    for name in set(plain) - {"start_seconds", "text", "words", "history"}:
         others = {other: value for other, value in plain.items() if other != name}
         with pytest.raises(ModelError, match="not the state of a stream, or damaged"):
             Stream.restore(without_checksum(arrays, others), recognizer)
@@ -138,6 +138,7 @@ WRONG: list[tuple[str, Any]] = [
     ("shown", [{"word": 5, "start": 0.0, "end": 1.0, "confidence": 1.0}]),
     ("shown", [{"word": "a", "start": None, "end": 1.0, "confidence": 1.0}]),
     *(("rules", value) for value in (None, {"longest": 1}, {"short_pause": float("nan")}, [])),
+    *(("history", value) for value in (None, {}, "word", [1], [""], ["a"] * 9, ["a" * 5000])),
     *(("rules", {"short_pause": value}) for value in (-1, "1", None)),
     *(("model", value) for value in (None, "another", 5)),
     *(("version", value) for value in (None, 5, "6")),

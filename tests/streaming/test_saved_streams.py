@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -46,7 +47,7 @@ def test_a_saved_stream_continues_in_another_process(
 
 
 def test_a_restored_stream_has_its_rules_and_name(recognizer: Recognizer) -> None:
-    rules = EndpointRules(silence_after_words=0.4, min_speech=0.1)
+    rules = EndpointRules(silence_after_words=0.4, min_speech=0.1, cut_after_seconds=math.inf)
     saved = Stream(recognizer, 44_100, rules, "door", second_pass=False).save()
     restored = Stream.restore(saved, recognizer)
     assert (restored.rules, restored.name, restored.second_pass) == (rules, "door", False)

@@ -9,7 +9,8 @@ from __future__ import annotations
 import copy
 import importlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -18,8 +19,9 @@ import numpy as np
 from asr.acoustic.types import Emitted
 from asr.decoder.beam import DECIMALS, acoustic_confidence
 from asr.decoder.confidence import UNCHANGED, Calibration
+from asr.decoder.search.nbest import UNCOMMITTED_STEPS
 from asr.decoder.search.settings import BeamSettings
-from asr.decoder.types import BLANK_ID, Clock, check_emission
+from asr.decoder.types import BLANK_ID, Clock, Gap, check_emission, words_until
 from asr.errors import ConfigError
 from asr.language_model.ngram import LanguageModel
 from asr.lexicon.lexicon import read_lexicon
@@ -70,8 +72,9 @@ class FlashlightDecoder:
         changed.settings = settings
         return changed
 
-    def start(self) -> FlashlightDecoding:
-        """The decoding of a new utterance. Trie and language model are shared."""
+    def start(self, history: Sequence[str] = ()) -> FlashlightDecoding:
+        """The decoding of a new utterance. Trie and language model are shared. flashlight starts
+        each utterance as a sentence and cannot use the words before it."""
         return FlashlightDecoding(self.words, self.clock, self.settings, self.calibration)
 
 
@@ -122,6 +125,18 @@ class FlashlightDecoding:
             confidence = round(self._calibration(share * acoustic), DECIMALS)
             words.append(Word(text, *self._clock.span(int(voiced[0]), end), confidence))
         return words
+
+    def gaps(self) -> list[Gap]:
+        """The gaps between words of the best hypothesis, in order, without the last 1.6 s, in which
+        later steps often change it."""
+        spoken = list(self._spoken(self._hypothesis(self._search.best()))) if self.steps else []
+        found = [Gap(end, int(voiced[0])) for (_, _, end), (_, voiced, _) in pairwise(spoken)]
+        return [gap for gap in found if gap.end <= self.steps - UNCOMMITTED_STEPS]
+
+    def words_before(self, step: int) -> list[Word]:
+        """The words before a step of a gap. Their confidences have no shares: another hypothesis
+        may be the best once the utterance has ended."""
+        return words_until(self.words(), self._clock.seconds(step))
 
     def alternatives(self, count: int) -> tuple[Alternative, ...]:
         """The n-best hypotheses, the best first. No step can be pushed after this."""

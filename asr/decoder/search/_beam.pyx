@@ -130,6 +130,21 @@ cdef class Beam:
         else:
             self.backpointers = BackPointers(self._lexicon.end)
 
+    def start_after(self, words):
+        """Makes the utterance go on after words. It has no steps yet.
+
+        Args:
+            words: numbers of the language model's words, the last one last. None of them: nothing
+                is known of the words before.
+
+        Raises:
+            IndexError: a number that the language model lacks.
+        """
+        cdef int32_t context = self._null_context
+        for number in words:
+            context, _ = self._score_cache.score(context, number)
+        self._tokens[0].context = context
+
     cdef int _set_known(self, in_vocabulary, int32_t words) except -1:
         first, numbers, bonus = in_vocabulary.first, in_vocabulary.words, in_vocabulary.bonus
         if (

@@ -58,11 +58,19 @@ class _Branch(NamedTuple):
 class Search:
     """The hypotheses of one utterance."""
 
-    def __init__(self, words: SearchWords, settings: BeamSettings) -> None:
+    def __init__(
+        self, words: SearchWords, settings: BeamSettings, history: Sequence[int] | None = None
+    ) -> None:
+        """
+        Args:
+            history: as `SearchWords.history` returns it; None at the start of a sentence.
+        """
         self.steps = 0
         self._words, self._settings = words, settings
         score_cache = words.language_model.score_cache()
         self._beam = Beam(words.lexicon, words.custom, score_cache, settings, words.in_vocabulary)
+        if history is not None:
+            self._beam.start_after(words.in_vocabulary_numbers(history))
         self._committed = np.zeros((2, 0), np.int32)  # the committed path
         self._committed_shares: dict[int, float] = {}  # of its words, by step
         self._commits_at = MAX_STEPS
@@ -95,6 +103,11 @@ class Search:
                 self._commits_at += max(
                     UNCOMMITTED_STEPS, MAX_STEPS - self._beam.backpointers.steps
                 )
+
+    @property
+    def committed(self) -> np.ndarray:
+        """The part of the path that all hypotheses share: [2, steps], as of `best`."""
+        return self._committed
 
     def best(self) -> np.ndarray:
         """The path of the best hypothesis so far: [2, steps], word numbers and phones."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import chain
+from itertools import chain, takewhile
 from typing import NamedTuple
 
 import numpy as np
@@ -21,6 +21,7 @@ CUSTOM_WORD_LOG10 = -3.0
 # log10 of the probability of all custom words together. Many words share it, or the search would
 # insert them where they are not spoken.
 CUSTOM_WORDS_TOGETHER_LOG10 = -1.25
+HISTORY_WORDS = 8  # more than the order of any n-gram model that is read (KenLM's 6)
 
 
 class InVocabulary(NamedTuple):
@@ -70,6 +71,29 @@ class SearchWords:
         if number < len(self.vocabulary):
             return (self.vocabulary[number],)
         return self.phrases[number].words
+
+    def history(self, words: Sequence[str]) -> tuple[int, ...]:
+        """The numbers of words that were recognised before, from behind the last one that is
+        unknown, and at most the last `HISTORY_WORDS`."""
+        wanted = {*words[-HISTORY_WORDS:]}
+        number_of = {
+            phrase.words[0]: k for k, phrase in self.phrases.items() if len(phrase.words) == 1
+        }
+        number_of |= {word: k for k, word in enumerate(self.vocabulary) if word in wanted}
+        known = list(takewhile(number_of.__contains__, reversed(words[-HISTORY_WORDS:])))
+        return tuple(number_of[word] for word in reversed(known))
+
+    def in_vocabulary_numbers(self, history: Sequence[int]) -> tuple[int, ...]:
+        """The words of the vocabulary that stand for a history in the language model, from behind
+        the last custom word that it lacks."""
+        found: tuple[int, ...] = ()
+        for number in history:
+            if number < len(self.vocabulary):
+                found += (number,)
+            else:
+                known = self.in_vocabulary.of(number) if self.in_vocabulary else ()
+                found = found + known if known else ()
+        return found
 
     def with_custom_words(self, custom: Sequence[CustomWord]) -> SearchWords:
         """The same vocabulary with these custom words in place of its own."""

@@ -10,7 +10,9 @@
 
 A turn is an item: an utterance with turn detection, else all audio up to a commit. A delta adds
 words that two hypotheses in a row agree on, and takes none back; the transcript of `completed`
-replaces all deltas. The messages of the beta (`transcription_session.update`) are read too.
+replaces all deltas. Speech without pauses is cut into items (streaming/cutting.py): one stops and
+the next starts at the cut, and words that may belong to the next one wait. The messages of the beta
+(`transcription_session.update`) are read too.
 """
 
 from __future__ import annotations
@@ -91,6 +93,7 @@ class _Item:
     sent: str = ""  # all deltas
     sent_words: int = 0  # that the deltas stand for
     announced: bool = False  # speech_started was sent
+    after_cut: bool = False  # its speech goes on from the item before
     speech_end: float = 0.0  # of the last word so far
 
 
@@ -209,8 +212,10 @@ class _Conversation:
         texts = [word.word for word in partial.words]
         agreed = [new for new, old in takewhile(_are_equal, zip(texts, item.before))]
         item.before = texts
-        # The last word may still grow.
-        words = [*(word.word for word in item.words), *agreed[: max(0, len(texts) - 1)]]
+        # The last word may still grow, and the words behind a cut are the next item's.
+        own_words = len(texts) if partial.own_words is None else partial.own_words
+        agreed = agreed[: max(0, min(len(texts) - 1, own_words))]
+        words = [*(word.word for word in item.words), *agreed]
         new, item.sent_words = words[item.sent_words :], max(item.sent_words, len(words))
         if new:
             await self._send_delta((" " if item.sent else "") + " ".join(new), item)
@@ -226,9 +231,10 @@ class _Conversation:
             await self._send_rest(item)
         elif item.announced:
             end = item.speech_end + self._session.rules.silence_after_words
-            end = min(end, self._seconds)
+            end = min(end, self._seconds) if final.cut_seconds is None else final.cut_seconds
             await self._send_item_event("input_audio_buffer.speech_stopped", audio_end_ms=_ms(end))
             await self._complete(end)
+            self._item.after_cut = final.cut_seconds is not None
 
     async def _announce(self, start: float) -> None:
         """Speech of a new turn starts."""
@@ -236,6 +242,8 @@ class _Conversation:
             return
         self._item.announced = True
         start = max(self._committed_seconds, start - self._session.padding_seconds)
+        if self._item.after_cut:
+            start = self._committed_seconds
         await self._send_item_event("input_audio_buffer.speech_started", audio_start_ms=_ms(start))
 
     async def _commit(self) -> None:

@@ -7,8 +7,8 @@
 -> audio, little endian, one channel
 <- {"type": "partial", "text": ..., "words": [{"word", "start", "end", "confidence"}], "latency": 9}
 <- {"type": "final", "text": ..., "words": [...], "formatted": ..., "written": [...], "revised":
-   false, "latency": 80}    written only where it differs from words; latency in ms since the
-   arrival of the audio that completed it
+   false, "latency": 80}    written only where it differs from words; cut_seconds where speech
+   without a pause was cut; latency in ms since the arrival of the audio that completed it
 -> {"type": "keepalive"}, {"type": "finish"}
 <- the last final, {"type": "done", "duration": 12.3}, close 1000
 <- {"type": "error", "code": ..., "message": ...} before every other close

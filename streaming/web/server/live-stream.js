@@ -69,7 +69,8 @@ export class LiveStream {
     this.#client = new StreamClient(this.#settings, this.#token, {
       ready: () => this.#ready(),
       partial: (words) => this.#showPartial(shiftWords(words, seconds)),
-      final: (utterance) => this.#addFinal(shiftUtterance(utterance, seconds)),
+      final: (utterance) =>
+        this.#addFinal(shiftUtterance(utterance, seconds), seconds + utterance.cut_seconds),
       end: (end) => this.#connectionEnded(end),
     });
     for (const { samples } of this.#kept) this.#client.send(samples);
@@ -94,11 +95,13 @@ export class LiveStream {
     this.#on.partial(words);
   }
 
-  #addFinal(utterance) {
+  // `cut` is where the next words start at once, in seconds; NaN after a pause.
+  #addFinal(utterance, cut) {
     this.#partial = [];
     this.#faults = 0;
     const last = utterance.words.at(-1);
-    if (last) this.#forgetBefore((last.end + AFTER_LAST_WORD_SECONDS) * this.#rate);
+    const end = Number.isFinite(cut) ? cut : last && last.end + AFTER_LAST_WORD_SECONDS;
+    if (end !== undefined) this.#forgetBefore(end * this.#rate);
     this.#on.final(utterance);
   }
 

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from asr import Recognizer
 from asr.audio import read_audio
+from asr.decoder.beam import BeamDecoder
 from asr.decoder.search.nbest import Search
 from asr.decoder.search.settings import BeamSettings
 from asr.decoder.search.vocabulary import SearchWords
@@ -84,9 +85,11 @@ def emission(seed: int, steps: int) -> np.ndarray:
     return scores - np.log(np.exp(scores).sum(1, keepdims=True))
 
 
-def exhaustive_search(phones: np.ndarray) -> dict[tuple[int, ...], float]:
+def exhaustive_search(
+    phones: np.ndarray, history: tuple[int, ...] = ()
+) -> dict[tuple[int, ...], float]:
     """For every sequence of words: the log-probability of all its alignments together, with the
-    language model score. Every path is tried."""
+    language model score after the history. Every path is tried."""
     acoustic: dict[bytes, float] = defaultdict(lambda: -math.inf)
     for path in itertools.product(range(4), repeat=len(phones)):
         collapsed = bytes(p for p, _ in itertools.groupby(path) if p)
@@ -97,7 +100,7 @@ def exhaustive_search(phones: np.ndarray) -> dict[tuple[int, ...], float]:
         for words in itertools.product(range(len(PRONUNCIATIONS)), repeat=length):
             collapsed = b"".join(PRONUNCIATIONS[number] for number in words)
             if collapsed in acoustic:
-                state, log10 = model.start(), 0.0
+                state, log10 = history[-1] if history else model.start(), 0.0
                 for number in words:
                     state, one = model.score(state, number)
                     log10 += one
@@ -130,6 +133,44 @@ def test_a_beam_without_pruning_equals_an_exhaustive_search(seed: int, steps: in
         assert collapsed == b"".join(PRONUNCIATIONS[number] for number in first.numbers)
     likely = [words for words, score in expected.items() if score > best - 3]
     assert [found[w] for w in likely] == pytest.approx([expected[w] for w in likely], abs=1e-3)
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    st.integers(0, 2**32 - 1),
+    st.integers(1, 4),
+    st.lists(st.integers(0, len(PRONUNCIATIONS) - 1), max_size=3),
+)
+def test_a_search_goes_on_from_the_words_before_it(
+    seed: int, steps: int, history: list[int]
+) -> None:
+    phones = emission(seed, steps)
+    expected = exhaustive_search(phones, tuple(history))
+    words = words_of(FullHistory())
+    known = words.history([str(number) for number in history])
+    assert known == tuple(history)
+    search = Search(words, EVERYTHING, known or None)
+    search.push(phones)
+    total = np.logaddexp.reduce(list(expected.values()))
+    assert np.logaddexp.reduce(search.scores()) == pytest.approx(total, abs=1e-3)
+
+
+def test_a_history_ends_behind_a_word_that_the_model_lacks(recognizer: Recognizer) -> None:
+    decoder = recognizer.with_words(["zaphod  Z EY F AA D", "see three"]).decoder
+    assert isinstance(decoder, BeamDecoder)
+    words = decoder.words
+
+    def kept(*texts: str) -> list[str]:
+        numbers = words.in_vocabulary_numbers(words.history(texts))
+        return [words.vocabulary[number] for number in numbers]
+
+    assert kept("the", "old", "castle") == ["the", "old", "castle"]
+    assert kept("the", "zaphod", "castle") == ["castle"]  # a custom word that the model lacks
+    assert kept("the", "[unknown]", "see", "three") == ["see", "three"]
+    assert kept("castle", "[unknown]") == [] == kept()
+    assert len(kept(*["the"] * 30)) == 8
+    for text in ("zaphod", "[unknown]"):  # no error, and not the start of a sentence
+        assert decoder.start((text,)).words() == []
 
 
 @settings(max_examples=25, deadline=None)

@@ -86,6 +86,17 @@ def test_a_sentence_that_goes_on_has_no_capital() -> None:
     assert transcript.text == "i left because it was late good night yes"
 
 
+def test_words_behind_a_cut_decide_the_marks_before_it() -> None:
+    model = AsWritten("i^ left, because it was late. good night.", "it was late. good night.")
+    before, after = words("i left because"), words("it was late good night", 3)
+    tokens, context = written_words(before, model, following=after)
+    assert [token.word for token in tokens] == ["I", "left,", "because"]
+    assert model.pauses[0] == (0.25,) * 7 + (None,)
+    assert context == TextContext(("i", "left", "because"), (0.25, 0.25), 2.75, in_sentence=True)
+    tokens, _ = written_words(after, model, context)
+    assert [token.word for token in tokens] == ["it", "was", "late.", "Good", "night."]
+
+
 def test_the_context_is_bounded_and_words_keep_their_times() -> None:
     context = START
     for number in range(20):
