@@ -14,9 +14,9 @@ from typing import Literal
 
 import numpy as np
 
+from asr.acoustic.about import ABOUT
 from asr.acoustic.int8.engine import Int8Engine
 from asr.acoustic.int8.export import write_int8
-from asr.acoustic.int8.weights import ABOUT
 from asr.acoustic.torch_engine import TorchEngine
 from asr.acoustic.torch_model import AcousticModel
 from asr.acoustic.types import CHUNK_STEPS, EXPORTS, Emitted, Engine, EngineName, join
