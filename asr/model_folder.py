@@ -54,6 +54,14 @@ def read_model_config(folder: str | os.PathLike[str]) -> dict[str, Any]:
     return dict(config)
 
 
+def is_model(folder: Path) -> bool:
+    """Whether a folder has the config.json of a model that this Rill reads."""
+    try:
+        return bool(read_model_config(folder))
+    except ModelError:
+        return False
+
+
 def check_parts(folder: Path, parts: Mapping[str, str]) -> None:
     """Raises ModelError for a folder that lacks files a decoder needs, such as one of `rill train`.
 

@@ -9,26 +9,16 @@ print(recognizer.transcribe("talk.flac").text)
 from __future__ import annotations
 
 import copy
-import math
 import os
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import IO, Any, Literal, NamedTuple, cast
+from typing import IO, Any, cast
 
 import numpy as np
 
-from asr.acoustic.types import (
-    CHUNK_STEPS,
-    AcousticState,
-    BlockState,
-    Emitted,
-    Engine,
-    Mode,
-    State,
-    join,
-)
+from asr.acoustic.types import Engine, Mode
 from asr.audio import (
     SAMPLE_RATE,
     OffsetFilter,
@@ -36,7 +26,6 @@ from asr.audio import (
     read_blocks,
     readable_part,
     samples_at_16_khz,
-    without_offset,
 )
 from asr.audio.pauses import cut_at_pauses
 from asr.decoder.beam import BeamDecoder
@@ -45,15 +34,13 @@ from asr.decoder.grammar import GrammarDecoder, read_grammar
 from asr.decoder.greedy import GreedyDecoder
 from asr.decoder.types import Decoder, Decoding, decode
 from asr.errors import ConfigError, RecognitionError, RillError
-from asr.features.log_mel import log_mel, log_mel_step
 from asr.lexicon.custom_words import custom_words
-from asr.model_folder import (
-    BUNDLED_MODEL,
-)
+from asr.model_folder import BUNDLED_MODEL
 from asr.model_names import find_model
 from asr.options import MAX_ALTERNATIVES, DecoderName, DecodingOptions, check_whole
 from asr.parts import G2P, load_parts, load_punctuation
 from asr.speech_filter import MIN_SPEECH, likely_words, speech_probability
+from asr.steps import NetworkSteps, RecognizerState, StepOutput
 from asr.text.punctuation import Punctuation
 from asr.text.written import START, TextContext, with_written_forms, written_words
 from asr.transcript import (
@@ -66,24 +53,12 @@ from asr.transcript import (
     transcript_of,
 )
 
-
-class RecognizerState(NamedTuple):
-    """What the recogniser carries between two pieces of sound, without the decoding."""
-
-    samples: Samples  # [samples] that the next frame starts with
-    acoustic: State
+__all__ = ["Recognizer", "RecognizerState", "StepOutput"]
 
 
-class StepOutput(NamedTuple):
-    """What a piece of sound gives."""
-
-    frames: np.ndarray  # [frames, mels] log-mel that became complete
-    emission: Emitted  # [1, steps, tokens] that have all their look-ahead
-
-
-class Recognizer:
-    """The engine of an acoustic model, with a decoder. Holds no state of any recording: threads may
-    share it."""
+class Recognizer(NetworkSteps):
+    """The engine of an acoustic model, with a decoder; asr/steps.py has what streams use of it.
+    Holds no state of any recording: threads may share it."""
 
     def __init__(
         self,
@@ -101,9 +76,10 @@ class Recognizer:
             alternatives: n-best hypotheses that each segment has besides its words.
             punctuation: puts marks and capitals into the written text.
         """
-        self.engine, self.decoder, self.name = engine, decoder, name
+        super().__init__(engine)
+        self.decoder, self.name = decoder, name
         self.g2p, self.alternatives, self.punctuation = g2p, alternatives, punctuation
-        self.chunk_steps, self.min_speech, self.writes = CHUNK_STEPS, MIN_SPEECH, True
+        self.min_speech, self.writes = MIN_SPEECH, True
 
     @classmethod
     def load(
@@ -319,7 +295,7 @@ class Recognizer:
 
     def _transcribe_piece(self, samples: Samples, start_seconds: float) -> Segment:
         decoding = self.decoder.start()
-        emission = self._read(samples)
+        emission = self.run_offline(samples)
         decoding.push(emission)
         ends_seconds = start_seconds + len(samples) / SAMPLE_RATE
         recognised = likely_words(
@@ -341,93 +317,12 @@ class Recognizer:
         first step."""
         return decoding.alternatives(self.alternatives) if self.alternatives else ()
 
-    def emission(self, samples: Samples, mode: Mode | Literal["full"]) -> Emitted:
-        """The network's output for a whole utterance, [1, steps, tokens]; in streaming mode the
-        steps that a stream would have."""
-        if mode == "full":
-            warnings.warn("the mode full is called offline", DeprecationWarning, stacklevel=2)
-            mode = "offline"
-        samples = without_offset(samples)
-        if mode == "offline":
-            return self._read(samples)
-        state, emissions = self.initial_state(), []
-        for start in range(0, len(samples), self.chunk_samples):
-            state, output = self.step(state, samples[start : start + self.chunk_samples])
-            emissions.append(output.emission)
-        return join([*emissions, self.finish(state).emission])
-
-    def _read(self, samples: Samples) -> Emitted:
-        """Offline mode, of samples whose offset was taken out."""
-        return self.engine.run_offline(log_mel(np.concatenate([samples, self.tail_silence()])))
-
-    @property
-    def chunk_samples(self) -> int:
-        """Samples that a stream processes at once: 120 ms unless `with_chunk` changed it."""
-        return self.chunk_steps * self.engine.config.step_samples
-
-    @property
-    def ahead_steps(self) -> int:
-        """Whole steps of pushed sound that still wait for their look-ahead."""
-        config = self.engine.config
-        return math.ceil(config.latency_ms / config.step_ms) - 1
-
     def warm_up(self) -> None:
         """Load now what is otherwise loaded when it is first used."""
         silence = np.zeros(SAMPLE_RATE, np.float32)
         modes: tuple[Mode, ...] = ("streaming", "offline")
         for mode in modes:
             decode(self.decoder, self.emission(silence, mode))
-
-    def tail_silence(self) -> Samples:
-        """Silence to append after the last sample, so that the last word has all its look-ahead:
-        the algorithmic latency in whole steps."""
-        config = self.engine.config
-        steps = math.ceil(config.latency_ms / config.step_ms)
-        return np.zeros(steps * config.step_samples, np.float32)
-
-    def initial_state(self) -> RecognizerState:
-        """The state of a stream before its first sample."""
-        return RecognizerState(np.zeros(0, np.float32), self.engine.initial_state())
-
-    def step(self, state: RecognizerState, samples: Samples) -> tuple[RecognizerState, StepOutput]:
-        """Streaming mode: process the next float32 [samples] at 16 kHz.
-
-        Returns:
-            The state to carry on, and the output for the samples.
-        """
-        return self.step_batch([state], [samples])[0]
-
-    def step_batch(
-        self, states: Sequence[RecognizerState], samples: Sequence[Samples]
-    ) -> list[tuple[RecognizerState, StepOutput]]:
-        """`step` for several streams at once, each with its own samples: several times cheaper,
-        with bit-identical results."""
-        carried, frames = zip(*(log_mel_step(s.samples, new) for s, new in zip(states, samples)))
-        stepped = self.engine.step_batch([state.acoustic for state in states], frames)
-        return [
-            (RecognizerState(rest, acoustic), StepOutput(new, emission))
-            for rest, new, (acoustic, emission) in zip(carried, frames, stepped)
-        ]
-
-    def finish(self, state: RecognizerState) -> StepOutput:
-        """The steps that still waited, after the tail of silence."""
-        state, output = self.step(state, self.tail_silence())
-        rest = self.engine.finish(state.acoustic)
-        return StepOutput(output.frames, join([output.emission, rest]))
-
-    def forget(self, state: RecognizerState) -> RecognizerState:
-        """The state with h and c of every layer zero, as at the start of an utterance. Frames that
-        wait for their look-ahead are kept."""
-        blocks = tuple(
-            BlockState(
-                np.zeros_like(block.hidden),
-                np.zeros_like(block.cell),
-                block.waiting_input,
-                block.waiting_output,
-            )
-            for block in state.acoustic.blocks
-        )
-        return RecognizerState(state.samples, AcousticState(state.acoustic.frames, blocks))
 
 
 def _pieces(blocks: Iterable[Samples], damage: list[RillError]) -> Iterator[tuple[int, Samples]]:

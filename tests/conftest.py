@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis.core
@@ -186,3 +187,13 @@ def cut_points(length: int, most: int = 40) -> st.SearchStrategy[list[int]]:
 def cut(samples: np.ndarray, points: list[int]) -> list[np.ndarray]:
     """The pieces between the cut points; some may be empty or a single sample."""
     return np.split(samples, points)
+
+
+@pytest.fixture
+def other_file_system(tmp_path: Path) -> Iterator[Path]:
+    """A folder on another file system than `tmp_path`."""
+    shared = Path("/dev/shm")
+    if not os.access(shared, os.W_OK) or shared.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("needs a second file system at /dev/shm")
+    with tempfile.TemporaryDirectory(dir=shared) as folder:
+        yield Path(folder)

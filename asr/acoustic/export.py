@@ -14,16 +14,17 @@ from typing import Literal
 
 import numpy as np
 
+from asr.acoustic.about import ABOUT
 from asr.acoustic.int8.engine import Int8Engine
 from asr.acoustic.int8.export import write_int8
-from asr.acoustic.int8.weights import ABOUT
+from asr.acoustic.onnx_engine import STREAMING
 from asr.acoustic.torch_engine import TorchEngine
 from asr.acoustic.torch_model import AcousticModel
 from asr.acoustic.types import CHUNK_STEPS, EXPORTS, Emitted, Engine, EngineName, join
 from asr.audio import read_audio
 from asr.errors import ConfigError, ModelError
 from asr.features.log_mel import log_mel
-from asr.model_folder import BUNDLED_MODEL
+from asr.model_folder import BUNDLED_MODEL, is_model
 
 Precision = Literal["int8", "fp32"]
 
@@ -59,21 +60,19 @@ def export(
     Raises:
         ModelError: they cannot be written, or their output differs from torch's.
         ConfigError: an engine without files, a precision that it does not have, a network shape
-            that it does not support.
+            that it does not support, a folder where other files belong.
     """
     if engine not in EXPORTS:
         raise ConfigError(f"nothing to export for the engine {engine}; there are int8 and onnx")
     if engine == "int8" and precision != "int8":
         raise ConfigError(f"the engine int8 has no {precision} weights; the engine onnx has")
     folder = Path(folder)
-    other = "int8" if engine == "onnx" else "onnx"
-    if folder.name == other:  # where `load_engine` looks for the other's files
-        raise ConfigError(
-            f"{folder}: a folder of the engine {other}; name it {engine}, or otherwise"
-        )
+    _check_folder(folder, engine)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".export-") as temporary:
+        # A folder that exists may be a mount point, and no file moves from another file system.
+        beside = folder if folder.is_dir() else folder.parent
+        with tempfile.TemporaryDirectory(dir=beside, prefix=".export-") as temporary:
             exported = _write(model, Path(temporary), engine, precision)
             agreement = compare(TorchEngine(model), exported, precision)
             if not (
@@ -92,6 +91,26 @@ def export(
     except OSError as error:
         raise ModelError(f"{folder}: could not be written ({error.strerror})") from None
     return agreement
+
+
+def _check_folder(folder: Path, engine: EngineName) -> None:
+    """Raises ConfigError for a folder of something else: of another engine, or of a model, where
+    `load_engine` looks for files in a folder of the engine's name alone."""
+    other = "int8" if engine == "onnx" else "onnx"
+    found = engine
+    if (folder / ABOUT).exists():
+        found = "onnx" if (folder / STREAMING).exists() else "int8"
+    if other in (folder.name, found):
+        raise ConfigError(
+            f"{folder}: a folder of the engine {other}; name it {engine}, or otherwise"
+        )
+    place = folder.resolve()
+    model = next((one for one in (place, *place.parents) if is_model(one)), None)
+    if model and place != model / engine:
+        raise ConfigError(
+            f"{folder}: in the folder of a model, whose {engine} files belong into "
+            f"{model / engine}; give that, or a folder elsewhere"
+        )
 
 
 def compare(reference: Engine, exported: Engine, precision: Precision) -> Agreement:

@@ -12,21 +12,24 @@ rounding of fp32 sums depends on the batch size, so fp32 streams are not batched
 
 from __future__ import annotations
 
-import json
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from asr.acoustic.about import ABOUT, damaged, read_about
 from asr.acoustic.stepping import Blocks, SteppingEngine
 from asr.acoustic.types import AcousticConfig, BlockState, Emission, Emitted, EngineName
 from asr.cores import default_threads
 from asr.errors import ModelError
+from asr.features.log_mel import MEL_BANDS
 from asr.onnx_session import open_session
 
-ABOUT, STREAMING, OFFLINE, WEIGHTS = "about.json", "streaming.onnx", "full.onnx", "weights.bin"
+STREAMING, OFFLINE, WEIGHTS = "streaming.onnx", "full.onnx", "weights.bin"
 REMEDY = "Export it again with rill export --engine onnx, or use --engine torch"
+_MAX_LEVEL = 1e6  # of a log-mel band, far from all that occur
+_FIELDS = {"precision": str, "fingerprint": str, "feature_mean": list, "feature_deviation": list}
 
 
 class OnnxEngine(SteppingEngine):
@@ -39,17 +42,12 @@ class OnnxEngine(SteppingEngine):
         used."""
         self.folder = folder
         self._threads = threads or default_threads()
-        try:
-            about = json.loads((folder / ABOUT).read_text())
-            self.description = f"onnx, {about['precision']} weights"
-            self.fingerprint: str = about["fingerprint"]
-            if about["precision"] != "int8":
-                self.batch_size = 1
-            mean, deviation = (
-                np.array(about[f"feature_{name}"], np.float32) for name in ("mean", "deviation")
-            )
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise ModelError(f"{folder / ABOUT}: missing or damaged ({error}). {REMEDY}") from None
+        about = read_about(folder, _FIELDS, REMEDY)
+        self.description = f"onnx, {about['precision']} weights"
+        self.fingerprint: str = about["fingerprint"]
+        if about["precision"] != "int8":
+            self.batch_size = 1
+        mean, deviation = (_of_frames(folder, about, name) for name in ("mean", "deviation"))
         for name in (STREAMING, OFFLINE, WEIGHTS):
             if not (folder / name).is_file():
                 raise ModelError(f"{folder / name}: no such file. {REMEDY}")
@@ -87,3 +85,13 @@ class OnnxEngine(SteppingEngine):
     def _run(self, session: Any, inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
         outputs: list[np.ndarray] = session.run(None, inputs)
         return outputs
+
+
+def _of_frames(folder: Path, about: dict[str, Any], name: str) -> np.ndarray:
+    """The mean or the deviation of the frames, float32 [mels]."""
+    numbers = about[f"feature_{name}"]
+    if len(numbers) != MEL_BANDS or not all(
+        type(number) in (int, float) and abs(number) < _MAX_LEVEL for number in numbers
+    ):
+        raise damaged(folder / ABOUT, f"feature_{name} is not {MEL_BANDS} numbers", REMEDY)
+    return np.array(numbers, np.float32)

@@ -7,8 +7,9 @@ import zlib
 from dataclasses import asdict
 from pathlib import Path
 
+from asr.acoustic.about import ABOUT
 from asr.acoustic.input_bounds import input_bounds
-from asr.acoustic.onnx_engine import ABOUT, OFFLINE, STREAMING, WEIGHTS
+from asr.acoustic.onnx_engine import OFFLINE, STREAMING, WEIGHTS
 from asr.acoustic.onnx_graph import Precision, Weights
 from asr.acoustic.onnx_network import offline_graph, streaming_graph
 from asr.acoustic.torch_model import AcousticModel

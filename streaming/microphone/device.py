@@ -97,12 +97,13 @@ def input_devices() -> list[Device]:
     ]
 
 
-def some_input_devices() -> list[Device]:
-    """The same; raises AudioError if there is none."""
+def some_input_devices(wanted: str | None = None) -> list[Device]:
+    """The same; raises AudioError if there is none, also not the wanted one."""
     if found := input_devices():
         return found
+    problem = f"no input device '{wanted}', and no other" if wanted else "no input device"
     raise AudioError(
-        "no input device: plug in a microphone, or check whether this user may use it "
+        f"{problem}: plug in a microphone, or check whether this user may use it "
         "(on Linux: group audio, PulseAudio or PipeWire running)"
     )
 
@@ -126,7 +127,7 @@ def choose_device(wanted: str | None = None) -> Device:
     """
     if wanted and wanted.lower() == MONITOR:
         return _default_monitor()
-    devices = some_input_devices()
+    devices = some_input_devices(wanted)
     if wanted is None:
         if found := default_device():
             return found

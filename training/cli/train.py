@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from asr.cli.options import Model, say
+from asr.cli.output_options import read_output_folder
 from training.cli.options import TrainConfigName
 
 
@@ -66,7 +67,8 @@ def train(
 def export(
     model: Model = None,
     output: Annotated[
-        Path | None, typer.Option(help="Folder to write to; the model's own if not given.")
+        str | None,
+        typer.Option(metavar="DIR", help="Folder to write to; the engine's in the model if none."),
     ] = None,
     engine: Annotated[
         ExportChoice, typer.Option(help="int8, Rill's own, or onnx, for ONNX Runtime.")
@@ -81,6 +83,6 @@ def export(
     from asr.model_folder import BUNDLED_MODEL
 
     folder = model or BUNDLED_MODEL
-    target = output or folder / engine.value
+    target = read_output_folder(output, beside=False) or folder / engine.value
     agreement = write(load_model(folder), target, engine.value, precision.value)
     typer.echo(f"{target}: {agreement.line()}")

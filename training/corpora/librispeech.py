@@ -80,13 +80,13 @@ def _download(folder: Path, part: str) -> Path:
         raise DataError(
             f"--download needs torchaudio ({error}): pip install 'rill-asr[train]'"
         ) from None
-    beside = folder / f".{part}"
+    # In the folder that may be another disk: a move stays in one file system.
+    beside = folder / FOLDER / f".{part}"
     try:
         shutil.rmtree(beside / FOLDER, ignore_errors=True)  # half unpacked
         beside.mkdir(parents=True, exist_ok=True)
         LIBRISPEECH(beside, part, FOLDER, download=True)
         place = folder / FOLDER / part
-        place.parent.mkdir(exist_ok=True)
         (beside / FOLDER / part).rename(place)
         shutil.rmtree(beside)
     # OSError: no network, no room; RuntimeError: another checksum; EOFError: a cut archive

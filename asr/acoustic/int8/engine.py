@@ -14,12 +14,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from asr.acoustic.about import ABOUT, damaged
 from asr.acoustic.int8._kernels import Product, layer_norm, log_softmax, quantised
-from asr.acoustic.int8.weights import PARTS, REMEDY, WEIGHTS, read_weights
+from asr.acoustic.int8.weights import PARTS, REMEDY, read_weights
 from asr.acoustic.stepping import Blocks, SteppingEngine
 from asr.acoustic.types import AcousticConfig, BlockState, Emission, Emitted, EngineName
 from asr.cores import default_threads
-from asr.errors import ModelError
 from asr.features.log_mel import MEL_BANDS
 from asr.text.alphabet import LETTER_TOKENS, PHONE_TOKENS
 
@@ -61,21 +61,29 @@ class Int8Engine(SteppingEngine):
         self._threads = threads or default_threads()
         self.fingerprint, arrays = read_weights(folder)
         try:
-            super().__init__(config, arrays["feature_mean"], arrays["feature_deviation"])
-            self._frame_units, self._head_units = arrays["input.units"], arrays["heads.units"]
-            self._input, self._input_norm = _product(arrays, "input"), _norm(arrays, "input")
+            mean, deviation, self._frame_units = (
+                _vector(arrays, name, MEL_BANDS)
+                for name in ("feature_mean", "feature_deviation", "input.units")
+            )
+            super().__init__(config, mean, deviation)
+            width = config.hidden
+            self._head_units = _vector(arrays, "heads.units", width)
+            self._input, self._input_norm = _product(arrays, "input"), _norm(arrays, "input", width)
             self._phones, self._letters = _product(arrays, "phones"), _product(arrays, "letters")
             self._blocks = [
                 Int8Block(
-                    arrays[f"block{k}.units"],
+                    _vector(arrays, f"block{k}.units", width),
                     _direction(arrays, f"block{k}.forward"),
                     _direction(arrays, f"block{k}.backward"),
-                    _norm(arrays, f"block{k}"),
+                    _norm(arrays, f"block{k}", width),
                 )
                 for k in range(config.blocks)
             ]
-        except (KeyError, ValueError) as error:
-            raise ModelError(f"{folder / WEIGHTS}: damaged ({error}). {REMEDY}") from None
+        except KeyError as error:
+            raise damaged(folder / ABOUT, f"it lacks the array {error.args[0]}", REMEDY) from None
+        except ValueError:
+            problem = "the shapes of its arrays do not fit together"
+            raise damaged(folder / ABOUT, problem, REMEDY) from None
 
     def advance(self, blocks: Blocks, frames: np.ndarray, last: bool) -> tuple[Blocks, Emitted]:
         """The next steps of streams; `SteppingEngine.advance`."""
@@ -173,8 +181,15 @@ def _product(arrays: dict[str, np.ndarray], name: str) -> Product:
     return Product(*(arrays[f"{name}.{part}"] for part in PARTS))
 
 
-def _norm(arrays: dict[str, np.ndarray], name: str) -> Norm:
-    return Norm(arrays[f"{name}.norm.scale"], arrays[f"{name}.norm.bias"])
+def _norm(arrays: dict[str, np.ndarray], name: str, width: int) -> Norm:
+    return Norm(*(_vector(arrays, f"{name}.norm.{part}", width) for part in Norm._fields))
+
+
+def _vector(arrays: dict[str, np.ndarray], name: str, width: int) -> np.ndarray:
+    """An array of float32 [width]; ValueError if it is another."""
+    if arrays[name].shape != (width,) or arrays[name].dtype != np.float32:
+        raise ValueError(name)
+    return arrays[name]
 
 
 def _direction(arrays: dict[str, np.ndarray], name: str) -> Direction:

@@ -11,21 +11,23 @@ inputs is part of the weights.
 from __future__ import annotations
 
 import json
+import math
 import os
 import zlib
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from asr.acoustic.about import ABOUT, damaged, read_about
 from asr.acoustic.types import AcousticConfig
 from asr.errors import ModelError
 
-ABOUT, WEIGHTS = "about.json", "weights.bin"
+WEIGHTS = "weights.bin"
 FORMAT = 1
 REMEDY = "Export it again with rill export, or use --engine torch"
 PARTS = ("panels", "middles", "scales", "biases")  # of a product; kernels.h describes them
+_KINDS = ("|i1", "<i4", "<f4")  # of the numbers
 _PANEL, _LANES = 64, 16  # as in kernels.h
 _ALIGNMENT = 4096  # a load of 64 bytes that crosses a line of the cache takes twice as long
 
@@ -93,29 +95,43 @@ def read_weights(folder: str | os.PathLike[str]) -> tuple[str, dict[str, np.ndar
     Raises:
         ModelError: a missing or damaged file.
     """
-    about, weights = Path(folder) / ABOUT, Path(folder) / WEIGHTS
-    try:
-        described: dict[str, Any] = json.loads(about.read_text())
-        fingerprint, places = str(described["fingerprint"]), dict(described["arrays"])
-        found = described["format"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ModelError(f"{about}: missing or damaged ({error}). {REMEDY}") from None
-    if found != FORMAT:
-        raise ModelError(f"{about}: format {found}, this version reads {FORMAT}. {REMEDY}")
-    if not weights.is_file():
-        raise ModelError(f"{weights}: no such file. {REMEDY}")
+    folder = Path(folder)
+    about, weights = folder / ABOUT, folder / WEIGHTS
+    described = read_about(folder, {"format": int, "fingerprint": str, "arrays": dict}, REMEDY)
+    if described["format"] != FORMAT:
+        raise ModelError(
+            f"{about}: format {described['format']}, this version reads {FORMAT}. {REMEDY}"
+        )
     try:
         mapped = np.memmap(weights, np.uint8, "r")
-        if _fingerprint(mapped.data) != fingerprint:
-            raise ValueError("not the weights that about.json describes")
-        arrays = {}
-        for name, (start, kind, shape) in places.items():
-            size = int(np.prod(shape)) * np.dtype(kind).itemsize
-            array = np.asarray(mapped[start : start + size]).view(kind).reshape(shape)
-            arrays[str(name)] = array
-    except (OSError, ValueError, TypeError) as error:
-        raise ModelError(f"{weights}: damaged ({error}). {REMEDY}") from None
-    return fingerprint, arrays
+    except FileNotFoundError:
+        raise ModelError(f"{weights}: no such file. {REMEDY}") from None
+    except OSError as error:
+        raise ModelError(f"{weights}: cannot be read ({error.strerror}). {REMEDY}") from None
+    except ValueError:
+        raise damaged(weights, "it is empty", REMEDY) from None
+    if _fingerprint(mapped.data) != described["fingerprint"]:
+        raise damaged(weights, f"it has not the weights that {ABOUT} describes", REMEDY)
+    arrays, end = {}, 0
+    for name, place in described["arrays"].items():
+        array = _array_at(mapped, end + -end % _ALIGNMENT, place)
+        if array is None:
+            raise damaged(about, f"the array {name} is not where {WEIGHTS} has it", REMEDY)
+        arrays[name], end = array, place[0] + array.nbytes
+    return described["fingerprint"], arrays
+
+
+def _array_at(mapped: np.ndarray, expected: int, place: object) -> np.ndarray | None:
+    """The array at a place (start, type, shape) with an expected start; None if there is none."""
+    if not isinstance(place, list) or len(place) != 3 or not isinstance(place[2], list):
+        return None
+    start, kind, shape = place
+    if kind not in _KINDS or not all(type(size) is int and size >= 0 for size in (start, *shape)):
+        return None
+    size = math.prod(shape) * np.dtype(kind).itemsize
+    if start != expected or start + size > len(mapped):
+        return None
+    return np.asarray(mapped[start : start + size]).view(kind).reshape(shape)
 
 
 def _fingerprint(weights: bytes | memoryview) -> str:

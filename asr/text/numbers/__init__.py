@@ -4,9 +4,9 @@
 spoken word or several, so a word keeps its time and confidence. What is ambiguous stays a word:
 "one of them", "a second". Every digit that is written was said.
 
-The modules: `values` reads spoken numbers; `quantities`, `dates`, `codes`, `names` and `addresses`
-have the rules for one kind of written form each; `phrases` makes the numbers of a phrase alike;
-`rules` applies them.
+The modules: `words` has what all rules ask; `values` reads spoken numbers; `quantities`, `dates`,
+`codes`, `names` and `addresses` have the rules for one kind of written form each; `phrases` makes
+the numbers of a phrase alike; `rules` applies them.
 """
 
 from asr.text.numbers.rules import WrittenForm, write, written_forms

@@ -5,37 +5,32 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from asr.text.numbers.quantities import SINGULAR_MEASURES
+from asr.text.numbers.quantities import SINGULAR_MEASURES, UNITS
 from asr.text.numbers.values import (
     NUMBER_WORDS,
-    ONES,
+    OH,
     Number,
     below_hundred,
     cardinal,
     digits,
-    word_at,
+    zero_and_digit,
 )
-from asr.text.numbers.written import Written
+from asr.text.numbers.words import counted, says, word_at, word_set
+from asr.text.numbers.written import Written, in_digits
 
 # Up to four words before a row of digits these say that it is one number.
-CODE_CUES = frozenset(
-    (  # noqa: SIM905
-        "number numbers code codes pin call dial zip postcode flight room error extension account "
-        "password passcode combination route highway interstate bus serial reference order invoice "
-        "ticket box phone telephone text fax area gate channel model port isbn locker suite"
-    ).split()
+CODE_CUES = word_set(
+    "number numbers code codes pin call dial zip postcode flight room error extension account "
+    "password passcode combination route highway interstate bus serial reference order invoice "
+    "ticket box digits phone telephone text fax area gate channel model port isbn locker suite"
 )
-STREETS = frozenset(
-    (  # noqa: SIM905
-        "street avenue road drive lane boulevard court place terrace square highway parkway alley"
-    ).split()
+STREETS = word_set(
+    "street avenue road drive lane boulevard court place terrace square highway parkway alley"
 )
-_LETTERED = frozenset("seat gate apartment room row section suite platform unit".split())  # noqa: SIM905
-_PRONOUN_BEFORE_ONE = frozenset(
-    "no any some every each another this that which the only other".split()  # noqa: SIM905
-)
-_BOOKS = frozenset(  # of the Bible: chapter and verse follow
-    "genesis exodus isaiah matthew mark luke john romans corinthians hebrews revelation".split()  # noqa: SIM905
+_LETTERED = word_set("seat gate apartment room row section suite platform unit")
+_PRONOUN_BEFORE_ONE = word_set("no any some every each another this that which the only other")
+_BOOKS = word_set(  # of the Bible: chapter and verse follow
+    "genesis exodus isaiah matthew mark luke john romans corinthians hebrews revelation"
 )
 _IDIOMS = {
     ("nine", "eleven"): "9/11",
@@ -43,7 +38,14 @@ _IDIOMS = {
     ("seven", "eleven"): "7-Eleven",
     ("ten", "four"): "10-4",
 }
+PARTS_OF_DAY = ("in the morning", "in the afternoon", "in the evening", "at night")
 _SIGHT = frozenset({"vision", "eyesight", "sight"})
+# Plurals behind an idiom that count nothing: "nine eleven attacks", but "nine eleven people".
+_AFTER_IDIOM = word_set(
+    "attacks victims survivors families hijackers terrorists responders stores shops employees "
+    "news services operations odds chances splits"
+)
+_AFTER_PRONOUN = word_set("of more day thing or and is was")  # "oh one of them"
 
 
 def counting(words: Sequence[str], at: int) -> list[Number]:
@@ -54,16 +56,18 @@ def counting(words: Sequence[str], at: int) -> list[Number]:
     while (found := below_hundred(words, position)) is not None:
         if len(run) > 1 and found.value - run[-1].value != run[1].value - run[0].value:
             break
+        if run and found.value == run[0].value:
+            break
         run.append(found)
         position = found.end
     if run and word_at(words, run[-1].end) in ("hundred", "thousand", "million", "point"):
         run.pop()
-    if len(run) < 3 or run[0].value == run[1].value or _cued(words, at):
+    if len(run) < 3 or _cued(words, at):
         return []
     if word_at(words, at - 1) in NUMBER_WORDS or at_street(words, run[-1].end):
         return []
     # More digits behind those in equal steps: a longer row, which does not count.
-    text, end = digits(words, at)
+    text, end = _digit_row(words, at)
     return [] if len(text) > len(run) and end > run[-1].end else run
 
 
@@ -71,10 +75,10 @@ def telephone(words: Sequence[str], at: int) -> Written | None:
     """Seven, ten or eleven digits, with "dash" or "hundred" between them where they were said."""
     if word_at(words, at - 1) in NUMBER_WORDS:
         return None
-    text, end = digits(words, at)
+    text, end = _digit_row(words, at)
     if word_at(words, end) == "hundred" and len(text) in (1, 2):
         text, end = text + "00", end + 1
-    while text and word_at(words, end) in ("dash", "hyphen"):
+    while 0 < len(text) < 11 and word_at(words, end) in ("dash", "hyphen"):
         more, after = digits(words, end + 1)
         if not more:
             break
@@ -84,6 +88,8 @@ def telephone(words: Sequence[str], at: int) -> Written | None:
         if len(more) != 7:
             return None
         text, end = text + more, after
+    if len(text) == 11 and text[0] == "0":
+        return in_digits(text, end)  # "oh eight hundred", as in Britain
     country = ""
     if len(text) == 11 and text[0] == "1":
         country, text = "1-", text[1:]
@@ -96,21 +102,37 @@ def telephone(words: Sequence[str], at: int) -> Written | None:
 
 def digit_row(words: Sequence[str], at: int) -> Written | None:
     """Three single digits or more that do not count, two behind a cue: "four oh four"."""
-    text, end = digits(words, at)
+    text, end = _digit_row(words, at)
     if word_at(words, end) in {"hundred", "thousand", "million", "point"}:
         return None
-    if len(text) == 2 and end == at + 2 and _cued(words, at):
-        pair = below_hundred(words, at + 1)
-        return Written(text, end) if pair and pair.end == end else None
-    return Written(text, end, text) if len(text) >= 3 else None
+    is_code = len(text) >= 3 or (len(text) == 2 and end == at + 2 and _cued(words, at))
+    return in_digits(text, end) if is_code else None
+
+
+def _digit_row(words: Sequence[str], at: int) -> tuple[str, int]:
+    """Digits and where they end. They begin with "oh" where that is no exclamation: behind a cue,
+    with another zero inside, and in a telephone number."""
+    if word_at(words, at) not in OH or word_at(words, at - 1) in NUMBER_WORDS:
+        return digits(words, at)
+    text, end = digits(words, at, inside=True)
+    if len(text) == 2 and (words[end - 1] == "one" and word_at(words, end) in _AFTER_PRONOUN):
+        return "", at
+    has_zero = "0" in text.lstrip("0") or "zero" in words[at:end]
+    is_row = _cued(words, at) or len(text) >= 7 or (len(text) >= 3 and has_zero)
+    return (text, end) if is_row else ("", at)
 
 
 def hundred_hours(words: Sequence[str], at: int) -> Written | None:
-    """The time of "oh eight hundred hours"."""
-    hour = below_hundred(words, at + (word_at(words, at) == "oh"))
-    if hour is None or list(words[hour.end : hour.end + 2]) != ["hundred", "hours"]:
+    """The time of "oh eight hundred hours", "fifteen hundred hours"; "hours of" something are no
+    time, and "eight hundred hours" may be none."""
+    zero = word_at(words, at) in ("oh", "zero")
+    hour = below_hundred(words, at + zero)
+    if hour is None or not says(words, hour.end, "hundred hours"):
         return None
-    return Written(f"{hour.value:02}00", hour.end + 1) if hour.value < 25 else None
+    is_hour = 0 < hour.value < 10 if zero else 10 <= hour.value < 25
+    if not is_hour or word_at(words, hour.end + 2) == "of":
+        return None
+    return Written(f"{hour.value:02}00", hour.end + 1)
 
 
 def pairs(words: Sequence[str], at: int) -> Written | None:
@@ -122,9 +144,8 @@ def pairs(words: Sequence[str], at: int) -> Written | None:
     if word_at(words, at) == "one" and word_at(words, at - 1) in _PRONOUN_BEFORE_ONE:
         return None
     second = below_hundred(words, first.end)
-    if word_at(words, first.end) == "oh" and word_at(words, first.end + 1) in ONES:
-        one = ONES[words[first.end + 1]]
-        return Written(f"{first.value}0{one}", first.end + 2, f"{first.value}0{one}")
+    if tail := zero_and_digit(words, first.end):
+        return in_digits(f"{first.value}{tail.value:02}", tail.end)
     if second is None or second.value < 10:
         return None
     follows = word_at(words, second.end)
@@ -135,7 +156,7 @@ def pairs(words: Sequence[str], at: int) -> Written | None:
     if (first.value < 10 and second.value != first.value + 1) or at_street(words, second.end):
         sign = ":" if word_at(words, at - 1) in _BOOKS else ""  # "john three sixteen"
         text = f"{first.value}{sign}{second.value}"
-        return Written(text, second.end, text)
+        return in_digits(text, second.end)
     return None
 
 
@@ -149,7 +170,7 @@ def letter_code(words: Sequence[str], at: int) -> Written | None:
         if len(word) == 1 and word.isalpha() and (word not in "ai" or not text[-1:].isdigit()):
             text, position = text + word.upper(), position + 1
             continue
-        number = _row_or_pair(words, position)
+        number = row_or_pair(words, position)
         if number is None or (text and text[-1].isdigit()):
             break
         text, position = text + number.text, number.end
@@ -189,7 +210,7 @@ def dotted(words: Sequence[str], at: int) -> Written | None:
 
 def house_number(words: Sequence[str], at: int) -> Written | None:
     """ "two two one b baker street", "seat twelve c": a letter behind a house or seat number."""
-    row = _row_or_pair(words, at)
+    row = row_or_pair(words, at)
     if row is None or len(word_at(words, row.end)) != 1 or words[row.end] in "io":
         return None
     is_seat = word_at(words, at - 1) in _LETTERED
@@ -199,7 +220,8 @@ def house_number(words: Sequence[str], at: int) -> Written | None:
     return Written(row.text + words[row.end].upper(), row.end + 1)
 
 
-def _row_or_pair(words: Sequence[str], at: int) -> Written | None:
+def row_or_pair(words: Sequence[str], at: int) -> Written | None:
+    """A row of digits, a pair or a number below a hundred."""
     found = digit_row(words, at) or pairs(words, at)
     number = below_hundred(words, at)
     return found or (Written(str(number.value), number.end) if number else None)
@@ -213,20 +235,28 @@ def idiom(words: Sequence[str], at: int) -> Written | None:
     for spoken, text in _IDIOMS.items():
         end = at + len(spoken)
         if tuple(words[at:end]) == spoken:
-            follows = word_at(words, end)
-            goes_on = follows in NUMBER_WORDS - {"two"} or follows in SINGULAR_MEASURES
-            if follows in ("am", "pm", "o'clock") or word_at(words, end + 1) == "m":
-                return None
-            return None if goes_on else Written(text, end, text)
+            return None if _counts(words, end) else in_digits(text, end)
     first = below_hundred(words, at)
     second = below_hundred(words, first.end) if first else None
-    if first is None or second is None or word_at(words, second.end) in NUMBER_WORDS:
+    if first is None or second is None or _counts(words, second.end):
         return None
     sight = word_at(words, second.end) in _SIGHT or "hindsight" in words[max(0, at - 3) : at]
     shares = first.value % 10 == 0 and first.value >= 50 and first.value + second.value == 100
     if shares or (sight and first.end == at + 1):
         return Written(f"{first.value}/{second.value}", second.end)
     return None
+
+
+def _counts(words: Sequence[str], at: int) -> bool:
+    """Whether what stands behind two numbers makes them a count, a time or parts of others."""
+    word = word_at(words, at)
+    if word in ("am", "pm", "o'clock") or word_at(words, at + 1) == "m":
+        return True
+    if any(says(words, at, part) for part in PARTS_OF_DAY):
+        return True
+    if word in NUMBER_WORDS - {"two"} or word in SINGULAR_MEASURES | UNITS:
+        return True
+    return counted(word) and word not in _AFTER_IDIOM
 
 
 def _cued(words: Sequence[str], at: int) -> bool:

@@ -3,66 +3,60 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
-from asr.text.numbers.codes import at_street
+from asr.text.numbers.codes import PARTS_OF_DAY, at_street
 from asr.text.numbers.quantities import UNITS
 from asr.text.numbers.values import (
     NUMBER_WORDS,
-    ONES,
+    SCALES,
     TENS,
     Number,
     below_hundred,
     cardinal,
     ordinal,
     ordinal_text,
-    word_at,
     year,
+    zero_and_digit,
 )
-from asr.text.numbers.written import Written
+from asr.text.numbers.words import counted, says, word_at, word_set
+from asr.text.numbers.written import Written, in_digits
 
-MONTHS = (  # noqa: SIM905
+MONTHS = word_set(
     "january february march april may june july august september october november december"
-).split()
+)
 VERBS_TOO = {"march", "may"}  # months that are other words as well: a day in ordinals must follow
-WEEKDAYS = frozenset("monday tuesday wednesday thursday friday saturday sunday".split())  # noqa: SIM905
+WEEKDAYS = word_set("monday tuesday wednesday thursday friday saturday sunday")
 BEFORE_TIME = frozenset({"at", "by", "until", "till", "around", "before", "after", "from", "about"})
-AFTER_TIME = frozenset(
-    (  # noqa: SIM905
-        "in on at to and or for today tomorrow tonight this the sharp is was when so but i we you "
-        "he she they it every train bus flight meeting class appointment"
-    ).split()
+AFTER_TIME = word_set(
+    "in on at to and or for today tomorrow tonight this the sharp is was when so but i we you "
+    "he she they it every train bus flight meeting class appointment"
 )
 # What these are followed by is no time: "he weighs one fifty".
-BEFORE_AMOUNT = frozenset(
-    (  # noqa: SIM905
-        "weigh weighs weighed cost costs pay paid pays bench scored than only nearly almost over "
-        "under flight room boeing airbus interstate highway route channel bus"
-    ).split()
+BEFORE_AMOUNT = word_set(
+    "weigh weighs weighed cost costs pay paid pays bench scored than only nearly almost over "
+    "under flight room boeing airbus interstate highway route channel bus"
 )
 _YEAR_CUES = frozenset({"in", "of", "since", "year", "years", "until", "till", "late", "early"})
 _BEFORE_COUNT = frozenset({"nearly", "almost", "than", "over", "least", "most", "approximately"})
-# Words in -s that nobody counts.
-_NOT_COUNTED = frozenset(
-    "was is this has its as does perhaps always us yes his hers theirs ours".split()  # noqa: SIM905
-)
-_IRREGULAR_PLURALS = frozenset({"people", "men", "women", "children", "feet", "teeth", "sheep"})
+_DECADES = {f"{word[:-1]}ies": value for word, value in TENS.items()}
+_CODES = word_set("pin code number combination password passcode extension")
+_RANGES = frozenset({"to", "or", "and"})
+_ABOVE_MINUTES = frozenset({*SCALES, "hundred", "sixty", "seventy", "eighty", "ninety"})
 
 
 def date(words: Sequence[str], at: int) -> Written | None:
     """ "march third twenty twenty four", "the third of march", "march twenty twenty four", "friday
-    the third"."""
+    the third". A month before another number has its capital: "february thirty second"."""
     month = word_at(words, at)
     if month in MONTHS:
-        the = word_at(words, at + 1) == "the"
-        day = ordinal(words, at + 1 + the)
-        if day is None and month not in VERBS_TOO:
-            day = below_hundred(words, at + 1)
-            if day and (year(words, at + 1) or word_at(words, day.end) in NUMBER_WORDS - {"two"}):
-                day = day if not year(words, at + 1) and year(words, day.end) else None
+        day = _day(words, at)
         if day and 1 <= day.value <= 31:
             return _with_year(words, f"{month.capitalize()} {day.value}", day.end, ",")
-        in_year = year(words, at + 1)
-        return Written(f"{month.capitalize()} {in_year.value}", in_year.end) if in_year else None
+        if (in_year := _year(words, at + 1)) and not in_year.is_count:
+            return Written(f"{month.capitalize()} {in_year.value}", in_year.end)
+        number = ordinal(words, at + 1) or cardinal(words, at + 1)
+        return Written(month.capitalize(), at + 1) if number and month not in VERBS_TOO else None
     day = ordinal(words, at)
     if day is None or day.value > 31:
         return None
@@ -76,10 +70,25 @@ def date(words: Sequence[str], at: int) -> Written | None:
     return None
 
 
+def _day(words: Sequence[str], at: int) -> Number | None:
+    """The day behind a month: "third", "the third", "twenty five". "In june two people came"."""
+    if day := ordinal(words, at + 1 + (word_at(words, at + 1) == "the")):
+        return day
+    day = below_hundred(words, at + 1)
+    if day is None or words[at] in VERBS_TOO or counted(word_at(words, day.end)):
+        return None
+    if year(words, at + 1):
+        return None
+    is_longer = word_at(words, day.end) in NUMBER_WORDS - {"two"}
+    return None if is_longer and not year(words, day.end) else day
+
+
 def _with_year(words: Sequence[str], date: str, at: int, comma: str) -> Written:
     """A date, and the year that stands at `at`, if there is one."""
-    in_year = year(words, at)
-    return Written(f"{date}{comma} {in_year.value}", in_year.end) if in_year else Written(date, at)
+    found = _year(words, at)
+    if found is None or found.is_count:
+        return Written(date, at)
+    return Written(f"{date}{comma} {found.value}", found.end)
 
 
 def time(words: Sequence[str], at: int) -> Written | None:
@@ -88,26 +97,27 @@ def time(words: Sequence[str], at: int) -> Written | None:
     if hour is None or not 1 <= hour.value <= 24:
         return None
     minute = below_hundred(words, hour.end)
-    if word_at(words, hour.end) == "oh" and word_at(words, hour.end + 1) in ONES:
-        minute = Number(ONES[words[hour.end + 1]], hour.end + 2)
-    elif minute and minute.value < 10:
+    if minute and not 10 <= minute.value <= 59:
         minute = None
-    if minute and minute.value > 59:
-        minute = None
+    minute = zero_and_digit(words, hour.end) or minute
     for end, text in (
         *([(minute.end, f"{hour.value}:{minute.value:02}")] if minute else []),
         (hour.end, str(hour.value)),
     ):
         half, after = _half_of_day(words, end)
         if half and hour.value <= 12:
-            return Written(f"{text} {half}", after, f"{text} {half}")
+            return in_digits(f"{text} {half}", after)
         if word_at(words, end) == "o'clock":
-            return Written(f"{text} o'clock", end + 1, f"{text} o'clock")
-        if hour.value <= 12 and _part_of_day(words, end) and _no_count(words, at):
-            return Written(text, end, text)
+            return in_digits(f"{text} o'clock", end + 1)
+        if (
+            hour.value <= 12
+            and any(says(words, end, part) for part in PARTS_OF_DAY)
+            and _no_count(words, at)
+        ):
+            return in_digits(text, end)
     if minute and hour.end == at + 1 and _is_time(words, at, hour, minute):
         text = f"{hour.value}:{minute.value:02}"
-        return Written(text, minute.end, text)
+        return in_digits(text, minute.end)
     return None
 
 
@@ -117,26 +127,29 @@ def _no_count(words: Sequence[str], at: int) -> bool:
     return not pronoun and word_at(words, at - 1) not in NUMBER_WORDS
 
 
-def _part_of_day(words: Sequence[str], at: int) -> bool:
-    if word_at(words, at) == "at":
-        return word_at(words, at + 1) == "night"
-    return list(words[at : at + 2]) == ["in", "the"] and word_at(words, at + 2) in (
-        "morning",
-        "afternoon",
-        "evening",
-    )
-
-
 def _is_time(words: Sequence[str], at: int, hour: Number, minute: Number) -> bool:
     """Without a.m. or o'clock: behind "at" and its like, or a round minute without a noun."""
     before, follows = word_at(words, at - 1), word_at(words, minute.end)
     if before in BEFORE_AMOUNT or before in NUMBER_WORDS or at_street(words, minute.end):
+        return False
+    if before in ("is", "was") and word_at(words, at - 2) in _CODES:
+        return False
+    if _in_range_of_amounts(words, at, minute.end):
         return False
     if hour.value > 12:
         return before == "at" and hour.value < 24 and follows in AFTER_TIME | {""}
     if before in BEFORE_TIME:
         return follows not in NUMBER_WORDS | UNITS and not counted(follows)
     return minute.value % 5 == 0 and (not follows or follows in AFTER_TIME)
+
+
+def _in_range_of_amounts(words: Sequence[str], at: int, end: int) -> bool:
+    """Whether the other end of a range is no time: "one fifty to two hundred"."""
+    if word_at(words, at - 1) in _RANGES and word_at(words, at - 2) in _ABOVE_MINUTES:
+        return True
+    other = cardinal(words, end + 1) if word_at(words, end) in _RANGES else None
+    rest = below_hundred(words, other.end) if other else None
+    return other is not None and (other.value > 24 or (rest is not None and rest.value > 59))
 
 
 def _half_of_day(words: Sequence[str], at: int) -> tuple[str, int]:
@@ -148,22 +161,38 @@ def _half_of_day(words: Sequence[str], at: int) -> tuple[str, int]:
 
 
 def decade(words: Sequence[str], at: int) -> Written | None:
-    """ "the nineteen eighties"."""
+    """ "the nineteen eighties", "the eighteen hundreds"."""
     century = below_hundred(words, at)
     if century is None or not 13 <= century.value <= 20:
         return None
-    decades = {f"{word[:-1]}ies": value for word, value in TENS.items()}
-    if (tens := decades.get(word_at(words, century.end))) is not None:
-        return Written(f"{100 * century.value + tens}s", century.end + 1)
-    return (
-        Written(f"{century.value}00s", century.end + 1)
-        if word_at(words, century.end) == "hundreds"
-        else None
-    )
+    follows = word_at(words, century.end)
+    tens = 0 if follows == "hundreds" else _DECADES.get(follows)
+    return None if tens is None else Written(f"{100 * century.value + tens}s", century.end + 1)
 
 
 def year_number(words: Sequence[str], at: int) -> Written | None:
     """A year; "two thousand people" are a count."""
+    found = _year(words, at)
+    if found is None:
+        return None
+    after_cue = word_at(words, at - 1) in _YEAR_CUES
+    is_about = found.as_cardinal and word_at(words, at - 1) in _BEFORE_COUNT
+    is_count = (is_about or found.is_count) and not after_cue
+    text = f"{found.value:,}" if is_count else str(found.value)
+    return in_digits(text, found.end)
+
+
+class _Year(NamedTuple):
+    """A year, which may be a count of what follows."""
+
+    value: int
+    end: int
+    as_cardinal: bool  # "two thousand", "fifteen hundred"
+    is_count: bool  # "two thousand people"
+
+
+def _year(words: Sequence[str], at: int) -> _Year | None:
+    """A year that is no part of a longer number and has no unit."""
     found = year(words, at)
     if found is None or word_at(words, found.end) in UNITS | {"hours"}:
         return None
@@ -171,14 +200,5 @@ def year_number(words: Sequence[str], at: int) -> Written | None:
     if longer and longer.end > found.end:
         return None
     as_cardinal = longer is not None and longer.value == found.value
-    after_cue = word_at(words, at - 1) in _YEAR_CUES
-    is_about = word_at(words, at - 1) in _BEFORE_COUNT
-    if as_cardinal and not after_cue and (is_about or counted(word_at(words, found.end))):
-        return Written(f"{found.value:,}", found.end, f"{found.value:,}")
-    return Written(str(found.value), found.end, str(found.value))
-
-
-def counted(word: str) -> bool:
-    """Whether a word looks like a noun in the plural, of which there may be a number."""
-    is_plural = len(word) > 3 and word.endswith("s") and not word.endswith(("ss", "'s"))
-    return word in _IRREGULAR_PLURALS or (is_plural and word not in _NOT_COUNTED)
+    is_count = as_cardinal and counted(word_at(words, found.end))
+    return _Year(found.value, found.end, as_cardinal, is_count)

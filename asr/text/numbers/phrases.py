@@ -11,24 +11,20 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from asr.text.numbers.quantities import SINGULAR_MEASURES
-from asr.text.numbers.values import word_at
+from asr.text.numbers.words import word_at, word_set
 
-_JOINS = frozenset("to or and through by versus in past after till until".split())  # noqa: SIM905
+_JOINS = word_set("to or and through by versus in past after till until")
 _OPERATORS = frozenset({"plus", "minus", "times", "equals", "divided by"})
 _LONGER_JOINS = frozenset({"out of", "times out of", "up to", "and then"})
 _ORDINAL_JOINS = frozenset({"to the", "and the", "or the", "through the"})
-_MEASURES = frozenset(
-    (  # noqa: SIM905
-        "hour hours minute minutes second seconds day days week weeks month months year years foot "
-        "feet inch inches pound pounds ounce ounces"
-    ).split()
+_MEASURES = word_set(
+    "hour hours minute minutes second seconds day days week weeks month months year years foot "
+    "feet inch inches pound pounds ounce ounces"
 )
 # "No one", "the one": no number.
-_BEFORE_PRONOUN = frozenset(
-    (  # noqa: SIM905
-        "no any some every each another this that which the only other not loved little big good "
-        "new old next last first"
-    ).split()
+_BEFORE_PRONOUN = word_set(
+    "no any some every each another this that which the only other not loved little big good "
+    "new old next last first"
 )
 _AFTER_PRONOUN = frozenset({"of", "another", "who", "that", "day", "is", "was"})
 

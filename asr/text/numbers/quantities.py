@@ -8,38 +8,32 @@ from asr.text.numbers.values import (
     NUMBER_WORDS,
     ONES,
     ORDINAL_SCALES,
-    TEENS,
-    TENS,
+    SCALES,
     Number,
     below_hundred,
     cardinal,
     digits,
-    word_at,
 )
-from asr.text.numbers.written import Written
+from asr.text.numbers.words import word_at, word_set
+from asr.text.numbers.written import Written, in_digits
 
 CURRENCIES = {
     "dollar": "$", "dollars": "$", "euro": "€", "euros": "€", "yen": "¥",
 }  # fmt: skip
 # A number is written in digits before these, also one below ten.
-UNITS = frozenset(
-    (  # noqa: SIM905
-        "percent degrees degree kilometers kilometres kilometer kilometre meters metres meter "
-        "metre miles mile centimeters centimetres millimeters millimetres inches inch feet foot "
-        "kilos kilograms kilogram grams gram milligrams pounds pound ounces tons tonnes liters "
-        "litres milliliters gallons megabytes gigabytes kilobytes terabytes megabits gigabits "
-        "megahertz gigahertz hertz megapixels watts kilowatts volts amps decibels mph euros "
-        "euro dollars dollar cents yen celsius fahrenheit acres knots calories"
-    ).split()
+UNITS = word_set(
+    "percent degrees degree kilometers kilometres kilometer kilometre meters metres meter "
+    "metre miles mile centimeters centimetres millimeters millimetres inches inch feet foot "
+    "kilos kilograms kilogram grams gram milligrams pounds pound ounces tons tonnes liters "
+    "litres milliliters gallons megabytes gigabytes kilobytes terabytes megabits gigabits "
+    "megahertz gigahertz hertz megapixels watts kilowatts volts amps decibels mph euros "
+    "euro dollars dollar cents yen celsius fahrenheit acres knots calories"
 )
 # Between a number and its measure's noun: "two ten dollar bills" are two things.
-SINGULAR_MEASURES = frozenset(
-    (  # noqa: SIM905
-        "year month week day hour minute second dollar euro cent pound foot inch mile meter metre "
-        "kilometer gallon page story man person piece point degree percent"
-    ).split()
+SINGULAR_MEASURES = word_set(
+    "year month week day hour minute second dollar euro cent pound foot inch mile meter metre "
+    "kilometer gallon page story man person piece point degree percent"
 )
-JOINED_BY = frozenset({"to", "or", "and", "through", "minus"})
 _BEFORE_HUNDRED = frozenset({*NUMBER_WORDS, "a", "few", "several", "couple", "of", "many"})
 _PARTS = {"half": "5", "quarter": "25"}  # of one, as decimals
 _SCALE_WORDS = ("million", "billion", "trillion")
@@ -51,11 +45,9 @@ _AFTER_CENTS = frozenset(["", *"and for a an each per in or but on to".split()])
 # "the first two quarters" are parts of a year or of a match.
 _BEFORE_PARTS = frozenset({"first", "last", "next", "past", "the", "all", "these", "those", "both"})
 # "the point", "at this point five people came".
-_BEFORE_NOUN_POINT = frozenset(
-    (  # noqa: SIM905
-        "the a this that what which every each another one my your his her our their some any at "
-        "good main whole bullet match game to see no key first last next that's turning starting"
-    ).split()
+_BEFORE_NOUN_POINT = word_set(
+    "the a this that what which every each another one my your his her our their some any at "
+    "good main whole bullet match game to see no key first last next that's turning starting"
 )
 
 
@@ -80,29 +72,30 @@ def quantity(words: Sequence[str], at: int) -> Written | None:
                 break
             text, end = f"{text}.{more}", after
         if text:
-            return _scaled(f"{sign}{found.value}.{text}", words, end)
+            return _scaled(f"{sign}{found.value:,}.{text}", words, end)
     if alternative := _in_round_range(words, at, found):
         return alternative
     if mixed := _with_part(words, found):
         return _scaled(f"{sign}{mixed.text}", words, mixed.end)
-    if found.scale:
-        value = cardinal(words[: found.end - 1], at)
-        if value and value.value < 1000:
-            return Written(f"{sign}{value.value} {found.scale}", found.end)
+    count, rest = divmod(found.value, SCALES.get(found.scale, 1))
+    if found.scale and not rest and count < 1000:
+        return Written(f"{sign}{count} {found.scale}", found.end)
     return Written(f"{sign}{found.value:,}", found.end)
 
 
 def _in_round_range(words: Sequence[str], at: int, found: Number) -> Written | None:
     """The end of "five to six thousand", "eight or nine hundred": the scale belongs to both.
     "One to two hundred" has two meanings, and may be 1 to 200."""
-    scale, start = word_at(words, found.end - 1), word_at(words, at - 2)
-    if scale not in ("hundred", "thousand") or start not in {*ONES, *TEENS, *TENS}:
+    scale, join = word_at(words, found.end - 1), word_at(words, at - 1)
+    if scale not in ("hundred", "thousand") or join not in ("to", "or"):
         return None
-    join = word_at(words, at - 1)
-    if join not in ("to", "or") or (start == "one" and join == "to"):
-        return None
-    count = below_hundred(words, at)
-    if count is None or count.end != found.end - 1:
+    first = at - 2
+    while word_at(words, first - 1) in NUMBER_WORDS:
+        first -= 1
+    start, count = below_hundred(words, first), below_hundred(words, at)
+    if start is None or count is None or (start.end, count.end) != (at - 1, found.end - 1):
+        return None  # "one fifty to two hundred"
+    if start.value >= count.value or (start.value == 1 and join == "to"):
         return None
     return Written(f"{count.value} {scale}", found.end)
 
@@ -115,9 +108,9 @@ def _scaled(text: str, words: Sequence[str], end: int) -> Written:
 def _decimals(words: Sequence[str], at: int) -> tuple[str, int]:
     if word_at(words, at) in ("oh", "o") and word_at(words, at + 1) not in NUMBER_WORDS:
         return "0", at + 1
-    text, end = digits(["zero", *words[at:]], 0)
-    if len(text) > 1:
-        return text[1:], at + end - 1
+    text, end = digits(words, at, inside=True)
+    if text:
+        return text, end
     found = below_hundred(words, at)
     return (str(found.value), found.end) if found else ("", at)
 
@@ -129,13 +122,13 @@ def _with_part(words: Sequence[str], whole: Number) -> Written | None:
     if word_at(words, whole.end + 1) == "a":
         name, end = word_at(words, whole.end + 2), whole.end + 3
         if name == "third" and word_at(words, end) in {"", "of", "times", *UNITS}:
-            return Written(f"{whole.value} 1/3", end)
-        return Written(f"{whole.value}.{_PARTS[name]}", end) if name in _PARTS else None
+            return Written(f"{whole.value:,} 1/3", end)
+        return Written(f"{whole.value:,}.{_PARTS[name]}", end) if name in _PARTS else None
     part_of_one = _proper(words, whole.end + 1)
     if part_of_one is None:
         return None
     decimal = {"3/4": ".75"}.get(part_of_one.text, f" {part_of_one.text}")
-    return Written(f"{whole.value}{decimal}", part_of_one.end)
+    return Written(f"{whole.value:,}{decimal}", part_of_one.end)
 
 
 def _proper(words: Sequence[str], at: int) -> Written | None:
@@ -155,7 +148,7 @@ def fraction(words: Sequence[str], at: int) -> Written | None:
 def money(words: Sequence[str], at: int) -> Written | None:
     """ "one thousand two hundred fifty dollars", "five dollars and ten cents", "a dollar fifty"."""
     if word_at(words, at) == "a" and word_at(words, at + 1) in ("dollar", "euro"):
-        cents = _cents(words, at + 2)
+        cents = _cents(words, at + 2, smallest=10)
         sign = CURRENCIES[words[at + 1]]
         return Written(f"{sign}1.{cents.value:02}", cents.end) if cents else None
     amount = _hundred_of(words, at) or quantity(words, at)
@@ -166,16 +159,17 @@ def money(words: Sequence[str], at: int) -> Written | None:
         return None
     text, end = amount.text, amount.end + 1
     if text.replace(",", "").isdigit():
-        if cents := _cents(words, end):
+        if cents := _cents(words, end, smallest=20):
             return Written(f"{sign}{text}.{cents.value:02}", cents.end)
-    elif text.endswith(".5"):
+    elif text.endswith(".5") and words[end - 2] == "half":
         text += "0"  # two and a half dollars
     minus, text = ("-", text[1:]) if text.startswith("-") else ("", text)
     return Written(f"{minus}{sign}{text}", end)
 
 
-def _cents(words: Sequence[str], at: int) -> Number | None:
-    """ "and ten cents", "ten cents", "fifty": cents behind an amount."""
+def _cents(words: Sequence[str], at: int, smallest: int) -> Number | None:
+    """ "and ten cents", "ten cents", "fifty": cents behind an amount, without their name from a
+    smallest on. "Twenty dollars ten" may be two amounts."""
     after_and = word_at(words, at) == "and"
     cents = below_hundred(words, at + after_and)
     if cents is None:
@@ -183,7 +177,7 @@ def _cents(words: Sequence[str], at: int) -> Number | None:
     follows = word_at(words, cents.end)
     if follows in ("cents", "cent"):
         return Number(cents.value, cents.end + 1)
-    return cents if follows in _AFTER_CENTS and not after_and and cents.value >= 10 else None
+    return cents if follows in _AFTER_CENTS and not after_and and cents.value >= smallest else None
 
 
 def _in_range(words: Sequence[str], at: int) -> bool:
@@ -203,7 +197,7 @@ def percent(words: Sequence[str], at: int) -> Written | None:
     end = amount.end + 1
     if after == "per" and word_at(words, end) == "cent":
         after, end = "percent", end + 1
-    return Written(f"{amount.text}%", end, f"{amount.text}%") if after == "percent" else None
+    return in_digits(f"{amount.text}%", end) if after == "percent" else None
 
 
 def round_number(words: Sequence[str], at: int) -> Written | None:
@@ -212,7 +206,7 @@ def round_number(words: Sequence[str], at: int) -> Written | None:
     if found is None or word_at(words, found.end) in ORDINAL_SCALES:
         return None
     if word_at(words, found.end) in UNITS:
-        return Written(found.text, found.end, found.text)
+        return in_digits(found.text, found.end)
     return Written(" ".join(words[at : found.end]), found.end, found.text)
 
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from asr.text.numbers.addresses import abbreviation, address
 from asr.text.numbers.codes import (
+    STREETS,
     counting,
     digit_letter,
     digit_row,
@@ -18,15 +19,27 @@ from asr.text.numbers.codes import (
     pairs,
     telephone,
 )
-from asr.text.numbers.dates import date, decade, time, year_number
-from asr.text.numbers.names import is_labelled, monarch, world_war
+from asr.text.numbers.dates import BEFORE_TIME, date, decade, time, year_number
+from asr.text.numbers.names import inflected, is_labelled, monarch, world_war
 from asr.text.numbers.phrases import Token, alike
 from asr.text.numbers.quantities import UNITS, fraction, money, percent, quantity, round_number
-from asr.text.numbers.values import ORDINAL_ONES, TENS, ordinal, ordinal_text, word_at
-from asr.text.numbers.written import Rule, Written
+from asr.text.numbers.values import (
+    NUMBER_WORDS,
+    ONES,
+    ORDINAL_ONES,
+    TENS,
+    below_hundred,
+    ordinal,
+    ordinal_text,
+)
+from asr.text.numbers.words import word_at
+from asr.text.numbers.written import Rule, Written, in_digits
 
 # "A thirty second break", not the thirty-second one.
-_BEFORE_SECONDS = frozenset({"a", "every", "per", "another", "one", "each"})
+_BEFORE_SECONDS = frozenset({*ONES, "a", "every", "per", "another", "each"})
+# A rule sees so many words behind its own and before it, so a word costs the same in any segment.
+_WORDS_AHEAD = 100
+_WORDS_BEFORE = 8
 
 
 class WrittenForm(NamedTuple):
@@ -49,15 +62,11 @@ def written_forms(words: Sequence[str]) -> list[WrittenForm]:
     tokens: list[Token] = []
     at = 0
     while at < len(words):
-        for number in counting(words, at):
-            text = str(number.value)
-            tokens.append(Token(text, at, number.end, text))
-            at = number.end
-        if at == len(words):
-            break
-        found = next((w for rule in RULES if (w := rule(words, at))), Written(words[at], at + 1))
-        tokens.append(Token(found.text, at, found.end, found.digits, found.ordinal))
-        at = found.end
+        start = max(0, at - _WORDS_BEFORE)
+        for found in _at(words[start : at + _WORDS_AHEAD], at - start):
+            end = start + found.end
+            tokens.append(Token(found.text, at, end, found.digits, found.ordinal))
+            at = end
     return [WrittenForm(token.text, token.first, token.end) for token in alike(tokens, words)]
 
 
@@ -66,10 +75,32 @@ def write(words: Sequence[str]) -> str:
     return " ".join(form.text for form in written_forms(words))
 
 
+def _at(words: Sequence[str], at: int) -> list[Written]:
+    """The written forms from a word on: what the first rule finds, or several that count."""
+    if _is_ambiguous_ordinal(words, at):
+        return [Written(words[at + k], at + k + 1) for k in range(3)]
+    if numbers := counting(words, at):
+        texts = [str(number.value) for number in numbers]
+        return [in_digits(text, number.end) for text, number in zip(texts, numbers)]
+    found = next((w for rule in RULES if (w := rule(words, at))), None)
+    return [found or Written(words[at], at + 1)]
+
+
+def _is_ambiguous_ordinal(words: Sequence[str], at: int) -> bool:
+    """ "Nineteen twenty first" may be 1920, "at five thirty first" half past five."""
+    number = below_hundred(words, at)
+    if number is None or number.end != at + 1 or word_at(words, at + 1) not in TENS:
+        return False
+    is_time = number.value < 13 and word_at(words, at - 1) in BEFORE_TIME
+    return word_at(words, at + 2) in ORDINAL_ONES and (is_time or 10 <= number.value <= 20)
+
+
 def _seconds(words: Sequence[str], at: int) -> Written | None:
     """ "a thirty second break"."""
     is_measure = word_at(words, at) in TENS and word_at(words, at + 1) == "second"
-    if not is_measure or word_at(words, at - 1) not in _BEFORE_SECONDS or at + 2 == len(words):
+    in_range = word_at(words, at - 1) in ("to", "or") and word_at(words, at - 2) in NUMBER_WORDS
+    is_count = in_range or word_at(words, at - 1) in _BEFORE_SECONDS
+    if not is_measure or not is_count or word_at(words, at + 2) in {"", *STREETS}:
         return None
     return Written(str(TENS[words[at]]), at + 1)
 
@@ -96,8 +127,8 @@ def _number(words: Sequence[str], at: int) -> Written | None:
     if found is None:
         return None
     is_small = found.text.isdigit() and int(found.text) < 10
-    in_digits = word_at(words, found.end) in UNITS or is_labelled(words, at, found.end)
-    text = " ".join(words[at : found.end]) if is_small and not in_digits else found.text
+    is_named = word_at(words, found.end) in UNITS or is_labelled(words, at, found.end)
+    text = " ".join(words[at : found.end]) if is_small and not is_named else found.text
     return Written(text, found.end, found.text)
 
 
@@ -105,6 +136,7 @@ RULES: tuple[Rule, ...] = (  # the first that finds something holds
     address,
     monarch,
     world_war,
+    inflected,
     date,
     dotted,
     telephone,

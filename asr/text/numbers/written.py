@@ -15,4 +15,9 @@ class Written(NamedTuple):
     ordinal: bool = False  # "third"; ordinals are alike among themselves
 
 
+def in_digits(text: str, end: int) -> Written:
+    """A number whose written form has its digits already."""
+    return Written(text, end, text)
+
+
 Rule = Callable[[Sequence[str], int], Written | None]

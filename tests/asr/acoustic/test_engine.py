@@ -276,7 +276,7 @@ def test_a_network_whose_output_differs_is_not_exported(
     with pytest.raises(ModelError, match="its output differs from torch's"):
         export(load_model(folder), folder / engine, engine)
     assert (folder / engine / "about.json").read_text() == before
-    assert not list(folder.glob(".export-*"))
+    assert not list(folder.rglob(".export-*"))
 
 
 def test_an_unknown_engine_is_an_error() -> None:

@@ -53,6 +53,7 @@ from tests.conftest import DEMO
         ),
         (["transcribe", DEMO, "--mode", "streaming", "--min-speech", "2"], "a number from 0 to 1"),
         (["transcribe", DEMO, "--output", ""], "--output: the name of the folder is empty"),
+        (["export", "--output", ""], "--output: the name of the folder is empty"),
         (["transcribe", ""], "the name of a recording is empty"),
         (["transcribe", "-"], "empty"),
         (["transcribe", "-", "-"], "read once"),

@@ -115,6 +115,14 @@ def test_an_unknown_or_ambiguous_device_is_reported_with_all_devices(
     assert "1 (USB Headset)" in str(raised.value)
 
 
+def test_an_unknown_device_is_named_where_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streaming.microphone.device.input_devices", list)
+    with pytest.raises(AudioError, match=r"^no input device 'nosuch', and no other: plug in"):
+        choose_device("nosuch")
+    with pytest.raises(AudioError, match=r"^no input device: plug in"):
+        choose_device()
+
+
 @pytest.mark.usefixtures("device_thread")
 def test_every_word_is_recognised_and_saved(
     recognizer: Recognizer, speech: Samples, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

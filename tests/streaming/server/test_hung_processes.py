@@ -23,7 +23,7 @@ from asr.recognizer import Recognizer
 from streaming.microphone.captions import event_record
 from streaming.stream import Stream
 from tests.streaming.server.processes import Processes, children, is_running, processes, until
-from tests.streaming.server.test_processes import PIECE, check_ends, finished, rest, started
+from tests.streaming.server.socket_clients import PIECE, check_ends, finished, rest, started
 from tests.streaming.server.test_server import (
     START,
     connected,

@@ -37,9 +37,9 @@ from tests.streaming.server.processes import (
     shared_kilobytes,
     until,
 )
+from tests.streaming.server.socket_clients import PIECE, check_ends, finished, rest, started
 from tests.streaming.server.test_openai_requests import SEVENTEEN
 from tests.streaming.server.test_server import (
-    START,
     connected,
     final_words,
     httpx,
@@ -49,7 +49,6 @@ from tests.streaming.server.test_server import (
 )
 
 WRITTEN = {"format_text": "written"}
-PIECE = 3200  # bytes: 100 ms
 STREAMS = ("--streams", "6", "--streams-per-client", "5")
 
 
@@ -58,55 +57,6 @@ def server() -> Iterator[Processes]:
     """Tests leave it as they found it."""
     with processes(*STREAMS) as server:
         yield server
-
-
-async def started(stack: AsyncExitStack, server: Processes, path: str = "/v1/stream") -> Any:
-    socket = await stack.enter_async_context(connected(server.address, path))
-    if path == "/v1/stream":
-        await socket.send(json.dumps(START))
-        assert json.loads(await socket.recv())["type"] == "ready"
-    elif path == "/":
-        await socket.send(json.dumps({"config": {"sample_rate": SAMPLE_RATE}}))
-    else:
-        assert json.loads(await socket.recv())["type"] == "session.created"
-    return socket
-
-
-def check_ends(ends: list[tuple[list[dict], int]], expected: list, before: list[dict]) -> None:
-    """Two clients have all their words, and two have lost their process: the events before, and an
-    error.
-
-    Args:
-        ends: the messages of each client and the code of its socket's end.
-    """
-    lost = [messages for messages, code in ends if code == 1011]
-    kept = [messages for messages, code in ends if code == 1000]
-    assert len(lost) == len(kept) == 2
-    for messages in kept:
-        assert final_words(messages) == expected and messages[-1]["type"] == "done"
-    for messages in lost:
-        assert messages[-1]["type"] == "error" and messages[-1]["code"] == "internal"
-        events = [{k: v for k, v in m.items() if k != "latency"} for m in messages[:-1]]
-        assert events == before
-
-
-async def rest(socket: Any) -> list[dict[str, Any]]:
-    """All messages until the close."""
-    messages = []
-    try:
-        async for message in socket:
-            messages.append(json.loads(message))
-    except websockets.ConnectionClosedError:
-        pass
-    return messages
-
-
-async def finished(socket: Any, pcm: bytes) -> list[dict[str, Any]]:
-    """Send this audio and the finish; all messages."""
-    for start in range(0, len(pcm), PIECE):
-        await socket.send(pcm[start : start + PIECE])
-    await socket.send('{"type": "finish"}')
-    return await rest(socket)
 
 
 def streams_of(server: Processes) -> int:
@@ -298,103 +248,6 @@ def test_the_process_that_holds_the_model_is_replaced_too(server: Processes, pcm
     until(lambda: not any(is_running(pid) for pid in old))
     until(lambda: server.health()["processes"] == 2)
     assert asyncio.run(recite(server.address, pcm, 5))[-1]["type"] == "done"
-
-
-def test_sighup_restarts_while_streams_go_on(
-    server: Processes, pcm: bytes, expected: list[dict[str, Any]]
-) -> None:
-    middle = len(pcm) // 2 // PIECE * PIECE
-
-    async def across_a_restart() -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-        async with AsyncExitStack() as stack:
-            old = await started(stack, server)
-            await old.send(pcm[:middle])
-            before = server.workers()
-            server.process.send_signal(signal.SIGHUP)
-            await asyncio.to_thread(until, lambda: len(before & server.workers()) == 1)
-            assert server.health()["processes"] == 2
-            new = await recite(server.address, pcm, 20)
-            messages = await finished(old, pcm[middle:])
-            await asyncio.to_thread(until, lambda: not before & server.workers())
-            await asyncio.to_thread(until, lambda: len(children(server.process.pid)) == 1)
-            assert len(server.workers()) == 2
-            return messages, new
-
-    for messages in asyncio.run(across_a_restart()):
-        assert final_words(messages) == expected and messages[-1]["type"] == "done"
-    assert server.metric("rill_heard_seconds_total") > 0, "counters stay across a restart"
-
-
-def test_after_the_drain_limit_old_streams_get_their_last_words(
-    tmp_path: Path, pcm: bytes, expected: list[dict[str, Any]]
-) -> None:
-    """And a restart that cannot load its words leaves the old processes at work."""
-    words = tmp_path / "words.txt"
-    words.write_text("rillington\n")
-
-    async def cut_short(server: Processes) -> list[dict[str, Any]]:
-        async with AsyncExitStack() as stack:
-            stream = await started(stack, server)
-            await stream.send(pcm)
-            server.process.send_signal(signal.SIGHUP)
-            return await rest(stream)
-
-    with processes("--drain-seconds", "0.5", "--words", str(words)) as server:
-        before = server.workers()
-        words.write_text("c3po\n")
-        server.process.send_signal(signal.SIGHUP)
-        assert "restart" in server.line()
-        failed = server.line()
-        assert "failed" in failed and "c3po" in failed
-        assert server.workers() == before
-        words.write_text("rillington\n")
-        messages = asyncio.run(cut_short(server))
-        assert [w["word"] for w in final_words(messages)] == [w["word"] for w in expected]
-        assert messages[-1]["type"] == "done"
-        assert not before & until(lambda: server.workers() if len(server.workers()) == 2 else None)
-
-
-def test_sigterm_ends_all_after_the_last_words(pcm: bytes, expected: list[dict[str, Any]]) -> None:
-    async def cut_short(server: Processes) -> list[list[dict[str, Any]]]:
-        async with AsyncExitStack() as stack:
-            sockets = [await started(stack, server) for _ in range(2)]
-            for one in sockets:
-                await one.send(pcm)
-                await one.recv()
-            server.process.send_signal(signal.SIGTERM)
-            return await asyncio.gather(*map(rest, sockets))
-
-    with processes() as server:
-        for messages in asyncio.run(cut_short(server)):
-            assert final_words(messages) == expected and messages[-1]["type"] == "done"
-
-
-def test_an_end_in_the_middle_of_a_restart_is_silent() -> None:
-    with processes() as server:
-        server.process.send_signal(signal.SIGHUP)
-        assert "restart" in server.line()
-        server.process.terminate()
-        assert server.process.wait(timeout=30) == 0
-        assert server.line() == ""
-
-
-def test_one_process_that_gets_sigterm_ends_with_its_streams_and_is_replaced(
-    server: Processes, pcm: bytes, expected: list[dict[str, Any]]
-) -> None:
-    async def cut_short() -> list[dict[str, Any]]:
-        async with AsyncExitStack() as stack:
-            stream = await started(stack, server)
-            await stream.send(pcm)
-            first = json.loads(await stream.recv())
-            for pid in server.workers():
-                os.kill(pid, signal.SIGTERM)
-            return [first, *await rest(stream)]
-
-    before = server.workers()
-    messages = asyncio.run(cut_short())
-    assert final_words(messages) == expected and messages[-1]["type"] == "done"
-    until(lambda: len(server.workers()) == 2 and not before & server.workers())
-    until(lambda: server.health()["processes"] == 2)
 
 
 def test_no_process_outlives_a_front_that_was_killed() -> None:

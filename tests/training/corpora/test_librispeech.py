@@ -81,3 +81,15 @@ def test_a_part_is_whole_or_not_there(tmp_path: Path, monkeypatch: pytest.Monkey
     assert [utterance.speaker for utterance in corpus.utterances] == ["44"]
     assert tries == [False, True]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["LibriSpeech"]
+
+
+def test_a_part_is_fetched_onto_another_disk(
+    tmp_path: Path, other_file_system: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fetch(root: Path, part: str, folder: str, download: bool) -> None:
+        write_part(root / folder / part, 44)
+
+    monkeypatch.setattr(torchaudio.datasets, "LIBRISPEECH", fetch)
+    (tmp_path / "LibriSpeech").symlink_to(other_file_system)
+    assert len(find_parts(tmp_path, ["dev-clean"], download=True).utterances) == 1
+    assert [path.name for path in other_file_system.iterdir()] == ["dev-clean"]
