@@ -42,9 +42,12 @@ class PunctuationConfig(StrictModel):
         tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]], AfterValidator(_rises)
     ] = (6, 80)
     sentence_end_share: Share = 0.75  # of samples that end where a sentence ends
-    pauses_share: Share = 0.6  # of samples whose pauses are known
+    pauses_share: Share = 0.8  # of samples whose pauses are known
     # Of words that are replaced by others, as by a recogniser: up to twice this in a sample.
-    wrong_words_share: Annotated[float, Field(ge=0, le=0.5)] = 0.04
+    wrong_words_share: Annotated[float, Field(ge=0, le=0.5)] = 0.08
+    # Added to the score of a comma in the written network, which else misses more commas than it
+    # puts wrongly.
+    comma_bias: Annotated[float, Field(ge=-10, le=10)] = 0.5
     learning_rate: float = Field(2e-3, gt=0, le=100)
     warm_up_updates: int = Field(200, ge=1)
     weight_decay: float = Field(0.01, ge=0, le=1000)

@@ -25,6 +25,7 @@ from asr.text.punctuation import (
 )
 from training.punctuation.config import PunctuationConfig
 
+COMMA_BIAS = "comma_bias"  # in the description of the file
 MARGIN = 1.2  # factor on the range of embeddings of the training text's words
 
 
@@ -62,16 +63,19 @@ def write_punctuation(
     mixed_forms: dict[str, str],
     path: str | os.PathLike[str],
     precision: Precision = "int8",
+    comma_bias: float = 0.0,
 ) -> None:
     """Write the network as one .onnx file, whole or not at all.
 
     Args:
         vocabulary: words of the training text; their embeddings give the range of int8.
+        comma_bias: added to the score of a comma.
 
     Raises:
         ModelError: it cannot be written; the previous file is intact.
     """
     network = copy.deepcopy(network).cpu().eval()
+    network.marks.bias.data[Mark.COMMA] += comma_bias
     graph = Graph(Weights(), precision)
     words = graph.input("words", ["words", FEATURES], TensorProto.INT64)
     pauses = graph.input("pauses", ["words", PAUSE_FEATURES])
@@ -97,7 +101,7 @@ def write_punctuation(
     flat = graph.node("Squeeze", [x, graph.number(1)], "outputs")
     graph.output(graph.linear("mark", flat, network.marks), "marks", ["words", len(Mark)])
     graph.output(graph.linear("case", flat, network.cases), "cases", ["words", len(Case)])
-    about = {"format": FORMAT, "mixed_forms": mixed_forms}
+    about = {"format": FORMAT, "mixed_forms": mixed_forms, COMMA_BIAS: comma_bias}
     graph.write(path, **{METADATA: json.dumps(about)})
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 
 import numpy as np
@@ -12,7 +13,8 @@ from onnx import numpy_helper
 
 from asr.acoustic.onnx_lstm import PINS, torch_gates
 from asr.errors import ConfigError
-from training.punctuation.network import PunctuationNetwork
+from asr.text.punctuation import METADATA, Mark
+from training.punctuation.network import COMMA_BIAS, PunctuationNetwork
 
 
 def start_from(path: str | os.PathLike[str], network: PunctuationNetwork) -> None:
@@ -22,10 +24,8 @@ def start_from(path: str | os.PathLike[str], network: PunctuationNetwork) -> Non
         ConfigError: the file is missing, or its network has other sizes.
     """
     try:
-        values = {
-            value.name: numpy_helper.to_array(value)
-            for value in onnx.load(os.fspath(path)).graph.initializer
-        }
+        model = onnx.load(os.fspath(path))
+        values = {each.name: numpy_helper.to_array(each) for each in model.graph.initializer}
     except (OSError, DecodeError) as error:
         raise ConfigError(f"start: {path}: missing or damaged ({error})") from None
     try:
@@ -37,6 +37,9 @@ def start_from(path: str | os.PathLike[str], network: PunctuationNetwork) -> Non
         for name in ("mark", "case"):
             matrix = values[f"{name}.weight.int8"] * values[f"{name}.weight.scale"]
             weights[f"{name}s.weight"], weights[f"{name}s.bias"] = matrix.T, values[f"{name}.bias"]
+        about = {each.key: each.value for each in model.metadata_props}
+        bias = float(json.loads(about[METADATA]).get(COMMA_BIAS, 0))
+        weights["marks.bias"] = weights["marks.bias"] - bias * np.eye(len(Mark))[Mark.COMMA]
         network.load_state_dict(
             {name: torch.tensor(np.float32(value)) for name, value in weights.items()}
         )

@@ -67,7 +67,13 @@ def train_punctuation(config: PunctuationConfig, report: Callable[[str], None] =
         if not is_over and time.monotonic() - saved_at < 60 * config.checkpoint_minutes:
             continue
         write_checkpoint(run.saved(), config, last)
-        write_punctuation(run.averaged(), corpus.train.vocabulary, corpus.mixed_forms, model)
+        write_punctuation(
+            run.averaged(),
+            corpus.train.vocabulary,
+            corpus.mixed_forms,
+            model,
+            comma_bias=config.comma_bias,
+        )
         rows = evaluate_text(Punctuation(model), corpus.held_out, words=20_000)
         report(
             f"update {run.update} of {run.total_updates}: loss {run.mean_loss:.3f}, held out F1 "

@@ -1,7 +1,7 @@
 /* The products and the float arithmetic of the int8 engine, the same to the bit on every CPU.
 
    A product is u8 x s8 with sums in 32 bits, which are exact. Floats are added and multiplied in one
-   fixed order: in vectors of 16, which each instruction set cuts as it can, without fused
+   fixed order: in 16 lanes, which each instruction set cuts as it can, without fused
    multiplication and addition (setup.py: -ffp-contract=off), and without functions of the C library
    except sqrtf, whose rounding IEEE 754 fixes.
 
@@ -22,9 +22,6 @@
 #define AHEAD_BYTES 2048 /* of a prefetch: AMD's CPUs without AVX-512 else wait for memory */
 #define LANES 16
 #define UNROLLED _Pragma("GCC unroll 8")
-
-typedef float f16 __attribute__((vector_size(64), aligned(4), may_alias));
-typedef int32_t i16 __attribute__((vector_size(64), aligned(4), may_alias));
 
 /* Weights of a product, quantised and packed by asr/acoustic/int8/weights.py. */
 typedef struct {

@@ -17,6 +17,7 @@ static const Kernels NAME(kernels) = {
 #undef TARGET_SET
 #undef SUMS_WITH_VNNI
 #undef SUMS_WITH_AVX2
+#undef NATIVE
 #undef NATIVE_BYTES
 #undef INLINE
 #undef NAME

@@ -88,11 +88,11 @@ static TARGET_SET void NAME(product)(const Weights *weights, ptrdiff_t panel, in
     }
 }
 
-/* Value of 16 outputs from `first` on. */
-INLINE f16 NAME(value)(const Weights *weights, ptrdiff_t first, const int32_t *sums)
+/* Values of as many outputs, from `first` on, as a vector of the CPU has lanes. */
+INLINE NAME(floats) NAME(value)(const Weights *weights, ptrdiff_t first, const int32_t *sums)
 {
-    return __builtin_convertvector(*(const i16 *)sums, f16) *
-           *(const f16 *)(weights->scales + first);
+    return __builtin_convertvector(*(const NAME(ints) *)sums, NAME(floats)) *
+           *(const NAME(floats) *)(weights->scales + first);
 }
 
 /* out [rows, outputs] = x times the weights, and the biases. */
@@ -109,11 +109,11 @@ static TARGET_SET void NAME(linear)(const Weights *weights, Rows rows, const uin
                             (start + r) % rows.steps * rows.of_step;
             NAME(product)(weights, panel, count, inputs, sums);
             for (int r = 0; r < count; r++)
-                for (ptrdiff_t q = 0; q < PANEL; q += LANES) {
+                for (ptrdiff_t q = 0; q < PANEL; q += NATIVE) {
                     const ptrdiff_t first = panel * PANEL + q;
-                    *(f16 *)(out + (start + r) * weights->outputs + first) =
+                    *(NAME(floats) *)(out + (start + r) * weights->outputs + first) =
                         NAME(value)(weights, first, sums[r] + q) +
-                        *(const f16 *)(weights->biases + first);
+                        *(const NAME(floats) *)(weights->biases + first);
                 }
         }
 }
@@ -144,17 +144,21 @@ static TARGET_SET int NAME(lstm)(const Weights *weights, ptrdiff_t members, ptrd
                 for (int r = 0; r < count; r++) {
                     const ptrdiff_t first = panel * PANEL, b = start + r;
                     const float *of_input = gates + (b * steps + t) * outputs + first;
-                    f16 total[4];
-                    for (int q = 0; q < 4; q++)
-                        total[q] = *(const f16 *)(of_input + LANES * q) +
-                                   NAME(value)(weights, first + LANES * q, sums[r] + LANES * q);
-                    const ptrdiff_t place = b * cells + panel * LANES;
-                    f16 c = NAME(sigmoid)(total[1]) * *(f16 *)(cell + place) +
-                            NAME(sigmoid)(total[0]) * NAME(tanh)(total[2]);
-                    f16 h = NAME(sigmoid)(total[3]) * NAME(tanh)(c);
-                    *(f16 *)(cell + place) = c;
-                    *(f16 *)(hidden + place) = h;
-                    *(f16 *)(out + (b * steps + t) * cells + panel * LANES) = h;
+                    for (int lane = 0; lane < LANES; lane += NATIVE) {
+                        NAME(floats) total[4];
+                        UNROLLED for (int q = 0; q < 4; q++) {
+                            const int at = LANES * q + lane;
+                            total[q] = *(const NAME(floats) *)(of_input + at) +
+                                       NAME(value)(weights, first + at, sums[r] + at);
+                        }
+                        const ptrdiff_t place = b * cells + panel * LANES + lane;
+                        NAME(floats) c = NAME(sigmoid)(total[1]) * *(NAME(floats) *)(cell + place) +
+                                         NAME(sigmoid)(total[0]) * NAME(tanh)(total[2]);
+                        NAME(floats) h = NAME(sigmoid)(total[3]) * NAME(tanh)(c);
+                        *(NAME(floats) *)(cell + place) = c;
+                        *(NAME(floats) *)(hidden + place) = h;
+                        *(NAME(floats) *)(out + (b * steps + t) * cells + panel * LANES + lane) = h;
+                    }
                 }
             }
     }
