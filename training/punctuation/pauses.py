@@ -58,6 +58,8 @@ def measured_pauses(
         DataError: the corpus or the sentences are not readable, or too few pauses are found.
     """
     by_words = _marked_sentences(sentences)
+    if not by_words:
+        raise DataError(f"{sentences}: no line in it that ends with . ? or !")
     recognise = word_recogniser(recognizer, "offline")
     found: dict[Mark, list[float]] = defaultdict(list)
     chosen = [one for one in find_corpus(folder).utterances if one.text in by_words]

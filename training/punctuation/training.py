@@ -42,6 +42,8 @@ def train_punctuation(config: PunctuationConfig, report: Callable[[str], None] =
         ConfigError: the folder holds a run of other texts or settings.
         DataError: a text that cannot be used, or nothing can be written.
     """
+    if config.start and not Path(config.start).is_file():
+        raise ConfigError(f"start: {config.start}: no such file")
     torch.set_num_threads(config.threads)
     output = Path(config.output)
     try:

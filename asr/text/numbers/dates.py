@@ -37,6 +37,11 @@ BEFORE_AMOUNT = word_set(
     "weigh weighs weighed cost costs pay paid pays bench scored than only nearly almost over "
     "under flight room boeing airbus interstate highway route channel bus"
 )
+# Before the month of may; after other words it is a verb: "you may first want to look".
+_BEFORE_MAY = WEEKDAYS | word_set(
+    "on by from to until till since before after of through around about and or for than this last "
+    "next the is was s starting beginning ending dated due"
+)
 _YEAR_CUES = frozenset({"in", "of", "since", "year", "years", "until", "till", "late", "early"})
 _BEFORE_COUNT = frozenset({"nearly", "almost", "than", "over", "least", "most", "approximately"})
 _DECADES = {f"{word[:-1]}ies": value for word, value in TENS.items()}
@@ -51,6 +56,8 @@ def date(words: Sequence[str], at: int) -> Written | None:
     month = word_at(words, at)
     if month in MONTHS:
         day = _day(words, at)
+        if month == "may" and day and _is_verb(words, at, day.end):
+            return None
         if day and 1 <= day.value <= 31:
             return _with_year(words, f"{month.capitalize()} {day.value}", day.end, ",")
         if (in_year := _year(words, at + 1)) and not in_year.is_count:
@@ -68,6 +75,12 @@ def date(words: Sequence[str], at: int) -> Written | None:
     if word_at(words, at - 1) == "the" and word_at(words, at - 2) in WEEKDAYS:
         return Written(ordinal_text(day.value), day.end)
     return None
+
+
+def _is_verb(words: Sequence[str], at: int, day_end: int) -> bool:
+    """Whether "may" is one before "first": neither a year follows nor does a date start here."""
+    before = word_at(words, at - 1)
+    return bool(before) and before not in _BEFORE_MAY and not _year(words, day_end)
 
 
 def _day(words: Sequence[str], at: int) -> Number | None:
