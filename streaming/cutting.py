@@ -7,7 +7,7 @@ so far belong to the utterance wherever it is cut.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from asr.decoder.types import TIME_TOLERANCE_SECONDS, Gap
@@ -20,23 +20,30 @@ MIN_GAP_STEPS = 2  # without a blank step the second pass may have a word's phon
 MOVE_SECONDS = 0.5
 
 
-def cut_step(rules: EndpointRules, gaps: Iterable[Gap], step_seconds: float) -> int | None:
-    """The step to cut at: the middle of the longest gap, of the last one if several are as long.
+def cut_step(
+    rules: EndpointRules,
+    gaps: Iterable[Gap],
+    step_seconds: float,
+    is_inside_number: Callable[[int], bool] = lambda step: False,
+) -> int | None:
+    """The step to cut at: the middle of the longest gap, of the last one if several are as long. A
+    gap inside a number is taken only where there is no other: it would be written as two.
 
     Args:
         gaps: between words, in steps since the utterance's first one.
+        is_inside_number: whether the words beside a step may be of one number.
 
     Returns:
         None without a gap in the part of the utterance that may be cut.
     """
     first_step = rules.cut_after_seconds * FIRST_SHARE / step_seconds
     found = [
-        (gap.end - gap.start, middle)
+        (not is_inside_number(middle), gap.end - gap.start, middle)
         for gap in gaps
         if gap.end - gap.start >= MIN_GAP_STEPS
         and (middle := (gap.start + gap.end) // 2) >= first_step
     ]
-    return max(found)[1] if found else None
+    return max(found)[2] if found else None
 
 
 def uncut_seconds(rules: EndpointRules) -> float:

@@ -12,6 +12,7 @@ from asr.decoder.types import words_until
 from asr.features.log_mel import MEL_BANDS
 from asr.recognizer import Recognizer, StepOutput
 from asr.speech_filter import SpeechFilter, speech_probability
+from asr.text.numbers import may_be_one_number
 from asr.transcript import Alternative, Word, shift_alternatives, shift_words
 from streaming.cutting import alternatives_until, cut_step, uncut_seconds
 from streaming.endpointing import Endpoint, EndpointRules, endpoint, second_pass_is_due
@@ -199,7 +200,15 @@ class Utterance:
         clock = self._recognizer.decoder.clock
         self._cut_step, limit = None, uncut_seconds(self._rules)
         if self._decoding.steps * self._step_seconds > limit:
-            self._cut_step = cut_step(self._rules, self._decoding.gaps(), self._step_seconds)
+
+            def is_inside_number(step: int) -> bool:
+                place = len(words_until(words, clock.seconds(step)))
+                beside = texts_of(words[max(0, place - 1) : place + 1])
+                return len(beside) == 2 and may_be_one_number(*beside)
+
+            self._cut_step = cut_step(
+                self._rules, self._decoding.gaps(), self._step_seconds, is_inside_number
+            )
         if self._cut_step is not None:
             limit = clock.seconds(self._cut_step)
         return len(words_until(words, limit))

@@ -265,6 +265,12 @@ def test_the_longest_gap_of_the_last_third(gaps: list[Gap], step: int | None) ->
     assert cut_step(EndpointRules(cut_after_seconds=20.0), gaps, 0.04) == step
 
 
+def test_a_number_is_cut_only_where_there_is_no_other_gap() -> None:
+    rules, longest = EndpointRules(cut_after_seconds=20.0), Gap(380, 390)
+    assert cut_step(rules, [Gap(340, 344), longest], 0.04, lambda step: step == 385) == 342
+    assert cut_step(rules, [longest], 0.04, lambda step: step == 385) == 385
+
+
 @given(st.lists(st.tuples(st.integers(1, 30), st.integers(0, 9)), max_size=40), st.floats(0.1, 100))
 def test_gaps_that_are_found_later_never_move_the_cut_to_an_earlier_step(
     lengths: list[tuple[int, int]], cut_after_seconds: float

@@ -9,6 +9,7 @@ The modules: `words` has what all rules ask; `values` reads spoken numbers; `qua
 the numbers of a phrase alike; `rules` applies them.
 """
 
+from asr.text.numbers.quantities import may_be_one_number
 from asr.text.numbers.rules import WrittenForm, write, written_forms
 
-__all__ = ["WrittenForm", "write", "written_forms"]
+__all__ = ["WrittenForm", "may_be_one_number", "write", "written_forms"]

@@ -13,6 +13,7 @@ from asr.text.numbers.values import (
     below_hundred,
     cardinal,
     digits,
+    is_ordinal,
 )
 from asr.text.numbers.words import word_at, word_set
 from asr.text.numbers.written import Written, in_digits
@@ -34,6 +35,7 @@ SINGULAR_MEASURES = word_set(
     "year month week day hour minute second dollar euro cent pound foot inch mile meter metre "
     "kilometer gallon page story man person piece point degree percent"
 )
+_WITHIN = frozenset({"point", "oh", "and", "dot", "dash"})  # a number
 _BEFORE_HUNDRED = frozenset({*NUMBER_WORDS, "a", "few", "several", "couple", "of", "many"})
 _PARTS = {"half": "5", "quarter": "25"}  # of one, as decimals
 _SCALE_WORDS = ("million", "billion", "trillion")
@@ -49,6 +51,14 @@ _BEFORE_NOUN_POINT = word_set(
     "the a this that what which every each another one my your his her our their some any at "
     "good main whole bullet match game to see no key first last next that's turning starting"
 )
+
+
+def may_be_one_number(before: str, after: str) -> bool:
+    """Whether two neighbouring words may be of one number or quantity: "hundred twenty", "fifty
+    dollars", "three point"."""
+    if before in NUMBER_WORDS:
+        return after in NUMBER_WORDS or after in UNITS or after in _WITHIN or is_ordinal(after)
+    return before in _WITHIN and after in NUMBER_WORDS
 
 
 def quantity(words: Sequence[str], at: int) -> Written | None:

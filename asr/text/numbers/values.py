@@ -116,6 +116,11 @@ def _scaled(words: Sequence[str], at: int) -> bool:
     return word_at(words, at) in SCALES or word_at(words, at) == "hundred"
 
 
+def is_ordinal(word: str) -> bool:
+    """Whether a word is an ordinal below a hundred: "third", "twentieth"."""
+    return word in _ORDINALS
+
+
 def ordinal(words: Sequence[str], at: int) -> Number | None:
     """ "third", "twenty first", "one hundred and fifth"."""
     if found := _small_ordinal(words, at):

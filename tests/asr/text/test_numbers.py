@@ -15,7 +15,7 @@ from num2words import num2words
 
 from asr.formats import to_json, to_srt, to_text, to_vtt
 from asr.text.normalise import normalise
-from asr.text.numbers import write, written_forms
+from asr.text.numbers import may_be_one_number, write, written_forms
 from asr.text.written import with_written_forms
 from asr.transcript import Segment, Transcript, Word
 
@@ -159,3 +159,13 @@ def test_a_word_costs_the_same_in_a_long_segment(kind: str) -> None:
     start = time.process_time()
     written_forms(words)
     assert time.process_time() - start < 4 * in_parts_s
+
+
+@pytest.mark.parametrize("words", ["hundred twenty", "fifty dollars", "three point", "and five"])
+def test_words_of_one_number(words: str) -> None:
+    assert may_be_one_number(*words.split())
+
+
+@pytest.mark.parametrize("words", ["hundred people", "the five", "and then", "five houses"])
+def test_words_of_no_common_number(words: str) -> None:
+    assert not may_be_one_number(*words.split())
