@@ -28,6 +28,7 @@ from training.punctuation.starting import start_from
 from training.run.averaging import make_average
 from training.run.checkpoint import read_checkpoint, write_checkpoint
 from training.run.non_finite import NonFiniteLosses
+from training.run.precision import usable_precision
 from training.run.schedule import learning_rate
 
 MODEL, CHECKPOINT = "punctuation.onnx", "last.pt"  # in the run's folder
@@ -124,7 +125,7 @@ class _Run:
             group["lr"] = learning_rate(config, self.update, self.total_updates)
         torch.manual_seed(hash((config.seed, self.update)))  # of the dropout
         self._network.train()
-        mixed = config.precision == "bf16-mixed"
+        mixed = usable_precision(config.precision) == "bf16-mixed"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=mixed):
             marks, cases = self._network(
                 batch.features.to(self.device), batch.pauses.to(self.device)

@@ -8,6 +8,7 @@ from torch.optim import Optimizer
 
 from training.configs.training import TrainConfig
 from training.run.muon import Muon
+from training.run.precision import usable_precision
 
 
 def make_optimisers(loss_module: nn.Module, config: TrainConfig) -> list[Optimizer]:
@@ -26,6 +27,8 @@ def make_optimisers(loss_module: nn.Module, config: TrainConfig) -> list[Optimiz
         )
     ]
     if matrices:
-        precision = torch.bfloat16 if config.precision == "bf16-mixed" else torch.float32
+        precision = (
+            torch.bfloat16 if usable_precision(config.precision) == "bf16-mixed" else torch.float32
+        )
         made.append(Muon(matrices, config.learning_rate, config.weight_decay, precision=precision))
     return made

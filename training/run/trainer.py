@@ -41,6 +41,7 @@ from training.run.averaging import make_average
 from training.run.checkpoint import read_checkpoint, write_checkpoint
 from training.run.non_finite import NonFiniteLosses
 from training.run.optimisers import make_optimisers
+from training.run.precision import usable_precision
 from training.run.run_log import RunLog
 from training.run.schedule import learning_rate
 
@@ -222,7 +223,7 @@ def make_fabric(config: TrainConfig) -> Fabric:
         accelerator="auto" if torch.cuda.is_available() else "cpu",
         devices=config.devices,
         num_nodes=config.nodes,
-        precision=config.precision,
+        precision=usable_precision(config.precision),
         # The backward LSTM has no gradient in streaming mode.
         strategy=DDPStrategy(find_unused_parameters=True) if several else "auto",
     )

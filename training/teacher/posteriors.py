@@ -27,6 +27,7 @@ from asr.text.alphabet import LETTER_TOKENS, PHONE_TOKENS
 from training.data.feature_cache import FeatureCache
 from training.data.targets import target_ids
 from training.data.teacher_targets import COMPONENTS, POSTERIORS_WIDTH, step_offsets
+from training.run.precision import has_bfloat16
 
 STEP_SAMPLES = 640  # a pair of Whisper's vectors
 ENCODER_WIDTH = 512
@@ -163,7 +164,7 @@ def train_teacher(
             padded = _padded(encodings, offsets, batch)
             # bfloat16 halves the time. Every update needs a new context, which caches cast
             # weights.
-            with torch.autocast("cpu", torch.bfloat16):
+            with torch.autocast("cpu", torch.bfloat16, enabled=has_bfloat16("cpu")):
                 both_heads = teacher(padded)
             loss = torch.zeros(())
             for kind, log_probabilities in enumerate(both_heads):

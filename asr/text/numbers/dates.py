@@ -40,7 +40,7 @@ BEFORE_AMOUNT = word_set(
 # Before the month of may; after other words it is a verb: "you may first want to look".
 _BEFORE_MAY = WEEKDAYS | word_set(
     "on by from to until till since before after of through around about and or for than this last "
-    "next the is was s starting beginning ending dated due"
+    "next the is was starting beginning ending dated due"
 )
 _YEAR_CUES = frozenset({"in", "of", "since", "year", "years", "until", "till", "late", "early"})
 _BEFORE_COUNT = frozenset({"nearly", "almost", "than", "over", "least", "most", "approximately"})

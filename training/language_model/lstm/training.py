@@ -33,6 +33,7 @@ from training.language_model.lstm.word_network import (
 from training.language_model.texts import no_usable_sentence
 from training.run.checkpoint import read_checkpoint, write_checkpoint
 from training.run.non_finite import NonFiniteLosses
+from training.run.precision import usable_precision
 from training.run.schedule import learning_rate
 
 MODEL, CHECKPOINT = "lm.onnx", "last.pt"  # in the run's folder
@@ -159,7 +160,7 @@ class _Run:
             group["lr"] = learning_rate(config, self.update, self.total_updates)
         torch.manual_seed(hash((config.seed, self.update)))  # of the dropout
         self.network.train()
-        mixed = config.precision == "bf16-mixed"
+        mixed = usable_precision(config.precision) == "bf16-mixed"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=mixed):
             logs, state = self.network(words, following, self._state)
         loss = -logs.float().mean()
