@@ -141,7 +141,7 @@ class TrainConfig(StrictModel):
     valid_utterances: int = Field(120, ge=1)
     evaluate_every_epochs: int = Field(1, ge=1)  # and after the last one
     checkpoint_minutes: float = Field(5.0, gt=0)
-    # bf16-mixed computes in 32 bits on CPUs without bfloat16.
+    # bf16-mixed is 32-true on CPUs without bfloat16; the first lines of a run say which.
     precision: Literal["32-true", "bf16-mixed"] = "bf16-mixed"
     devices: int = Field(
         1, ge=1, le=1024

@@ -53,7 +53,7 @@ class PunctuationConfig(StrictModel):
     weight_decay: float = Field(0.01, ge=0, le=1000)
     clip_norm: float = Field(1.0, gt=0)
     checkpoint_minutes: float = Field(3.0, gt=0)
-    # bf16-mixed computes in 32 bits on CPUs without bfloat16.
+    # bf16-mixed is 32-true on CPUs without bfloat16; the first lines of a run say which.
     precision: Literal["32-true", "bf16-mixed"] = "bf16-mixed"
     threads: int = Field(1, ge=1, le=1024)
     seed: Seed = 1

@@ -61,7 +61,8 @@ def train_punctuation(config: PunctuationConfig, report: Callable[[str], None] =
         report(f"resumed at update {run.update} of {run.total_updates}")
     report(
         f"{len(corpus.train)} words ({len(corpus.train.vocabulary)} different ones), "
-        f"{run.total_updates} updates in {config.epochs:g} epochs on {run.device}"
+        f"{run.total_updates} updates in {config.epochs:g} epochs on {run.device}, "
+        f"{usable_precision(config.precision)}"
     )
     saved_at = time.monotonic()
     while run.update < run.total_updates:

@@ -112,7 +112,8 @@ def train(
         report(
             f"{len(batches)} utterances ({batches.without_phones} without phones), "
             f"{sum(p.numel() for p in model.parameters()) / 1e6:.1f} million weights, "
-            f"{total_updates} updates in {config.epochs} epochs on {fabric.world_size} processes"
+            f"{total_updates} updates in {config.epochs} epochs on {fabric.world_size} processes, "
+            f"{usable_precision(config.precision)}"
         )
         report(
             f"a checkpoint after each evaluation and every {config.checkpoint_minutes:g} minutes "

@@ -74,7 +74,8 @@ def train_language_model(
     report(
         f"{len(train_words)} words and sentence ends, {len(vocabulary.words)} in the vocabulary "
         f"and {vocabulary.rare_words} rare ones; {weights / 1e6:.1f} million weights, "
-        f"{run.total_updates} updates in {config.epochs} epochs on {run.device}"
+        f"{run.total_updates} updates in {config.epochs} epochs on {run.device}, "
+        f"{usable_precision(config.precision)}"
     )
     report(
         f"a checkpoint after each epoch and every {config.checkpoint_minutes:g} minutes "
